@@ -1,0 +1,116 @@
+"""Flask's extensions and the database engine's manners, made once and wired in app.py."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask, g, has_app_context
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLITE_BUSY_SECONDS = 30
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"autoflush": True, "expire_on_commit": False})
+migrate = Migrate(render_as_batch=True)
+csrf = CSRFProtect()
+login_manager = LoginManager()
+babel = Babel()
+limiter = Limiter(get_remote_address)
+
+
+def begin_write() -> None:
+    """Turn a request that reads (GET) into one that writes, before its first write.
+
+    SQLite cannot upgrade a read transaction safely, so what was read so far is let go. No effect elsewhere.
+    """
+    db.session.rollback()
+    g.reads_only = False
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """Read without taking SQLite's write lock; for loops that mostly find nothing to do."""
+    before = g.get("reads_only", False)
+    g.reads_only = True
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        g.reads_only = before
+
+
+def tune_sqlite(app: Flask, engine: Engine) -> None:
+    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
+
+    The driver's own transactions are off. Writes begin with BEGIN IMMEDIATE, so two writers queue instead of
+    failing, and queue in this process on a lock first: SQLite's own waiting sleeps up to 100 ms a turn.
+    """
+    writer = threading.Lock()
+
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
+        ):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if has_app_context() and g.get("reads_only", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        if not writer.acquire(timeout=SQLITE_BUSY_SECONDS):
+            raise OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            writer.release()
+            raise
+        connection.info["writes"] = True
+
+    def end(connection: Connection) -> None:
+        if connection.info.pop("writes", False):
+            writer.release()
+
+    event.listen(engine, "commit", _after("COMMIT", end))
+    event.listen(engine, "rollback", _after("ROLLBACK", end))
+
+
+def _after(statement: str, end: Any) -> Any:
+    """Issue COMMIT or ROLLBACK ourselves (the driver's own is a no-op without its transactions), then let go."""
+
+    def listener(connection: Connection) -> None:
+        try:
+            if connection.connection.dbapi_connection.in_transaction:  # a failed COMMIT may have ended it already
+                connection.exec_driver_sql(statement)
+        finally:
+            end(connection)
+
+    return listener

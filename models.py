@@ -1,0 +1,866 @@
+"""Tables, constraints and read-only properties, in reading order. No I/O, no commit.
+
+Every row belongs to one organisation (`tenant_id`), but for what stands above them: organisations themselves,
+people (who may belong to several) and their sign-in attempts. Times are aware UTC. JSON columns hold what is
+read and written whole. Composite foreign keys are not used; services put the tenant in every query.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from extensions import Base
+from texts import N_
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time on both databases (SQLite keeps no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times are aware UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class EnumText(TypeDecorator[enum.StrEnum]):
+    """A StrEnum stored as its value."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, kind: type[enum.StrEnum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: enum.StrEnum | None, dialect: Any) -> str | None:
+        return None if value is None else self.kind(value).value
+
+    def process_result_value(self, value: str | None, dialect: Any) -> enum.StrEnum | None:
+        return None if value is None else self.kind(value)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _tenant() -> Mapped[int]:
+    return mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+
+
+# --- organisations and people -------------------------------------------------------------------------------------
+
+
+class TenantStatus(enum.StrEnum):
+    ACTIVE = "active"
+    FROZEN = "frozen"
+
+
+class Tenant(Base):
+    """An organisation, the isolation boundary. Id 0 is the default one."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    house_number: Mapped[str] = mapped_column(String(32), unique=True)
+    status: Mapped[TenantStatus] = mapped_column(EnumText(TenantStatus), default=TenantStatus.ACTIVE)
+    locale: Mapped[str] = mapped_column(String(8), default="zh_CN")
+    timezone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
+    snooze_presets: Mapped[list[int]] = mapped_column(JSON, default=lambda: [120, 240, 720])
+    last_incident_num: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class User(Base):
+    """A person who signs in. Flask-Login's protocol is spelt out, so that nothing else is mixed in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(128))
+    username_folded: Mapped[str] = mapped_column(String(128), unique=True)
+    real_name: Mapped[str] = mapped_column(String(64), default="")
+    email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(256))
+    must_change_password: Mapped[bool] = mapped_column(Boolean, default=False)
+    is_superadmin: Mapped[bool] = mapped_column(Boolean, default=False)
+    is_disabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    locale: Mapped[str | None] = mapped_column(String(8))
+    theme: Mapped[str | None] = mapped_column(String(8))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    session_epoch: Mapped[int] = mapped_column(default=0)
+    """Raised to end every session of this person at once."""
+    last_sign_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def name(self) -> str:
+        return self.real_name or self.username
+
+    @property
+    def is_active(self) -> bool:
+        return not self.is_disabled
+
+    is_authenticated = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        return f"{self.id}.{self.session_epoch}"
+
+
+class MembershipState(enum.StrEnum):
+    INVITED = "invited"
+    UNDER_REVIEW = "under_review"
+    ACTIVE = "active"
+    REFUSED = "refused"
+    LEFT = "left"
+
+
+class Role(enum.StrEnum):
+    ADMIN = "admin"
+    RESPONDER = "responder"
+    VIEWER = "viewer"
+
+    @property
+    def label(self) -> str:
+        return {"admin": N_("管理员"), "responder": N_("处理人员"), "viewer": N_("只读")}[self.value]
+
+
+class Membership(Base):
+    """A person's place in one organisation. `preferences`: {severity: [channel kinds]}, missing means all linked."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (UniqueConstraint("tenant_id", "user_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    state: Mapped[MembershipState] = mapped_column(EnumText(MembershipState), default=MembershipState.ACTIVE)
+    role: Mapped[Role] = mapped_column(EnumText(Role), default=Role.RESPONDER)
+    source: Mapped[str] = mapped_column(String(32), default="manual")
+    preferences: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+    tenant: Mapped[Tenant] = relationship(lazy="joined", innerjoin=True)
+
+
+class SignInAttempt(Base):
+    """A failed sign-in, counted per folded account name and per address."""
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (
+        Index("ix_sign_in_attempts_account_at", "account", "at"),
+        Index("ix_sign_in_attempts_address_at", "address", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account: Mapped[str] = mapped_column(String(128))
+    address: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ApiToken(Base):
+    """A bearer token of the product API. Only its hash is kept; the prefix is shown for recognition."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    prefix: Mapped[str] = mapped_column(String(12))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+# --- connections to chat platforms --------------------------------------------------------------------------------
+
+
+class IntegrationStatus(enum.StrEnum):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+    @property
+    def label(self) -> str:
+        return {"draft": N_("草稿"), "active": N_("已启用"), "disabled": N_("已停用")}[self.value]
+
+
+class Integration(Base):
+    """One connection to one application on a chat platform.
+
+    settings      what may be shown: ids, addresses, the ownership file
+    secrets       what may not: AES-GCM cipher texts by field name (services/vault.py)
+    platform_key  "wecom:ww…": one application belongs to one organisation, over all organisations
+    public_key    random part of the generated addresses
+    """
+
+    __tablename__ = "integrations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    platform: Mapped[str] = mapped_column(String(16))
+    mode: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(40))
+    status: Mapped[IntegrationStatus] = mapped_column(EnumText(IntegrationStatus), default=IntegrationStatus.DRAFT)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    secrets: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    platform_key: Mapped[str | None] = mapped_column(String(128), unique=True)
+    public_key: Mapped[str] = mapped_column(String(43), unique=True)
+    enhanced: Mapped[dict[str, bool]] = mapped_column(JSON, default=dict)
+    current_step: Mapped[str | None] = mapped_column(String(32))
+    edited_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_callback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    edited_by: Mapped[User | None] = relationship(foreign_keys=[edited_by_id])
+    __mapper_args__ = {"version_id_col": version}
+
+
+class CheckState(enum.StrEnum):
+    WAITING = "waiting"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class IntegrationCheck(Base):
+    """What was last seen of one setup check. `since` is when it began to wait; detail: {code, params, raw…}."""
+
+    __tablename__ = "integration_checks"
+    __table_args__ = (UniqueConstraint("integration_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(32))
+    state: Mapped[CheckState] = mapped_column(EnumText(CheckState), default=CheckState.WAITING)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class PlatformToken(Base):
+    """A platform's access token, encrypted, with one refresher at a time (lease)."""
+
+    __tablename__ = "platform_tokens"
+    __table_args__ = (UniqueConstraint("integration_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    value: Mapped[str | None] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    refreshing_until: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    retry_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class LinkState(enum.StrEnum):
+    ACTIVE = "active"
+    PENDING = "pending"
+    BROKEN = "broken"
+
+
+class AccountLink(Base):
+    """A person here ↔ a person on the platform, inside one integration. The platform id is stored folded."""
+
+    __tablename__ = "account_links"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "external_user_id"),
+        UniqueConstraint("integration_id", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    external_name: Mapped[str] = mapped_column(String(128), default="")
+    state: Mapped[LinkState] = mapped_column(EnumText(LinkState), default=LinkState.ACTIVE)
+    source: Mapped[str] = mapped_column(String(32))
+    linked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class Receipt(Base):
+    """A callback or one-time value that was taken, kept to answer repeats alike and refuse replays.
+
+    scope  "wecom:<integration id>", "oauth" …; key: the platform's event identity or the nonce
+    answer what a repeat of the same event is answered with
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (UniqueConstraint("scope", "key"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    scope: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(200))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+# --- channels, policies, alert sources ----------------------------------------------------------------------------
+
+
+class Channel(Base):
+    """协作空间: the smallest unit in which incidents are managed."""
+
+    __tablename__ = "channels"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    name: Mapped[str] = mapped_column(String(59))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    is_private: Mapped[bool] = mapped_column(Boolean, default=False)
+    is_enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    closes_on_recovery: Mapped[bool] = mapped_column(Boolean, default=True)
+    close_timeout_minutes: Mapped[int] = mapped_column(default=0)
+    """0: never; counted from the trigger or, with `timeout_from_last_merge`, from the last event."""
+    timeout_from_last_merge: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class DispatchPolicy(Base):
+    """Who, through what, in what levels and with what delays. `levels` holds services.policies.Level as JSON."""
+
+    __tablename__ = "dispatch_policies"
+    __table_args__ = (UniqueConstraint("channel_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(39))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    priority: Mapped[int] = mapped_column(default=100)
+    is_enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    time_windows: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    filters: Mapped[list[list[dict[str, Any]]]] = mapped_column(JSON, default=list)
+    delay_seconds: Mapped[int] = mapped_column(default=0)
+    levels: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    channel: Mapped[Channel] = relationship()
+    __mapper_args__ = {"version_id_col": version}
+
+
+class AlertSource(Base):
+    """A monitoring system that pushes here, into one channel. `options`: what its parser may be told."""
+
+    __tablename__ = "alert_sources"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), index=True)
+    type: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(40))
+    is_enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    event_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    rejected_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    channel: Mapped[Channel] = relationship()
+    keys: Mapped[list[IntegrationKey]] = relationship(
+        back_populates="source", order_by="IntegrationKey.id.desc()", cascade="all, delete-orphan"
+    )
+
+
+class IntegrationKey(Base):
+    """A key that lets a monitoring system push. Looked up by hash; the cipher text is for showing it to administrators."""
+
+    __tablename__ = "integration_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    source_id: Mapped[int] = mapped_column(ForeignKey("alert_sources.id", ondelete="CASCADE"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    key_cipher: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Set when a newer key replaced this one; both work until then."""
+
+    source: Mapped[AlertSource] = relationship(back_populates="keys")
+
+
+# --- alerts and incidents -----------------------------------------------------------------------------------------
+
+
+class Severity(enum.StrEnum):
+    """How bad, and as an event status also `Ok`: recovered. Capitalised on the wire."""
+
+    CRITICAL = "Critical"
+    WARNING = "Warning"
+    INFO = "Info"
+    OK = "Ok"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return ["Critical", "Warning", "Info", "Ok"].index(self.value)
+
+    @property
+    def label(self) -> str:
+        return {"Critical": N_("严重"), "Warning": N_("一般"), "Info": N_("轻微"), "Ok": N_("恢复")}[self.value]
+
+
+class Progress(enum.StrEnum):
+    TRIGGERED = "Triggered"
+    PROCESSING = "Processing"
+    CLOSED = "Closed"
+
+    @property
+    def label(self) -> str:
+        return {"Triggered": N_("待处理"), "Processing": N_("处理中"), "Closed": N_("已关闭")}[self.value]
+
+
+class AlertState(enum.StrEnum):
+    FIRING = "firing"
+    RECOVERED = "recovered"
+    CLOSED = "closed"
+
+    @property
+    def label(self) -> str:
+        return {"firing": N_("告警中"), "recovered": N_("已恢复"), "closed": N_("已关闭")}[self.value]
+
+
+class Incident(Base):
+    """What people handle: one or more alerts, or an entry made by hand.
+
+    assignment  {"kind": assign|reassign|reopen, "policy": {snapshot}, "level": 0-based, "run": n} or {}
+    overrides   fields edited by hand, no longer overwritten by alerts
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "num"),
+        Index("ix_incidents_tenant_progress_id", "tenant_id", "progress", "id"),
+        Index("ix_incidents_tenant_changed", "tenant_id", "changed_at", "id"),
+        Index("ix_incidents_channel_progress_id", "channel_id", "progress", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    num: Mapped[int]
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id", ondelete="SET NULL"))
+    title: Mapped[str] = mapped_column(String(512))
+    description: Mapped[str] = mapped_column(Text, default="")
+    severity: Mapped[Severity] = mapped_column(EnumText(Severity))
+    status: Mapped[Severity] = mapped_column(EnumText(Severity))
+    progress: Mapped[Progress] = mapped_column(EnumText(Progress), default=Progress.TRIGGERED)
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    images: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_event_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Last change that a reader would see: sorts lists, feeds ETags."""
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    recovered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snoozed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    closed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    closed_via: Mapped[str | None] = mapped_column(String(16))
+    assignment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    alert_count: Mapped[int] = mapped_column(default=0)
+    active_alert_count: Mapped[int] = mapped_column(default=0)
+    event_count: Mapped[int] = mapped_column(default=0)
+    impact: Mapped[str] = mapped_column(String(1024), default="")
+    root_cause: Mapped[str] = mapped_column(String(1024), default="")
+    resolution: Mapped[str] = mapped_column(String(1024), default="")
+    overrides: Mapped[list[str]] = mapped_column(JSON, default=list)
+    version: Mapped[int] = mapped_column(default=1)
+
+    channel: Mapped[Channel | None] = relationship()
+    snoozed_by: Mapped[User | None] = relationship(foreign_keys=[snoozed_by_id])
+    closed_by: Mapped[User | None] = relationship(foreign_keys=[closed_by_id])
+    responders: Mapped[list[Responder]] = relationship(
+        back_populates="incident", order_by="Responder.id", cascade="all, delete-orphan"
+    )
+    __mapper_args__ = {"version_id_col": version}
+
+    @property
+    def is_open(self) -> bool:
+        return self.progress is not Progress.CLOSED
+
+    @property
+    def is_triggered(self) -> bool:
+        return self.progress is Progress.TRIGGERED
+
+    def is_snoozed(self, now: datetime) -> bool:
+        return self.is_open and self.snoozed_until is not None and self.snoozed_until > now
+
+
+class Responder(Base):
+    """A person assigned to an incident. source: policy | reassign | added | self; `is_current` ends with a reassign."""
+
+    __tablename__ = "responders"
+    __table_args__ = (UniqueConstraint("incident_id", "user_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str] = mapped_column(String(16))
+    is_current: Mapped[bool] = mapped_column(Boolean, default=True)
+    assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+    incident: Mapped[Incident] = relationship(back_populates="responders")
+
+
+class Alert(Base):
+    """All events with one alert key between trigger and recovery."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index(
+            "uq_alerts_firing",
+            "source_id",
+            "alert_key",
+            unique=True,
+            sqlite_where=text("state = 'firing'"),
+            postgresql_where=text("state = 'firing'"),
+        ),
+        Index("ix_alerts_tenant_id_id", "tenant_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("alert_sources.id", ondelete="SET NULL"))
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id", ondelete="SET NULL"))
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="SET NULL"), index=True)
+    alert_key: Mapped[str] = mapped_column(String(255))
+    title: Mapped[str] = mapped_column(String(512))
+    description: Mapped[str] = mapped_column(Text, default="")
+    severity: Mapped[Severity] = mapped_column(EnumText(Severity))
+    status: Mapped[Severity] = mapped_column(EnumText(Severity))
+    state: Mapped[AlertState] = mapped_column(EnumText(AlertState), default=AlertState.FIRING)
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    images: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_event_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    event_count: Mapped[int] = mapped_column(default=0)
+
+    source: Mapped[AlertSource | None] = relationship()
+
+
+class AlertEvent(Base):
+    """One raw report from a monitoring system; `raw` is what was pushed, kept 30 days."""
+
+    __tablename__ = "alert_events"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), index=True)
+    event_status: Mapped[Severity] = mapped_column(EnumText(Severity))
+    title: Mapped[str] = mapped_column(String(512))
+    description: Mapped[str] = mapped_column(Text, default="")
+    labels: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    event_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    raw: Mapped[Any] = mapped_column(JSON, nullable=True)
+
+
+class TimelineEntry(Base):
+    """One thing that happened to an incident. Append-only, read by (at, id). Types: domain words, see services/timeline.py."""
+
+    __tablename__ = "timeline_entries"
+    __table_args__ = (Index("ix_timeline_incident_at", "incident_id", "at", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(24))
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    actor_name: Mapped[str] = mapped_column(String(128), default="")
+    via: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+# --- notifications, deliveries, cards -----------------------------------------------------------------------------
+
+
+class Notification(Base):
+    """One decision to tell people about an incident; its deliveries hold what became of it for each of them."""
+
+    __tablename__ = "notifications"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), index=True)
+    level: Mapped[int | None]
+    cause: Mapped[str] = mapped_column(String(20))
+    """assign | reassign | escalate | reopen | snooze_expired | add_responder | repeat"""
+    times: Mapped[int] = mapped_column(default=1)
+    """1 for the first message of a level, 2 for its first repeat …"""
+    policy_name: Mapped[str] = mapped_column(String(39), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    deliveries: Mapped[list[Delivery]] = relationship(back_populates="notification", order_by="Delivery.id")
+
+
+class DeliveryState(enum.StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    SENT = "sent"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+    @property
+    def label(self) -> str:
+        return {
+            "queued": N_("排队中"),
+            "sending": N_("发送中"),
+            "retrying": N_("等待重试"),
+            "sent": N_("已发送"),
+            "failed": N_("发送失败"),
+            "skipped": N_("未发送"),
+            "cancelled": N_("已取消"),
+        }[self.value]
+
+    @property
+    def is_final(self) -> bool:
+        return self.value in {"sent", "failed", "skipped", "cancelled"}
+
+
+class Delivery(Base):
+    """One message to one recipient through one channel kind.
+
+    reference      our own key of the message on the platform (WeCom task_id), fixed before the first try
+    failure_code   services/failures.py; failure: {params, raw answer, request id} to say it in any language
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_tenant_id_id", "tenant_id", "id"),
+        Index("ix_deliveries_tenant_state_id", "tenant_id", "state", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id", ondelete="CASCADE"), index=True)
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str] = mapped_column(String(16), default="incident")
+    """incident | test | api | resend"""
+    channel_kind: Mapped[str] = mapped_column(String(16))
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
+    integration_name: Mapped[str] = mapped_column(String(40), default="")
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    recipient_name: Mapped[str] = mapped_column(String(128), default="")
+    external_user_id: Mapped[str | None] = mapped_column(String(128))
+    state: Mapped[DeliveryState] = mapped_column(EnumText(DeliveryState), default=DeliveryState.QUEUED)
+    reference: Mapped[str] = mapped_column(String(128), unique=True)
+    platform_message_id: Mapped[str | None] = mapped_column(String(128))
+    failure_code: Mapped[str | None] = mapped_column(String(32))
+    failure: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    rendered: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    notification: Mapped[Notification | None] = relationship(back_populates="deliveries")
+    incident: Mapped[Incident | None] = relationship()
+    user: Mapped[User | None] = relationship()
+    attempts: Mapped[list[DeliveryAttempt]] = relationship(
+        order_by="DeliveryAttempt.id", cascade="all, delete-orphan"
+    )
+
+
+class DeliveryAttempt(Base):
+    """One call to the platform for a delivery: when, what it answered, how long it took (milliseconds)."""
+
+    __tablename__ = "delivery_attempts"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    outcome: Mapped[str] = mapped_column(String(32))
+    http_status: Mapped[int | None]
+    platform_code: Mapped[str | None] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(String(500), default="")
+    latency_ms: Mapped[int | None]
+
+
+class CardState(enum.StrEnum):
+    LIVE = "live"
+    STALE = "stale"
+    SUPERSEDED = "superseded"
+    FROZEN = "frozen"
+
+
+class Card(Base):
+    """An interactive card that reached somebody and is kept true. One delivery, one person, one card.
+
+    shown_fingerprint  of the content that the platform was last given; update_due_at: an update waits (coalesced)
+    """
+
+    __tablename__ = "cards"
+    __table_args__ = (Index("ix_cards_incident_user", "incident_id", "user_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    reference: Mapped[str] = mapped_column(String(128))
+    message_id: Mapped[str] = mapped_column(String(128), default="")
+    state: Mapped[CardState] = mapped_column(EnumText(CardState), default=CardState.LIVE)
+    shown_fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    update_count: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    codes: Mapped[list[CardCode]] = relationship(order_by="CardCode.id", cascade="all, delete-orphan")
+
+
+class CardCode(Base):
+    """A right to update one card once (WeCom's response_code). origin: send | press."""
+
+    __tablename__ = "card_codes"
+    __table_args__ = (UniqueConstraint("card_id", "code"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"))
+    code: Mapped[str] = mapped_column(String(512))
+    origin: Mapped[str] = mapped_column(String(8))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# --- the outbox ---------------------------------------------------------------------------------------------------
+
+
+class JobState(enum.StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Job(Base):
+    """A row of the outbox: work to do at a time, claimed under a lease. The row is the truth, Huey only wakes.
+
+    kind        names the handler in jobs/; subject_id the row that it is about
+    attempts    raised by every claim; recording an outcome is fenced by it
+    unique_key  one pending row per key (periodic slots); null otherwise
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "ix_jobs_pending_due",
+            "due_at",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("ix_jobs_subject", "kind", "subject_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[int] = mapped_column(BigInteger)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    unique_key: Mapped[str | None] = mapped_column(String(128), unique=True)
+    state: Mapped[JobState] = mapped_column(EnumText(JobState), default=JobState.PENDING)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+
+
+class Heartbeat(Base):
+    """When a worker was last seen alive; `/readyz` reads it. Belongs to the instance, filed under organisation 0."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Canary(Base):
+    """A known text encrypted with each key id, so that a wrong key is noticed at start and not at the first card."""
+
+    __tablename__ = "canaries"
+    __table_args__ = (CheckConstraint("length(cipher) > 0", name="cipher_filled"),)
+
+    key_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    cipher: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,1 @@
+"""The chat platforms by name: the one place that knows them all."""

@@ -1,0 +1,361 @@
+"""What a chat platform is to the product: one small protocol, neutral values, differences as data.
+
+A platform package knows neither Flask nor the database. What it needs (settings, hosts, a token store,
+a transport) is handed in; what it learns it returns as the values below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+# --- cards --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CardButton:
+    """A button that calls back. key: opaque to the platform, ≤ 128 characters; style: primary|danger|plain."""
+
+    key: str
+    text: str
+    style: str = "plain"
+
+
+@dataclass(frozen=True)
+class Fact:
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class IncidentCard:
+    """An incident as one person's card shows it, before any platform's limits are applied.
+
+    reference   our key of the message (unique, ≤ 128 of 0-9A-Za-z_-@)
+    source      "值班铃 · 支付核心"; tone: critical|warning|info|ok|muted
+    title       "[严重] db-03 / disk.used>95%"; subtitle: "#1024 · 待处理 · 09:31 触发"
+    elapsed     "持续 5 分钟", kept apart because it alone does not make a card out of date
+    facts       label and value rows; body: lines of the custom area; footer: last row
+    url         the in-app page of the incident
+    buttons     in the order to be shown; menu: choices behind "…"
+    """
+
+    reference: str
+    source: str
+    tone: str
+    title: str
+    subtitle: str
+    elapsed: str
+    facts: tuple[Fact, ...]
+    body: tuple[str, ...]
+    footer: str
+    url: str
+    buttons: tuple[CardButton, ...]
+    menu_label: str = ""
+    menu: tuple[CardButton, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
+        content = asdict(self)
+        del content["elapsed"]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person on the platform, by the id that the platform uses inside this application."""
+
+    external_user_id: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """What identifies a message that the platform took.
+
+    update_code      a right to change it once, where the platform gives such (WeCom response_code)
+    truncated_lines  lines of the body that the platform's limits cut off
+    was_repeat       the platform says that an earlier, unanswered try had arrived
+    """
+
+    message_id: str
+    update_code: str | None = None
+    truncated_lines: int = 0
+    was_repeat: bool = False
+
+
+@dataclass(frozen=True)
+class CardHandle:
+    """A card to change: our reference, the platform's message id, and a right to update if it needs one."""
+
+    recipient: Recipient
+    reference: str
+    message_id: str
+    update_code: str | None = None
+
+
+# --- callbacks ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CallbackRequest:
+    """A request as it came in: nothing parsed, so that signatures are checked on the raw bytes."""
+
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Callback:
+    """Something the platform said, verified. signature: identifies the exact request (replay protection)."""
+
+    signature: str
+    nonce: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True)
+class UrlCheck(Callback):
+    """The platform tries our address; `reply` is what it wants to read."""
+
+    reply: str
+
+
+@dataclass(frozen=True)
+class CardPress(Callback):
+    """A person pressed a button or chose from a card's menu.
+
+    event_key    identifies this press over all repeats of its delivery
+    reference    our key of the message; button_key: the key that we drew
+    update_code  the right to change the card that the press brought, if any
+    """
+
+    event_key: str
+    external_user_id: str
+    reference: str
+    button_key: str
+    update_code: str | None = None
+
+
+@dataclass(frozen=True)
+class OtherEvent(Callback):
+    """Verified, but nothing that we act on: logged and answered."""
+
+    event_key: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class CallbackReply:
+    """What the platform is answered, byte for byte."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+# --- people -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlatformIdentity:
+    """Who the platform says is using the in-app page; None as id: not a member of the connected company."""
+
+    external_user_id: str | None
+    name: str = ""
+
+
+# --- setup --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetupField:
+    """A value the administrator pastes in. name: key in settings or, if secret, in secrets.
+
+    kind: text | secret | domain | url | bool | file; pattern: what it must look like (checked first), and `wrong`
+    says so to the reader; suspects: other shapes that show which wrong value was pasted, (pattern, sentence) each.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    kind: str = "text"
+    pattern: str = ""
+    wrong: str = ""
+    required: bool = True
+    placeholder: str = ""
+    suspects: tuple[tuple[str, str], ...] = ()
+    depends_on: str = ""
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind == "secret"
+
+
+@dataclass(frozen=True)
+class SetupValue:
+    """A value to copy out of the product. name: key of services.integrations.addresses(); qr: also as QR code."""
+
+    name: str
+    label: str
+    help: str = ""
+    qr: bool = False
+
+
+@dataclass(frozen=True)
+class SetupCheck:
+    """A proof that something works. waits_for: said while it has not been seen; mend_step: where to mend a failure.
+
+    active  the product can try it now by a call (else it is only seen when somebody else acts)
+    """
+
+    name: str
+    label: str
+    waits_for: str
+    mend_step: str
+    active: bool = False
+    recommended_only: bool = False
+
+
+@dataclass(frozen=True)
+class DrawnField:
+    label: str
+    value: str = ""
+    highlighted: bool = False
+    button: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A light mock of the vendor's console screen: menu on the left, fields, the ones to touch highlighted."""
+
+    title: str
+    menu: tuple[str, ...]
+    active_menu: str
+    fields: tuple[DrawnField, ...]
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """One documented step of a platform's setup, as data. Texts are catalogue ids.
+
+    where         menu path in the vendor's console, element by element, in the vendor's own words
+    console_path  what is appended to the console's base address for a deep link
+    """
+
+    key: str
+    title: str
+    where: tuple[str, ...]
+    console_path: str
+    instructions: tuple[str, ...]
+    drawing: Drawing | None = None
+    fields: tuple[SetupField, ...] = ()
+    values: tuple[SetupValue, ...] = ()
+    cautions: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What an active check found. detail: {code, message, hint, params, raw} for a failure, facts for a success."""
+
+    passed: bool
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetupMode:
+    """One way to set a platform up: its steps in order, its checks by name."""
+
+    slug: str
+    label: str
+    steps: tuple[SetupStep, ...]
+    checks: tuple[SetupCheck, ...]
+
+    def check(self, name: str) -> SetupCheck:
+        return next(check for check in self.checks if check.name == name)
+
+    def step(self, key: str) -> SetupStep:
+        return next(step for step in self.steps if step.key == key)
+
+    @property
+    def fields(self) -> tuple[SetupField, ...]:
+        return tuple(setup_field for step in self.steps for setup_field in step.fields)
+
+
+# --- the platform -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What differs between platforms, as data.
+
+    channel_kind        the personal channel: "wecom_app"
+    updates_need_codes  a card can only be changed with an unused right to do so
+    update_code_hours   how long such a right lives
+    body_lines, menu_items, buttons, facts   how much of a card is shown
+    answers_in_reply    the press's answer can carry the presser's new card
+    has_refresh_button  every card carries 状态刷新
+    coalesce_seconds    how long changes wait for one another before a card is updated
+    user_agent_mark     what the user agent of the platform's own browser contains
+    workbench_hint      how a person opens the application once, to be linked
+    """
+
+    channel_kind: str
+    updates_need_codes: bool
+    update_code_hours: int
+    body_lines: int
+    menu_items: int
+    buttons: int
+    facts: int
+    answers_in_reply: bool
+    has_refresh_button: bool
+    coalesce_seconds: float
+    user_agent_mark: str
+    workbench_hint: str
+
+
+class TokenStore(Protocol):
+    """Where a client keeps its access tokens; implemented by services/tokens.py over the database."""
+
+    def get(self, kind: str, fetch: Callable[[], tuple[str, int]]) -> str:
+        """Return a valid token; `fetch` (→ token, lifetime in seconds) is called by one process at a time."""
+
+    def drop(self, kind: str, value: str) -> None:
+        """Forget `value`, which the platform rejected; a newer token stays."""
+
+
+class Platform(Protocol):
+    """One connected application. Every method may raise the PlatformErrors of its folder's errors.py."""
+
+    slug: ClassVar[str]
+    label: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    modes: ClassVar[tuple[SetupMode, ...]]
+
+    def send_card(self, to: Recipient, card: IncidentCard) -> SentMessage: ...
+    def send_text(self, to: Recipient, content: str) -> SentMessage: ...
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None: ...
+    def read_callback(self, request: CallbackRequest) -> Callback: ...
+    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply: ...
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str: ...
+    def identify(self, code: str) -> PlatformIdentity: ...
+    def run_check(self, name: str) -> CheckResult: ...
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Where a platform is reached; set by the operator, the real ones by default."""
+
+    api: str
+    oauth: str
+    login: str
+    console: str
