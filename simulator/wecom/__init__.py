@@ -1,0 +1,1 @@
+"""The simulated WeCom (企业微信)."""

@@ -1,0 +1,3 @@
+from flask import Blueprint
+
+bp = Blueprint("wecom_client", __name__, url_prefix="/wecom/client")

@@ -1,0 +1,63 @@
+"""The simulated WeCom as one object: state, counters and the parts of the simulator it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import current_app
+
+from simulator.faults import Faults
+from simulator.store import Store
+from simulator.wecom.counters import Counters
+from simulator.wecom.errors import PAIRINGS, ApiError
+from simulator.wecom.state import App, Corp, WeComState
+from simulator.wire import WireLog
+
+PLATFORM = "wecom"
+
+
+@dataclass
+class WeCom:
+    """Handed to everything in this folder. last_callbacks holds the newest bytes sent to each app, for replays."""
+
+    store: Store
+    wire: WireLog
+    faults: Faults
+    product_url: str = ""
+    state: WeComState = field(default_factory=WeComState)
+    counters: Counters = field(default_factory=Counters)
+    recent_bodies: dict[tuple[str, int, str], float] = field(default_factory=dict)
+    last_callbacks: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+
+    def refuse(self, pairing: str, detail: str = "") -> None:
+        """Raise the number chosen for an uncertain pairing, or go on when it is None."""
+        code = self.pairing(pairing)
+        if code is not None:
+            raise ApiError(code, detail)
+
+    def pairing(self, name: str) -> int | None:
+        return self.state.pairings.get(name, PAIRINGS[name])
+
+
+@dataclass
+class Call:
+    """One API call whose token and address were accepted."""
+
+    wecom: WeCom
+    corp: Corp
+    app: App
+    query: dict[str, str]
+    body: dict[str, Any]
+    raw: bytes
+    client_ip: str
+
+    @property
+    def now(self) -> float:
+        return self.wecom.store.now()
+
+
+def current_wecom() -> WeCom:
+    """The simulated WeCom of the running app."""
+    wecom: WeCom = current_app.extensions["simulator_wecom"]
+    return wecom

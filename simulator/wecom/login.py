@@ -1,0 +1,53 @@
+"""Sign-in pages on the plain host: the authorise link outside the client, and the web login by scanning.
+
+https://developer.work.weixin.qq.com/document/path/98152
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from simulator.webview import AUTHORISE_PATH
+from simulator.wecom import oauth
+from simulator.wecom.context import current_wecom
+
+bp = Blueprint("wecom_login", __name__)
+
+Page = str | tuple[str, int] | Response
+
+
+@bp.get(AUTHORISE_PATH)
+def authorise() -> Page:
+    """Outside WeCom nobody is signed in."""
+    return render_template("notice.html", title="请在企业微信客户端打开链接", detail=""), 403
+
+
+@bp.get("/wwlogin/sso/login")
+@bp.get("/wwopen/sso/qrConnect")
+def web_login() -> Page:
+    """Choose who scans."""
+    wecom = current_wecom()
+    try:
+        with wecom.store.lock:
+            link = oauth.read_link(wecom, request.args.to_dict(), is_web_login=True)
+            people = list(link.corp.people.values())
+    except oauth.BadLink as error:
+        return render_template("notice.html", title=error.title, detail=error.detail), 400
+    return render_template("wecom/web_login.html", link=link, people=people)
+
+
+@bp.post("/wwlogin/sso/login")
+@bp.post("/wwopen/sso/qrConnect")
+def confirm() -> Page:
+    """Send the browser back with code and state; without a code when the person refused."""
+    wecom = current_wecom()
+    try:
+        with wecom.store.lock:
+            link = oauth.read_link(wecom, request.args.to_dict(), is_web_login=True)
+            if request.form.get("answer") == "refuse":
+                return redirect(oauth.with_answer(link.redirect_uri, {"state": link.state}))
+            target = oauth.grant(wecom, link, link.corp.corp_id, request.form.get("userid", ""))
+    except oauth.BadLink as error:
+        return render_template("notice.html", title=error.title, detail=error.detail), 400
+    return redirect(target)
