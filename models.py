@@ -145,6 +145,16 @@ class MembershipState(enum.StrEnum):
     REFUSED = "refused"
     LEFT = "left"
 
+    @property
+    def label(self) -> str:
+        return {
+            "invited": N_("待接受"),
+            "under_review": N_("审核中"),
+            "active": N_("正常"),
+            "refused": N_("已拒绝"),
+            "left": N_("已离职"),
+        }[self.value]
+
 
 class Role(enum.StrEnum):
     ADMIN = "admin"
@@ -250,6 +260,8 @@ class Integration(Base):
     edited_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_callback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The platform asked us to wait: no message of this application leaves before."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
@@ -698,6 +710,7 @@ class Delivery(Base):
     __table_args__ = (
         Index("ix_deliveries_tenant_id_id", "tenant_id", "id"),
         Index("ix_deliveries_tenant_state_id", "tenant_id", "state", "id"),
+        Index("ix_deliveries_recipient_sent", "integration_id", "external_user_id", "sent_at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -726,9 +739,7 @@ class Delivery(Base):
     notification: Mapped[Notification | None] = relationship(back_populates="deliveries")
     incident: Mapped[Incident | None] = relationship()
     user: Mapped[User | None] = relationship()
-    attempts: Mapped[list[DeliveryAttempt]] = relationship(
-        order_by="DeliveryAttempt.id", cascade="all, delete-orphan"
-    )
+    attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id", cascade="all, delete-orphan")
 
 
 class DeliveryAttempt(Base):

@@ -305,6 +305,7 @@ class Capabilities:
     answers_in_reply    the press's answer can carry the presser's new card
     has_refresh_button  every card carries 状态刷新
     coalesce_seconds    how long changes wait for one another before a card is updated
+    sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word
     user_agent_mark     what the user agent of the platform's own browser contains
     workbench_hint      how a person opens the application once, to be linked
     """
@@ -319,6 +320,8 @@ class Capabilities:
     answers_in_reply: bool
     has_refresh_button: bool
     coalesce_seconds: float
+    sends_per_member_minute: int
+    sends_per_member_hour: int
     user_agent_mark: str
     workbench_hint: str
 
@@ -341,7 +344,9 @@ class Platform(Protocol):
     capabilities: ClassVar[Capabilities]
     modes: ClassVar[tuple[SetupMode, ...]]
 
-    def send_card(self, to: Recipient, card: IncidentCard) -> SentMessage: ...
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        """Send a card to one person. With `earlier_try_unanswered` a "reference used before" answer is a success."""
+
     def send_text(self, to: Recipient, content: str) -> SentMessage: ...
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None: ...
     def read_callback(self, request: CallbackRequest) -> Callback: ...

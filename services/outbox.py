@@ -1,0 +1,139 @@
+"""Work to be done later or elsewhere, written in the same transaction as the change that asks for it.
+
+A row is the truth; what goes to the worker after the commit is an empty wake-up. If that gets lost, the worker's
+sweeper finds the row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Flask, current_app, has_app_context
+from sqlalchemy import event, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from extensions import db
+from models import EPOCH, Job, JobState
+
+WAKE_WITHIN = timedelta(milliseconds=500)
+"""Rows that are due later than this are left to the sweeper."""
+
+log = logging.getLogger(__name__)
+
+
+def enqueue(
+    kind: str,
+    *,
+    tenant_id: int,
+    subject_id: int,
+    due_at: datetime,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
+    unique_key: str | None = None,
+) -> Job:
+    """Stage a row; the worker is woken after the commit if it is due soon.
+
+    kind        names the handler (jobs/handlers.py); subject_id the row that it is about
+    unique_key  for ever only one row of this key, until it is purged; a second call returns the first row
+    """
+    if due_at - now <= WAKE_WITHIN:
+        db.session.info["wake_worker"] = True
+    values = {
+        "kind": kind,
+        "tenant_id": tenant_id,
+        "subject_id": subject_id,
+        "due_at": due_at,
+        "created_at": now,
+        "payload": payload or {},
+        "unique_key": unique_key,
+    }
+    if unique_key is not None:
+        return _once(values)
+    job = Job(**values)
+    db.session.add(job)
+    db.session.flush()
+    return job
+
+
+def _once(values: dict[str, Any]) -> Job:
+    """Insert unless the key is taken; both databases know the same clause under their own name."""
+    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.session.get_bind().dialect.name]
+    values = values | {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
+    db.session.execute(insert(Job).values(**values).on_conflict_do_nothing(index_elements=["unique_key"]))
+    return db.session.execute(select(Job).where(Job.unique_key == values["unique_key"])).scalar_one()
+
+
+def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> int:
+    """Stage that pending rows will not be run; return how many. One that is running now ends its run."""
+    names = [kinds] if isinstance(kinds, str) else list(kinds)
+    statement = (
+        update(Job)
+        .where(Job.tenant_id == tenant_id, Job.kind.in_(names), Job.subject_id == subject_id)
+        .where(Job.state == JobState.PENDING)
+        .values(state=JobState.CANCELLED)
+        .returning(Job.id)
+    )
+    return len(db.session.execute(statement).all())
+
+
+def pending(kind: str, subject_id: int) -> Job | None:
+    """The next row of this kind about this subject, running or not."""
+    return db.session.execute(
+        select(Job)
+        .where(Job.kind == kind, Job.subject_id == subject_id, Job.state == JobState.PENDING)
+        .order_by(Job.due_at, Job.id)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class Health:
+    """The state of the queue: rows that wait although due, since when, leases that ran out, rows given up."""
+
+    due: int
+    oldest_due_seconds: float
+    expired_leases: int
+    dead: int
+
+
+def health(now: datetime) -> Health:
+    is_due = (Job.state == JobState.PENDING, Job.due_at <= now, Job.lease_until <= now)
+    due, oldest = db.session.execute(select(func.count(), func.min(Job.due_at)).where(*is_due)).one()
+    expired = db.session.scalar(select(func.count()).select_from(Job).where(*is_due, Job.lease_until > EPOCH))
+    dead = db.session.scalar(select(func.count()).select_from(Job).where(Job.state == JobState.DEAD))
+    return Health(due, (now - oldest).total_seconds() if oldest else 0.0, expired or 0, dead or 0)
+
+
+# --- waking the worker --------------------------------------------------------------------------------------------
+
+
+def on_commit_wake(app: Flask, wake: Callable[[], None]) -> None:
+    """Let `wake` be called after commits that staged work due now. It is a hint and may fail."""
+    app.extensions["wake_worker"] = wake
+
+
+def wake_worker() -> None:
+    """Send the empty wake-up, if anybody registered one. Never fails the caller: the sweeper finds the row."""
+    wake = current_app.extensions.get("wake_worker") if has_app_context() else None
+    if wake is None:
+        return
+    try:
+        wake()
+    except Exception:  # whatever the broker's client raises: nothing depends on it but speed
+        log.warning("The worker could not be woken; its sweeper will find the work.", exc_info=True)
+
+
+@event.listens_for(db.session, "after_commit")
+def _wake_after_commit(session: Session) -> None:
+    if not session.in_nested_transaction() and session.info.pop("wake_worker", False):
+        wake_worker()
+
+
+@event.listens_for(db.session, "after_rollback")
+def _forget_after_rollback(session: Session) -> None:
+    session.info.pop("wake_worker", None)
