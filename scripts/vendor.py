@@ -114,7 +114,7 @@ def install(folder: Path) -> Path:
         if (SOURCE / name).exists():
             shutil.copy(SOURCE / name, folder / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"]
-    subprocess.run(["npm", "install", *options], cwd=folder, check=True)  # noqa: S603, S607
+    subprocess.run(["npm", "install", *options], cwd=folder, check=True)
     shutil.copy(folder / "package-lock.json", SOURCE / "package-lock.json")
     return folder / "node_modules"
 

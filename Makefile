@@ -1,0 +1,53 @@
+# `make run` starts everything with demo data; `make test` runs every test. `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help run test check test-oracles demo-info format lock translations setup setup-dev setup-oracles clean
+
+# The first of these that is Python 3.11 or newer; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv/bin
+# Where shell scripts and programs are looked at by the tools.
+CODE := .
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: setup ## start web, worker and simulator with demo data (PORT, SIMULATOR_PORT, DUTYBELL_HOME, DEMO=0)
+	@$(VENV)/python scripts/run.py
+
+test: setup-dev ## run every test (TESTS=path and ARGS=… narrow it down)
+	@sh scripts/system_packages.sh
+	$(VENV)/python -m pytest -n logical --dist worksteal $(ARGS) $(TESTS)
+
+check: setup-dev ## style, types, templates, translations, vendored files, secrets
+	@$(VENV)/python scripts/check.py
+
+test-oracles: setup-oracles ## compare our signatures and ciphers with those of the vendors' own libraries
+	.venv-oracles/bin/python -m pytest tests/oracles $(ARGS)
+
+demo-info: setup ## print one JSON object about the running demo, for programs
+	@$(VENV)/python -m demo info
+
+format: setup-dev ## rewrite the code in the project's style
+	$(VENV)/ruff check --fix $(CODE)
+	$(VENV)/ruff format $(CODE)
+
+translations: setup-dev ## collect sentences into the catalogue and compile it
+	$(VENV)/python scripts/translations.py update
+
+lock: ## pin the requirements again, with hashes (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade requirements-oracles.in -o requirements-oracles.txt
+
+setup: ## create the environment and install what the product runs on
+	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; install it or say PYTHON=/path/to/python))$(PYTHON) scripts/setup.py run
+
+setup-dev:
+	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; install it or say PYTHON=/path/to/python))$(PYTHON) scripts/setup.py dev
+
+setup-oracles:
+	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; install it or say PYTHON=/path/to/python))$(PYTHON) scripts/setup.py oracles
+
+clean: ## remove environments and caches; data under var/ stays
+	rm -rf .venv .venv-oracles .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

@@ -1,0 +1,28 @@
+"""How gunicorn serves the product, read by `gunicorn "app:create_app()"`; the environment can change every value."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
+worker_class = "gthread"
+# SQLite has one writer, and its queue is quickest inside one process; with PostgreSQL two processes or more.
+workers = int(os.environ.get("WEB_PROCESSES") or "1")
+threads = int(os.environ.get("WEB_THREADS") or "16")
+keepalive = 30
+timeout = 60
+graceful_timeout = 8  # a deploy ends within 10 seconds; a request that takes longer is the platform's to repeat
+max_requests = 0
+control_socket_disable = True  # one in a fixed place would be shared by every instance on the machine
+accesslog = None  # the application writes one structured line a request
+errorlog = "-"
+loglevel = os.environ.get("GUNICORN_LOG_LEVEL") or "warning"
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop the metrics files of a process that is gone."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        from prometheus_client import multiprocess  # noqa: PLC0415
+
+        multiprocess.mark_process_dead(worker.pid)
