@@ -1,0 +1,99 @@
+"""Says a stored sentence in the reader's language and zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g
+from flask_babel import force_locale, get_timezone, gettext
+
+from errors import AppError
+from models import Tenant
+from services.clock import utcnow
+from texts import Text
+
+LOCALES = ("zh_CN", "en")
+DEFAULT_LOCALE = "zh_CN"
+DEFAULT_TIMEZONE = "Asia/Shanghai"
+
+
+def say(text: Text | str) -> str:
+    """Translate a sentence and fill in its values.
+
+    Datetimes become HH:MM today and MM-DD HH:MM on other days, in the current zone; nested Texts are said first.
+    """
+    if isinstance(text, str):
+        return gettext(text) if text else ""
+    values = {name: _spoken(value) for name, value in text.params.items()}
+    return gettext(text.message, **values)
+
+
+def say_error(error: AppError) -> tuple[str, str]:
+    """Return an error's message and hint (which may be empty) in the reader's language."""
+    params = {name: _spoken(value) for name, value in error.params.items()}
+    if isinstance(reason := error.params.get("reason"), str):
+        params["reason"] = gettext(reason) % error.params if reason else ""
+    return _filled(error.message, params), _filled(error.hint, params)
+
+
+@contextmanager
+def speaking(tenant: Tenant) -> Iterator[None]:
+    """Speak an organisation's language and zone: for texts that leave the house, made by workers or views."""
+    before = g.get("zone")
+    with force_locale(known_locale(tenant.locale) or DEFAULT_LOCALE):
+        g.zone = known_zone(tenant.timezone) or ZoneInfo(DEFAULT_TIMEZONE)
+        try:
+            yield
+        finally:
+            g.zone = before
+
+
+def local_time(at: datetime) -> datetime:
+    """The same moment on the reader's clock."""
+    return at.astimezone(current_zone())
+
+
+def current_zone() -> ZoneInfo:
+    """The zone of whoever is spoken to."""
+    forced = g.get("zone")
+    if isinstance(forced, ZoneInfo):
+        return forced
+    return known_zone(str(get_timezone())) or ZoneInfo(DEFAULT_TIMEZONE)
+
+
+def clock_time(at: datetime, now: datetime | None = None) -> str:
+    """ "09:31" for a time of today, "11-21 09:31" otherwise, on the reader's clock."""
+    local, today = local_time(at), local_time(now or utcnow())
+    return local.strftime("%H:%M" if local.date() == today.date() else "%m-%d %H:%M")
+
+
+def known_locale(name: str | None) -> str | None:
+    """One of LOCALES for "zh-CN", "zh_Hans_CN", "en-GB" …; None for a language that we do not speak."""
+    language = (name or "").replace("-", "_").partition("_")[0].lower()
+    return {"zh": "zh_CN", "en": "en"}.get(language)
+
+
+def known_zone(name: str | None) -> ZoneInfo | None:
+    """The named time zone, None if there is no such zone."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, OSError, ValueError):  # unknown, a folder's name, a path
+        return None
+
+
+def _filled(message: str, params: dict[str, Any]) -> str:
+    if not message:
+        return ""
+    return gettext(message, **params) if params and "%(" in message else gettext(message)
+
+
+def _spoken(value: Any) -> Any:
+    if isinstance(value, Text):
+        return say(value)
+    if isinstance(value, datetime):
+        return clock_time(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return value
