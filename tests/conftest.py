@@ -1,17 +1,27 @@
-"""Fixtures that every kind of test shares: settings, an application on a fresh database, a transaction to work in."""
+"""Fixtures that every kind of test shares: settings, an application on a fresh database, servers of this run."""
 
 from __future__ import annotations
 
 import base64
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import flask_migrate
+import psycopg
 import pytest
 from flask import Flask
 
 from app import create_app
 from config import EncryptionKey, Settings
 from extensions import db
+from tests.private_servers import SharedServer, Unavailable, is_required, start_postgresql, start_redis
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = "template_dutybell"
+REDIS_DATABASES = 16
 
 
 def make_settings(home: Path, **changes: object) -> Settings:
@@ -25,16 +35,124 @@ def make_settings(home: Path, **changes: object) -> Settings:
     return Settings(**(values | changes))  # type: ignore[arg-type]
 
 
+@contextmanager
+def running_app(settings: Settings) -> Iterator[Flask]:
+    """The application of `settings` inside its context; its connections are closed at the end."""
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def fill(settings: Settings) -> None:
+    """Give an empty database this version's tables, as an operator does."""
+    with running_app(settings):
+        if (ROOT / "migrations" / "env.py").exists():
+            flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+        else:
+            db.create_all()
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return make_settings(tmp_path)
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    app = create_app(settings)
-    with app.app_context():
-        db.create_all()
+def app(settings: Settings, sqlite_template: Path) -> Iterator[Flask]:
+    """The application on an SQLite database of its own. Tests of services get PostgreSQL too, see service/."""
+    shutil.copy(sqlite_template, settings.home / "dutybell.sqlite")
+    with running_app(settings) as app:
         yield app
-        db.session.remove()
-        db.engine.dispose()
+
+
+# --- what is shared by the whole run, over all worker processes ---------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all worker processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database to copy."""
+    folder = tmp_path_factory.mktemp("sqlite-template")
+    fill(make_settings(folder))
+    return folder / "dutybell.sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of this run's PostgreSQL, without a database name; it holds a migrated TEMPLATE."""
+    server = SharedServer(run_folder / "postgresql", start_postgresql)
+    try:
+        url = _url_or_skip(server)
+        with server.lock():
+            _make_template(url, tmp_path_factory.mktemp("postgresql-template"))
+        yield url
+    finally:
+        server.leave()
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a migrated, empty PostgreSQL database that this test alone uses."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{abs(hash(request.node.nodeid))}"
+    _sql(postgresql_url, f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+    yield f"{postgresql_url}/{name}"
+    _sql(postgresql_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def _redis_server(run_folder: Path) -> Iterator[str]:
+    server = SharedServer(run_folder / "redis", start_redis)
+    try:
+        yield _url_or_skip(server)
+    finally:
+        server.leave()
+
+
+@pytest.fixture
+def redis_url(_redis_server: str) -> Iterator[str]:
+    """Address of an empty Redis database that this worker process alone uses."""
+    import redis
+
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % REDIS_DATABASES
+    url = f"{_redis_server}/{number}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    yield url
+
+
+def _url_or_skip(server: SharedServer) -> str:
+    try:
+        return server.url()
+    except Unavailable as missing:
+        if is_required():
+            pytest.fail(str(missing))
+        pytest.skip(f"NOT TESTED: {missing}")
+
+
+def _make_template(url: str, home: Path) -> None:
+    """Migrate the template database once for all worker processes; the caller holds the server's lock."""
+    with psycopg.connect(_plain(url) + "/postgres", autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+            return
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    fill(make_settings(home, database_url=f"{url}/{TEMPLATE}"))
+
+
+def _sql(url: str, statement: str) -> None:
+    with psycopg.connect(_plain(url) + "/postgres", autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _plain(url: str) -> str:
+    """An SQLAlchemy address as psycopg itself reads it."""
+    return url.replace("postgresql+psycopg://", "postgresql://")

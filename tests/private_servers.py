@@ -1,0 +1,199 @@
+"""PostgreSQL and Redis servers of this test run alone: started by the first test that needs one, shared by every
+worker process, ended by the last one to leave. Nothing that runs on the machine already is touched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import psutil
+
+START_SECONDS = 30
+POSTGRES_FOLDERS = (  # Debian, Red Hat, Homebrew; the newest version wins
+    "usr/lib/postgresql/*/bin",
+    "usr/pgsql-*/bin",
+    "opt/homebrew/opt/postgresql*/bin",
+    "usr/local/opt/postgresql*/bin",
+)
+# Tests need speed, not durability: these settings give up what a power cut would take.
+POSTGRES_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+
+
+class Unavailable(Exception):
+    """The server's program is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, its process, and the folder that goes when it ends."""
+
+    url: str
+    pid: int
+    folder: str
+
+
+class SharedServer:
+    """A server that several test processes share.
+
+    meeting  the folder where they meet: a lock, the users' lock, the server's address. A process keeps the users'
+             lock shared for as long as it lives, also when it is killed; who gets it alone is the last and stops it.
+    """
+
+    def __init__(self, meeting: Path, start: Callable[[], Server]) -> None:
+        meeting.mkdir(parents=True, exist_ok=True)
+        self._meeting = meeting
+        self._record = meeting / "server.json"
+        self._start = start
+        self._users: TextIO | None = None
+
+    def url(self) -> str:
+        """The server's address; starts it if nobody did. Raises Unavailable."""
+        with self.lock():
+            if self._users is None:
+                self._users = (self._meeting / "users").open("w")
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+            if not self._record.exists():
+                self._record.write_text(json.dumps(asdict(self._start())))
+            return self._read().url
+
+    def leave(self) -> None:
+        """Say that this process needs the server no more."""
+        if self._users is None:
+            return
+        with self.lock(), (self._meeting / "users").open("w") as users:
+            self._users.close()
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if self._record.exists():
+                server = self._read()
+                self._record.unlink()
+                end(server.pid)
+                shutil.rmtree(server.folder, ignore_errors=True)
+
+    def lock(self) -> TextIO:
+        """Keep the other test processes waiting until the file that this returns is closed."""
+        lock = (self._meeting / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+    def _read(self) -> Server:
+        return Server(**json.loads(self._record.read_text()))
+
+
+def end(pid: int) -> None:
+    """Stop a server by SIGINT, PostgreSQL's fast shutdown and Redis's ordinary one; wait until it is gone."""
+    try:
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 10
+        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    except psutil.NoSuchProcess:
+        pass
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+def start_postgresql() -> Server:
+    """A new cluster in a folder of its own, on a free port. It refuses to run as root: then it runs as `postgres`."""
+    programs = postgresql_programs()
+    owner = "postgres" if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-"))
+    as_owner: dict[str, Any] = {}
+    if owner:
+        account = pwd.getpwnam(owner)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        as_owner = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    data, port = folder / "data", free_port()
+    initdb: list[Any] = [
+        programs / "initdb",
+        "--no-sync",
+        "--auth=trust",
+        "--username=dutybell",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
+    subprocess.run([*initdb, "-D", data], check=True, capture_output=True, cwd=folder, **as_owner)
+    options = [word for option in (*POSTGRES_OPTIONS, f"unix_socket_directories={folder}") for word in ("-c", option)]
+    command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), *options]
+    process = start_and_wait(command, port, folder, **as_owner)
+    return Server(f"postgresql+psycopg://dutybell@127.0.0.1:{port}", process.pid, str(folder))
+
+
+def postgresql_programs() -> Path:
+    for pattern in POSTGRES_FOLDERS:
+        for program in sorted(Path("/").glob(f"{pattern}/initdb"), key=version_of, reverse=True):
+            return program.parent
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    raise Unavailable("PostgreSQL is not installed: run scripts/system_packages.sh")
+
+
+def version_of(program: Path) -> int:
+    return int("0" + "".join(filter(str.isdigit, str(program))))
+
+
+# --- Redis --------------------------------------------------------------------------------------------------------
+
+
+def start_redis() -> Server:
+    program = shutil.which("redis-server")
+    if not program:
+        raise Unavailable("Redis is not installed: run scripts/system_packages.sh")
+    folder, port = Path(tempfile.mkdtemp(prefix="dutybell-redis-")), free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = start_and_wait(command, port, folder)
+    return Server(f"redis://127.0.0.1:{port}", process.pid, str(folder))
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+def start_and_wait(command: list[Any], port: int, folder: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a server and wait until it takes connections. Its output goes to a file in `folder`."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(word) for word in command], cwd=folder, stdout=log, stderr=log, start_new_session=True, **options
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not takes_connections(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{command[0]} did not start:\n{(folder / 'log').read_text(errors='replace')}")
+        time.sleep(0.02)
+    return process
+
+
+def takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_required() -> bool:
+    """Whether a server that is not installed fails the tests (in CI) or skips them loudly (elsewhere)."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
