@@ -1,0 +1,142 @@
+"""Collaboration spaces: making, changing and deleting them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from errors import Conflict, InvalidInput, NotFound
+from extensions import db
+from models import Channel, Incident, Membership, Progress
+from services import incidents, outbox, visibility
+from services.incident_opening import AUTO_CLOSE
+from texts import N_
+
+MAX_NAME, MAX_DESCRIPTION = 59, 500
+MAX_TIMEOUT_MINUTES = 30 * 24 * 60
+CHANNELS_LISTED = 500
+
+
+def all_for(viewer: Membership) -> list[Channel]:
+    """The channels that the viewer sees, by name; at most CHANNELS_LISTED."""
+    return list(
+        db.session.scalars(
+            select(Channel).where(visibility.visible_channels(viewer)).order_by(Channel.name).limit(CHANNELS_LISTED)
+        )
+    )
+
+
+def get(channel_id: int, *, viewer: Membership) -> Channel:
+    """Raises NotFound also for other organisations' channels and for private ones hidden from the viewer."""
+    channel = db.session.scalar(select(Channel).where(visibility.visible_channels(viewer), Channel.id == channel_id))
+    if channel is None:
+        raise NotFound()
+    return channel
+
+
+def create(
+    name: str,
+    *,
+    by: Membership,
+    now: datetime,
+    description: str = "",
+    is_private: bool = False,
+    closes_on_recovery: bool = True,
+    close_timeout_minutes: int = 0,
+    timeout_from_last_merge: bool = False,
+) -> Channel:
+    """Raises InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never)."""
+    channel = Channel(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now, is_enabled=True)
+    _write(channel, name, description, close_timeout_minutes)
+    channel.is_private, channel.closes_on_recovery = is_private, closes_on_recovery
+    channel.timeout_from_last_merge = timeout_from_last_merge
+    db.session.add(channel)
+    db.session.flush()
+    return channel
+
+
+def update(
+    channel: Channel,
+    *,
+    name: str,
+    description: str,
+    is_private: bool,
+    is_enabled: bool,
+    closes_on_recovery: bool,
+    close_timeout_minutes: int,
+    timeout_from_last_merge: bool,
+    now: datetime,
+    version: int | None = None,
+) -> None:
+    """Change a channel; a new time limit also holds for its open incidents.
+
+    version  what the editor saw. Raises Conflict if somebody changed it since, InvalidInput as `create`.
+    """
+    if version is not None and version != channel.version:
+        raise Conflict()
+    has_new_limit = channel.close_timeout_minutes != close_timeout_minutes
+    _write(channel, name, description, close_timeout_minutes)
+    channel.is_private, channel.is_enabled, channel.closes_on_recovery = is_private, is_enabled, closes_on_recovery
+    channel.timeout_from_last_merge = timeout_from_last_merge
+    db.session.flush()
+    if has_new_limit and close_timeout_minutes:
+        _look_at_time_limits(channel, now)
+
+
+def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now: datetime) -> int:
+    """Delete a channel with its policies and alert sources, and close its open incidents; return how many.
+
+    confirmation  the channel's name as typed. Raises InvalidInput if it is another one.
+    """
+    if confirmation.strip() != channel.name:
+        raise InvalidInput(N_("确认名称"), N_("与协作空间名称不一致"))
+    open_incidents = _open_incidents(channel)
+    for incident in open_incidents:
+        incidents.close(incident, by=by, via=via, now=now)
+    db.session.delete(channel)
+    db.session.flush()
+    return len(open_incidents)
+
+
+def _write(channel: Channel, name: str, description: str, close_timeout_minutes: int) -> None:
+    name, description = name.strip(), description.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidInput(N_("名称"), N_("应为 1–59 个字符"))
+    if len(description) > MAX_DESCRIPTION:
+        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+    if not 0 <= close_timeout_minutes <= MAX_TIMEOUT_MINUTES:
+        raise InvalidInput(N_("超时自动关闭"), N_("应为 0–43200 分钟"))
+    _check_name_is_free(channel, name)
+    channel.name, channel.description = name, description
+    channel.close_timeout_minutes = close_timeout_minutes
+
+
+def _check_name_is_free(channel: Channel, name: str) -> None:
+    with db.session.no_autoflush:
+        taken = db.session.scalar(
+            select(Channel.id).where(Channel.tenant_id == channel.tenant_id, Channel.name == name)
+        )
+    if taken is not None and taken != channel.id:
+        raise InvalidInput(N_("名称"), N_("已有同名的协作空间"))
+
+
+def _open_incidents(channel: Channel) -> list[Incident]:
+    return list(
+        db.session.scalars(
+            select(Incident)
+            .where(
+                Incident.tenant_id == channel.tenant_id,
+                Incident.channel_id == channel.id,
+                Incident.progress != Progress.CLOSED,
+            )
+            .order_by(Incident.id)
+        )
+    )
+
+
+def _look_at_time_limits(channel: Channel, now: datetime) -> None:
+    """Have each open incident's limit looked at now: `time_out` closes it, or waits for what is left."""
+    for incident in _open_incidents(channel):
+        outbox.cancel(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id)
+        outbox.enqueue(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=now, now=now)

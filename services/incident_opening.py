@@ -1,0 +1,185 @@
+"""How incidents come to be, and how further alerts enter them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from errors import InvalidInput
+from extensions import db
+from models import (
+    Alert,
+    AlertSource,
+    AlertState,
+    Channel,
+    Incident,
+    Membership,
+    Progress,
+    Severity,
+    Tenant,
+)
+from services import dispatch, outbox, responders, timeline
+from services.incident_changes import hold, show
+from texts import N_
+
+MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
+AUTO_CLOSE = "auto_close"
+
+
+def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Incident:
+    """Make the incident of a new alert and dispatch it. The alert has its id; title and labels stay this one's."""
+    incident = Incident(
+        tenant_id=alert.tenant_id,
+        num=next_num(alert.tenant_id),
+        channel_id=source.channel_id,
+        channel=source.channel,
+        title=alert.title,
+        description=alert.description,
+        severity=alert.severity,
+        status=alert.status,
+        progress=Progress.TRIGGERED,
+        labels=dict(alert.labels),
+        images=list(alert.images),
+        started_at=alert.started_at,
+        last_event_at=alert.last_event_at,
+        changed_at=now,
+        assignment={},
+        overrides=[],
+        alert_count=1,
+        active_alert_count=1,
+        event_count=alert.event_count,
+    )
+    db.session.add(incident)
+    db.session.flush()
+    alert.incident_id = incident.id
+    timeline.record(incident, "new", via="event", at=now, alert_id=alert.id, source=source.name)
+    schedule_auto_close(incident, now=now)
+    dispatch.begin(incident, kind="assign", now=now)
+    db.session.flush()
+    return incident
+
+
+def open_by_hand(
+    channel: Channel | None,
+    title: str,
+    description: str,
+    severity: Severity,
+    people: Sequence[int],
+    *,
+    by: Membership,
+    via: str,
+    now: datetime,
+) -> Incident:
+    """Make an incident without alerts, for `people` (user ids) or, if none are named, by the channel's policies.
+
+    Raises InvalidInput.
+    """
+    title, description = title.strip(), description.strip()
+    if not 1 <= len(title) <= MAX_TITLE:
+        raise InvalidInput(N_("标题"), N_("应为 1–512 个字符"))
+    if len(description) > MAX_TYPED_TEXT:
+        raise InvalidInput(N_("描述"), N_("不能超过 1024 个字符"))
+    if severity is Severity.OK:
+        raise InvalidInput(N_("严重程度"), N_("应为严重、一般或轻微"))
+    if channel is not None and not channel.is_enabled:
+        raise InvalidInput(N_("协作空间"), N_("该协作空间已停用"))
+    chosen = responders.people(by.tenant_id, people) if people else []
+    incident = Incident(
+        tenant_id=by.tenant_id,
+        num=next_num(by.tenant_id),
+        channel_id=channel.id if channel else None,
+        channel=channel,
+        title=title,
+        description=description,
+        severity=severity,
+        status=severity,
+        progress=Progress.TRIGGERED,
+        labels={},
+        images=[],
+        started_at=now,
+        last_event_at=now,
+        changed_at=now,
+        assignment={},
+        overrides=[],
+        created_by_id=by.user_id,
+    )
+    db.session.add(incident)
+    db.session.flush()
+    timeline.record(incident, "new", by=by, via=via, at=now)
+    schedule_auto_close(incident, now=now)
+    if chosen:
+        dispatch.assign_directly(incident, chosen, kind="assign", by=by, via=via, now=now)
+    else:
+        dispatch.begin(incident, kind="assign", now=now)
+    db.session.flush()
+    return incident
+
+
+def absorb_alert(incident: Incident, alert: Alert, *, now: datetime) -> None:
+    """Bring the incident up to date with one of its alerts, just attached or changed.
+
+    Counts, severity (highest of its alerts, unless edited by hand), status and time of the last event follow;
+    title, description and labels stay. Lock the incident before the alert: closing by hand does so too.
+    """
+    attached = alert.incident_id != incident.id
+    alert.incident_id = incident.id
+    hold(incident)
+    before = (incident.severity, incident.status, incident.alert_count, incident.active_alert_count)
+    if attached:
+        timeline.record(incident, "alert_merge", via="event", at=now, alert_id=alert.id, title=alert.title)
+    _count(incident)
+    _follow_severity(incident, now)
+    incident.last_event_at = max(incident.last_event_at, alert.last_event_at)
+    if before == (incident.severity, incident.status, incident.alert_count, incident.active_alert_count):
+        incident.changed_at = now
+    else:
+        show(incident, now)
+
+
+def next_num(tenant_id: int) -> int:
+    """The next running number; two transactions never get the same one."""
+    statement = (
+        update(Tenant)
+        .where(Tenant.id == tenant_id)
+        .values(last_incident_num=Tenant.last_incident_num + 1)
+        .returning(Tenant.last_incident_num)
+        .execution_options(synchronize_session=False)
+    )
+    return db.session.execute(statement).scalar_one()
+
+
+def schedule_auto_close(incident: Incident, *, now: datetime) -> None:
+    """Set the channel's time limit, if it has one, counted from now."""
+    minutes = incident.channel.close_timeout_minutes if incident.channel else 0
+    if minutes:
+        due_at = now + timedelta(minutes=minutes)
+        outbox.enqueue(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=due_at, now=now)
+
+
+def _count(incident: Incident) -> None:
+    db.session.flush()
+    active = func.count().filter(Alert.state == AlertState.FIRING)
+    row = db.session.execute(
+        select(func.count(), active, func.coalesce(func.sum(Alert.event_count), 0)).where(
+            Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id
+        )
+    ).one()
+    incident.alert_count, incident.active_alert_count, incident.event_count = row[0], row[1], int(row[2])
+
+
+def _follow_severity(incident: Incident, now: datetime) -> None:
+    """Severity is the worst of all alerts, status the worst of those that still fire."""
+    rows = db.session.execute(
+        select(Alert.severity, Alert.status, Alert.state)
+        .where(Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id)
+        .distinct()
+    ).all()
+    worst = min((row.severity for row in rows), key=lambda severity: severity.rank)
+    firing = [row.status for row in rows if row.state is AlertState.FIRING]
+    incident.status = min(firing, key=lambda status: status.rank, default=Severity.OK)
+    incident.recovered_at = None if firing else incident.recovered_at
+    if worst is not incident.severity and "severity" not in incident.overrides:
+        timeline.record(incident, "severity", via="event", at=now, old=incident.severity.value, new=worst.value)
+        incident.severity = worst

@@ -1,0 +1,213 @@
+"""Dispatch policies: who is told, through what, in what levels and with what delays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from errors import Conflict, InvalidInput, NotFound
+from extensions import db
+from models import Alert, Channel, DispatchPolicy, Membership, Tenant
+from services import filters, responders, visibility
+from services.policy_levels import Level, TimeWindow
+from texts import N_
+
+MAX_NAME, MAX_DESCRIPTION = 39, 500
+MAX_PRIORITY, MAX_DELAY_SECONDS, MAX_LEVELS = 200, 3600, 10
+PREVIEW_DAYS, PREVIEW_ALERTS = 7, 5000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A policy as somebody writes it, checked. Built by `draft`."""
+
+    name: str
+    description: str
+    priority: int
+    is_enabled: bool
+    delay_seconds: int
+    time_windows: tuple[TimeWindow, ...]
+    groups: filters.Groups
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How many of the last 7 days' alerts match; `is_capped`: only the newest PREVIEW_ALERTS were looked at."""
+
+    matching: int
+    looked_at: int
+    is_capped: bool
+
+
+def draft(
+    *,
+    name: str,
+    levels: Sequence[Any],
+    description: str = "",
+    priority: int = 100,
+    is_enabled: bool = True,
+    delay_seconds: int = 0,
+    time_windows: Sequence[Any] = (),
+    filter_groups: Sequence[Any] = (),
+) -> Draft:
+    """Check what was written; levels, windows and filters are JSON values. Raises InvalidInput naming the field."""
+    name, description = name.strip(), description.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidInput(N_("策略名称"), N_("应为 1–39 个字符"))
+    if len(description) > MAX_DESCRIPTION:
+        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+    if not 0 <= priority <= MAX_PRIORITY:
+        raise InvalidInput(N_("优先级"), N_("应为 0–200"))
+    if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
+        raise InvalidInput(N_("延迟通知"), N_("应为 0–3600 秒"))
+    if not 1 <= len(levels) <= MAX_LEVELS:
+        raise InvalidInput(N_("分派环节"), N_("应有 1–10 个环节"))
+    return Draft(
+        name=name,
+        description=description,
+        priority=priority,
+        is_enabled=is_enabled,
+        delay_seconds=delay_seconds,
+        time_windows=tuple(TimeWindow.from_json(window) for window in time_windows),
+        groups=filters.parse(filter_groups),
+        levels=tuple(Level.from_json(level) for level in levels),
+    )
+
+
+def in_channel(channel: Channel) -> list[DispatchPolicy]:
+    """The policies of a channel in the order in which they are tried."""
+    return list(
+        db.session.scalars(
+            select(DispatchPolicy)
+            .where(DispatchPolicy.tenant_id == channel.tenant_id, DispatchPolicy.channel_id == channel.id)
+            .order_by(DispatchPolicy.priority, DispatchPolicy.id)
+        )
+    )
+
+
+def get(policy_id: int, *, viewer: Membership) -> DispatchPolicy:
+    """Raises NotFound also for policies of other organisations and of channels that the viewer may not see."""
+    policy = db.session.scalar(
+        select(DispatchPolicy).where(DispatchPolicy.tenant_id == viewer.tenant_id, DispatchPolicy.id == policy_id)
+    )
+    if policy is None or not visibility.sees_channel(policy.channel, viewer):
+        raise NotFound()
+    return policy
+
+
+def create(channel: Channel, written: Draft, *, now: datetime) -> DispatchPolicy:
+    """Raises InvalidInput if the name is taken in the channel or a level names strangers."""
+    _check_name_is_free(channel, written.name, None)
+    _check_people(channel.tenant_id, written.levels)
+    policy = DispatchPolicy(tenant_id=channel.tenant_id, channel_id=channel.id, channel=channel, created_at=now)
+    _write(policy, written)
+    db.session.add(policy)
+    db.session.flush()
+    return policy
+
+
+def update(policy: DispatchPolicy, written: Draft, *, version: int | None = None) -> None:
+    """Change a policy; dispatches that run keep their snapshot.
+
+    version  what the editor saw. Raises Conflict if somebody changed it since, InvalidInput as `create`.
+    """
+    if version is not None and version != policy.version:
+        raise Conflict()
+    _check_name_is_free(policy.channel, written.name, policy.id)
+    _check_people(policy.tenant_id, written.levels)
+    _write(policy, written)
+    db.session.flush()
+
+
+def delete(policy: DispatchPolicy) -> None:
+    db.session.delete(policy)
+    db.session.flush()
+
+
+def levels_of(policy: DispatchPolicy) -> tuple[Level, ...]:
+    return tuple(Level.from_json(level) for level in policy.levels)
+
+
+def match(
+    policies: Iterable[DispatchPolicy], facts: filters.Facts, at: datetime, zone: ZoneInfo
+) -> DispatchPolicy | None:
+    """The first enabled policy, lower priority first, whose windows (in `zone`) and filters fit. Pure."""
+    tried = sorted(
+        (policy for policy in policies if policy.is_enabled), key=lambda policy: (policy.priority, policy.id)
+    )
+    return next((policy for policy in tried if _fits(policy, facts, at, zone)), None)
+
+
+def snapshot(policy: DispatchPolicy) -> dict[str, Any]:
+    """What an incident keeps, so that later edits do not change a running dispatch."""
+    return {
+        "id": policy.id,
+        "name": policy.name,
+        "delay_seconds": policy.delay_seconds,
+        "levels": [level.to_json() for level in levels_of(policy)],
+    }
+
+
+def zone_of(tenant: Tenant) -> ZoneInfo:
+    return ZoneInfo(tenant.timezone)
+
+
+def preview(groups: filters.Groups, *, channel: Channel, now: datetime) -> Preview:
+    """How many of the channel's alerts of the last 7 days match."""
+    newest = db.session.scalars(
+        select(Alert)
+        .where(
+            Alert.tenant_id == channel.tenant_id,
+            Alert.channel_id == channel.id,
+            Alert.last_event_at >= now - timedelta(days=PREVIEW_DAYS),
+        )
+        .order_by(Alert.id.desc())
+        .limit(PREVIEW_ALERTS + 1)
+    ).all()
+    looked_at = newest[:PREVIEW_ALERTS]
+    matching = sum(filters.matches(groups, facts_of_alert(alert)) for alert in looked_at)
+    return Preview(matching, len(looked_at), len(newest) > PREVIEW_ALERTS)
+
+
+def facts_of_alert(alert: Alert) -> filters.Facts:
+    return filters.Facts(alert.severity, alert.title, alert.description, alert.source_id, alert.labels)
+
+
+def _fits(policy: DispatchPolicy, facts: filters.Facts, at: datetime, zone: ZoneInfo) -> bool:
+    windows = [TimeWindow.from_json(window) for window in policy.time_windows]
+    if windows and not any(window.holds(at.astimezone(zone)) for window in windows):
+        return False
+    return filters.matches(filters.parse(policy.filters), facts)
+
+
+def _write(policy: DispatchPolicy, written: Draft) -> None:
+    policy.name, policy.description = written.name, written.description
+    policy.priority, policy.is_enabled = written.priority, written.is_enabled
+    policy.delay_seconds = written.delay_seconds
+    policy.time_windows = [window.to_json() for window in written.time_windows]
+    policy.filters = filters.to_json(written.groups)
+    policy.levels = [level.to_json() for level in written.levels]
+
+
+def _check_name_is_free(channel: Channel, name: str, own_id: int | None) -> None:
+    taken = db.session.scalar(
+        select(DispatchPolicy.id).where(
+            DispatchPolicy.tenant_id == channel.tenant_id,
+            DispatchPolicy.channel_id == channel.id,
+            DispatchPolicy.name == name,
+        )
+    )
+    if taken not in {None, own_id}:
+        raise InvalidInput(N_("策略名称"), N_("该协作空间中已有同名策略"))
+
+
+def _check_people(tenant_id: int, levels: Iterable[Level]) -> None:
+    for level in levels:
+        if level.user_ids:
+            responders.people(tenant_id, level.user_ids)

@@ -1,0 +1,91 @@
+"""The people assigned to an incident, and which of them have taken it on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from errors import InvalidInput
+from extensions import db
+from models import Incident, Membership, MembershipState, Responder, User
+from texts import N_
+
+
+def people(tenant_id: int, user_ids: Sequence[int]) -> list[Membership]:
+    """The active members chosen by hand, in the order of the choice. Raises InvalidInput if one is not, or none are."""
+    chosen = known(tenant_id, user_ids)
+    active = [member for member in chosen if member.state is MembershipState.ACTIVE and member.user.is_active]
+    if not active:
+        raise InvalidInput(N_("处理人员"), N_("请至少选择一人"))
+    if len(active) < len(set(user_ids)):
+        raise InvalidInput(N_("处理人员"), N_("所选人员不在本组织或已停用"))
+    return active
+
+
+def known(tenant_id: int, user_ids: Iterable[int]) -> list[Membership]:
+    """Those who have a membership of any state, without repeats, in the order given."""
+    ordered = list(dict.fromkeys(user_ids))
+    rows = db.session.scalars(
+        select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id.in_(ordered))
+    )
+    by_id = {member.user_id: member for member in rows}
+    return [by_id[user_id] for user_id in ordered if user_id in by_id]
+
+
+def of(incident: Incident, user_id: int) -> Responder | None:
+    return next((responder for responder in incident.responders if responder.user_id == user_id), None)
+
+
+def current(incident: Incident) -> list[Responder]:
+    return [responder for responder in incident.responders if responder.is_current]
+
+
+def acknowledged(incident: Incident) -> list[Responder]:
+    """Current responders who have taken it on, the first one first."""
+    acked = [responder for responder in current(incident) if responder.acknowledged_at is not None]
+    return sorted(acked, key=lambda responder: (responder.acknowledged_at, responder.id))
+
+
+def acknowledged_since(incident: Incident, at: datetime) -> bool:
+    return any(responder.acknowledged_at and responder.acknowledged_at >= at for responder in current(incident))
+
+
+def assign(incident: Incident, users: Iterable[User], *, source: str, now: datetime) -> list[Responder]:
+    """Make people current responders; return those who were not. source: policy | reassign | added | self."""
+    return [added for user in users if (added := _assign_one(incident, user, source, now))]
+
+
+def _assign_one(incident: Incident, user: User, source: str, now: datetime) -> Responder | None:
+    responder = of(incident, user.id)
+    if responder is None:
+        responder = Responder(tenant_id=incident.tenant_id, user_id=user.id, user=user, source=source, assigned_at=now)
+        responder.is_current = True
+        incident.responders.append(responder)
+        return responder
+    if responder.is_current:
+        return None
+    responder.is_current, responder.source, responder.assigned_at = True, source, now
+    return responder
+
+
+def retire_all_but(incident: Incident, user_ids: Iterable[int]) -> None:
+    """End the assignment of everybody else; their rows stay as history."""
+    kept = set(user_ids)
+    for responder in incident.responders:
+        if responder.user_id not in kept:
+            responder.is_current = False
+
+
+def clear_acknowledgements(incident: Incident) -> None:
+    for responder in incident.responders:
+        responder.acknowledged_at = None
+
+
+def acknowledge(incident: Incident, user: User, *, now: datetime) -> None:
+    """Note that this person has taken it on; an outsider thereby becomes a responder."""
+    assign(incident, [user], source="self", now=now)
+    for responder in incident.responders:
+        if responder.user_id == user.id:
+            responder.acknowledged_at = now

@@ -1,0 +1,205 @@
+"""The operation record of an incident: what happened, who did it, through what, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from extensions import db
+from models import Incident, Membership, Severity, TimelineEntry
+from texts import N_, Text
+
+ENTRIES_SHOWN = 500
+
+VIA_LABELS = {
+    "console": N_("控制台"),
+    "h5": N_("移动页面"),
+    "card_wecom": N_("企业微信卡片"),
+    "api": N_("接口"),
+    "event": N_("告警事件"),
+    "timeout": N_("超时"),
+    "system": N_("系统"),
+}
+
+
+def record(
+    incident: Incident,
+    type: str,
+    *,
+    by: Membership | None = None,
+    via: str,
+    at: datetime,
+    actor_name: str = "",
+    **detail: Any,
+) -> TimelineEntry:
+    """Append one entry; the incident must have its id.
+
+    type        a word of the domain, a key of SENTENCES
+    actor_name  for people of a platform who have no account here; else the member's name is kept
+    detail      JSON values; aware datetimes are stored as ISO texts
+    """
+    entry = TimelineEntry(
+        tenant_id=incident.tenant_id,
+        incident_id=incident.id,
+        type=type,
+        actor_id=by.user_id if by else None,
+        actor_name=by.user.name if by else actor_name,
+        via=via,
+        at=at,
+        detail={key: value.isoformat() if isinstance(value, datetime) else value for key, value in detail.items()},
+    )
+    db.session.add(entry)
+    return entry
+
+
+def entries(incident: Incident) -> list[TimelineEntry]:
+    """The newest ENTRIES_SHOWN entries, oldest first."""
+    newest = (
+        select(TimelineEntry)
+        .where(TimelineEntry.tenant_id == incident.tenant_id, TimelineEntry.incident_id == incident.id)
+        .order_by(TimelineEntry.at.desc(), TimelineEntry.id.desc())
+        .limit(ENTRIES_SHOWN)
+    )
+    return list(reversed(db.session.scalars(newest).all()))
+
+
+def last_at(incident: Incident, types: tuple[str, ...]) -> datetime | None:
+    """When the incident last saw an entry of these types."""
+    return db.session.scalar(
+        select(TimelineEntry.at)
+        .where(
+            TimelineEntry.tenant_id == incident.tenant_id,
+            TimelineEntry.incident_id == incident.id,
+            TimelineEntry.type.in_(types),
+        )
+        .order_by(TimelineEntry.at.desc(), TimelineEntry.id.desc())
+        .limit(1)
+    )
+
+
+def describe(entry: TimelineEntry) -> Text:
+    """What happened, as one sentence with its actor; how and when are shown beside it."""
+    return SENTENCES.get(entry.type, _other)(entry)
+
+
+def _actor(entry: TimelineEntry) -> str | Text:
+    return entry.actor_name or Text(N_("系统"))
+
+
+def _named(message: str) -> Callable[[TimelineEntry], Text]:
+    """A sentence of the actor and of what `detail` holds."""
+
+    def say(entry: TimelineEntry) -> Text:
+        return Text(message, name=_actor(entry), **_shown(entry.detail))
+
+    return say
+
+
+def _shown(detail: dict[str, Any]) -> dict[str, Any]:
+    """Values as a reader wants them: times as times, lists of names joined, levels counted from 1."""
+    shown = dict(detail)
+    if until := detail.get("until"):
+        shown["until"] = datetime.fromisoformat(until)
+    if "people" in detail:
+        shown["people"] = "、".join(detail["people"])
+    if detail.get("level") is not None:
+        shown["level"] = detail["level"] + 1
+    return shown
+
+
+def _other(entry: TimelineEntry) -> Text:
+    return Text(N_("%(name)s 执行了操作 %(type)s"), name=_actor(entry), type=entry.type)
+
+
+def _new(entry: TimelineEntry) -> Text:
+    if entry.via == "event":
+        return Text(N_("告警触发，故障已创建"))
+    return Text(N_("%(name)s 创建了故障"), name=_actor(entry))
+
+
+def _assign(entry: TimelineEntry) -> Text:
+    """kind in detail: assign | reopen | snooze_expired | escalate | reassign; without policy or people: no match."""
+    kind, shown = entry.detail.get("kind", "assign"), _shown(entry.detail)
+    if kind == "escalate" and entry.actor_id is None:
+        return Text(N_("已自动升级到环节 %(level)s：%(people)s"), **shown)
+    if kind == "escalate":
+        return Text(N_("%(name)s 升级到环节 %(level)s：%(people)s"), name=_actor(entry), **shown)
+    if kind == "reassign":
+        return Text(N_("%(name)s 重新分派给 %(people)s"), name=_actor(entry), **shown)
+    if entry.detail.get("policy"):
+        return Text(N_("按分派策略「%(policy)s」分派"), **shown)
+    if entry.detail.get("people"):
+        return Text(N_("分派给 %(people)s"), **shown)
+    return Text(N_("未匹配到分派策略"))
+
+
+CAUSES = {
+    "assign": N_("发送分派通知"),
+    "reassign": N_("发送重新分派通知"),
+    "escalate": N_("发送升级通知"),
+    "reopen": N_("发送重新打开通知"),
+    "snooze_expired": N_("发送屏蔽到期通知"),
+    "add_responder": N_("通知新增的处理人员"),
+    "repeat": N_("发送循环通知"),
+}
+
+
+def _notify(entry: TimelineEntry) -> Text:
+    detail = _shown(entry.detail)
+    what = Text(CAUSES.get(detail.get("cause", ""), N_("发送通知")))
+    if detail.get("level") is None:
+        return what
+    if detail.get("cause") == "repeat":
+        return Text(
+            N_("%(what)s（环节 %(level)s，第 %(times)s 次）"), what=what, level=detail["level"], times=detail["times"]
+        )
+    return Text(N_("%(what)s（环节 %(level)s）"), what=what, level=detail["level"])
+
+
+def _close(entry: TimelineEntry) -> Text:
+    if entry.via == "event":
+        return Text(N_("告警已恢复，故障自动关闭"))
+    if entry.via == "timeout":
+        return Text(N_("超过设定时长，故障自动关闭"))
+    return Text(N_("%(name)s 关闭了故障"), name=_actor(entry))
+
+
+def _wake(entry: TimelineEntry) -> Text:
+    if entry.actor_id is None:
+        return Text(N_("屏蔽到期，故障恢复提醒"))
+    return Text(N_("%(name)s 取消了屏蔽"), name=_actor(entry))
+
+
+def _severity(entry: TimelineEntry) -> Text:
+    old, new = (Text(Severity(entry.detail[key]).label) for key in ("old", "new"))
+    if entry.actor_id is None:
+        return Text(N_("严重程度随告警由 %(old)s 变为 %(new)s"), old=old, new=new)
+    return Text(N_("%(name)s 将严重程度由 %(old)s 改为 %(new)s"), name=_actor(entry), old=old, new=new)
+
+
+SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
+    "new": _new,
+    "assign": _assign,
+    "add_responder": _named(N_("%(name)s 添加了处理人员 %(people)s")),
+    "notify": _notify,
+    "snooze": _named(N_("%(name)s 屏蔽至 %(until)s")),
+    "wake": _wake,
+    "ack": _named(N_("%(name)s 开始处理")),
+    "unack": _named(N_("%(name)s 取消了认领")),
+    "comment": _named(N_("%(name)s 评论：%(text)s")),
+    "close": _close,
+    "recover": _named(N_("关联告警已全部恢复")),
+    "reopen": _named(N_("%(name)s 重新打开了故障：%(reason)s")),
+    "title": _named(N_("%(name)s 将标题由「%(old)s」改为「%(new)s」")),
+    "description": _named(N_("%(name)s 修改了描述")),
+    "severity": _severity,
+    "impact": _named(N_("%(name)s 更新了影响范围")),
+    "root_cause": _named(N_("%(name)s 更新了故障根因")),
+    "resolution": _named(N_("%(name)s 更新了解决办法")),
+    "card_refresh": _named(N_("%(name)s 刷新了卡片状态")),
+    "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
+    "alert_merge": _named(N_("合并告警：%(title)s")),
+}

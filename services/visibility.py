@@ -1,0 +1,50 @@
+"""Who may see what: a private channel is for its creator, administrators, and the responders of an incident in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, true
+
+from models import Channel, Incident, Membership, Responder, Role
+
+
+def sees_channel(channel: Channel, viewer: Membership) -> bool:
+    if channel.tenant_id != viewer.tenant_id:
+        return False
+    return not channel.is_private or viewer.role is Role.ADMIN or channel.created_by_id == viewer.user_id
+
+
+def sees_incident(incident: Incident, viewer: Membership) -> bool:
+    if incident.tenant_id != viewer.tenant_id:
+        return False
+    if incident.channel is None or sees_channel(incident.channel, viewer):
+        return True
+    return any(responder.user_id == viewer.user_id for responder in incident.responders)
+
+
+def visible_channels(viewer: Membership) -> ColumnElement[bool]:
+    """The same rule as a condition on Channel rows, organisation included."""
+    own = Channel.tenant_id == viewer.tenant_id
+    if viewer.role is Role.ADMIN:
+        return own
+    return and_(own, or_(Channel.is_private.is_(False), Channel.created_by_id == viewer.user_id))
+
+
+def visible_incidents(viewer: Membership) -> ColumnElement[bool]:
+    """The same rule as a condition on Incident rows, organisation included."""
+    own = Incident.tenant_id == viewer.tenant_id
+    if viewer.role is Role.ADMIN:
+        return own
+    hidden_channels = select(Channel.id).where(
+        Channel.tenant_id == viewer.tenant_id,
+        Channel.is_private.is_(True),
+        or_(Channel.created_by_id.is_(None), Channel.created_by_id != viewer.user_id),
+    )
+    return and_(
+        own, or_(Incident.channel_id.is_(None), Incident.channel_id.not_in(hidden_channels), responds(viewer.user_id))
+    )
+
+
+def responds(user_id: int, *, currently: bool = False) -> ColumnElement[bool]:
+    """Condition on Incident rows: this person is, or with `currently` still is, a responder."""
+    is_current = Responder.is_current.is_(True) if currently else true()
+    return exists().where(Responder.incident_id == Incident.id, Responder.user_id == user_id, is_current)
