@@ -1,0 +1,82 @@
+"""The address that monitoring systems push to. An answer of 2xx means: on disk."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from blueprints.access import public
+from blueprints.envelope import RefusedRequest, answer, answer_errors
+from blueprints.intake import rates
+from blueprints.intake.body import read_body
+from blueprints.intake.sender import Sender, authenticate
+from blueprints.intake.storing import store
+from crashpoints import crash_here
+from extensions import csrf, db
+from services import alert_sources
+from services.alerts import Result
+from services.clock import utcnow
+from sources import SOURCES, Push, Refused, read_json
+
+bp = Blueprint("intake", __name__)
+csrf.exempt(bp)
+answer_errors(bp)
+log = logging.getLogger(__name__)
+
+
+@bp.post("/event/push/alert/<type>")
+@public
+def push_alert(type: str) -> Response:
+    """Take a push: who sends it, may it be now, what does it say, store, answer."""
+    if type not in SOURCES:
+        raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
+    now = utcnow()
+    sender = authenticate(request, type, now=now)
+    if wait := rates.seconds_to_wait(sender.source_id):
+        message = "too many requests from this source: 100 a second and 1000 a minute are allowed"
+        raise RefusedRequest(429, "RequestTooFrequently", message, {"Retry-After": str(wait)})
+    try:
+        push = _read(sender)
+    except RefusedRequest as error:
+        _note_refusal(sender, error)
+        raise
+    crash_here("intake.parsed")
+    results = store(sender, push, now=now)
+    crash_here("intake.before_answer")
+    if SOURCES[type].takes_many:
+        return _answer_many(push, results)
+    return answer(_result(results[0]), warnings=push.warnings)
+
+
+def _read(sender: Sender) -> Push:
+    body = read_body(request)
+    crash_here("intake.read")
+    try:
+        return SOURCES[sender.type].parse(read_json(body), sender.options)
+    except Refused as error:
+        raise RefusedRequest(400, "InvalidParameter", str(error)) from error
+
+
+def _note_refusal(sender: Sender, error: RefusedRequest) -> None:
+    """Keep why a push was refused where its administrator looks; if that cannot be stored, the refusal stands."""
+    try:
+        alert_sources.count_refusal(
+            sender.source_id, sender.tenant_id, code=error.code, message=error.message, now=utcnow()
+        )
+        db.session.commit()
+    except SQLAlchemyError:
+        db.session.rollback()
+        log.warning("a refused push of source %s could not be counted", sender.source_id)
+
+
+def _answer_many(push: Push, results: list[Result]) -> Response:
+    rejected = [{"index": rejection.index, "reason": rejection.reason} for rejection in push.rejections]
+    return answer({"accepted": len(results), "rejected": rejected}, warnings=push.warnings)
+
+
+def _result(result: Result) -> dict[str, Any]:
+    said = {"alert_key": result.alert_key, "result": result.kind.value}
+    return said | ({"reason": result.reason} if result.reason else {})

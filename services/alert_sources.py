@@ -1,0 +1,228 @@
+"""Monitoring systems that push here, and the keys that let them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import contains_eager, selectinload
+
+from errors import InvalidInput, NotFound
+from extensions import db
+from models import AlertSource, Channel, IntegrationKey, Membership, Tenant, TenantStatus
+from services import channels, rights, vault
+from services.instance import current_settings
+from services.visibility import visible_channels
+from sources import SOURCES
+from texts import N_
+
+NAME_CHARS = 40
+KEY_BYTES = 32
+KEY_FIELD = "alert_source.key"
+OVERLAP = timedelta(hours=24)
+"""How long a replaced key still works, so that the monitoring system can be changed without losing alerts."""
+OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {"standard": {}, "prometheus": {"title": ("name", "summary")}}
+
+
+def create(
+    channel_id: int,
+    type: str,
+    name: str,
+    *,
+    by: Membership,
+    now: datetime,
+    options: Mapping[str, Any] | None = None,
+) -> AlertSource:
+    """Make a source of a kind in `sources.SOURCES` with its first key. Raises InvalidInput, AccessDenied."""
+    rights.require(by, "integration.edit")
+    if type not in SOURCES:
+        raise InvalidInput(N_("类型"), N_("请选择告警来源的类型"))
+    channel = channels.get(channel_id, viewer=by)
+    source = AlertSource(tenant_id=by.tenant_id, channel=channel, type=type, created_at=now, is_enabled=True)
+    _write(source, name, options or {})
+    db.session.add(source)
+    _add_key(source, now)
+    db.session.flush()
+    return source
+
+
+def edit(source: AlertSource, *, name: str, channel_id: int, options: Mapping[str, Any], by: Membership) -> None:
+    """Rename, move to another channel (alerts that are open stay where they are), set options. Raises InvalidInput."""
+    rights.require(by, "integration.edit")
+    source.channel = channels.get(channel_id, viewer=by)
+    _write(source, name, options)
+    db.session.flush()
+
+
+def set_enabled(source: AlertSource, is_enabled: bool, *, by: Membership) -> None:
+    """A disabled source refuses pushes with 403; what it brought so far stays."""
+    rights.require(by, "integration.edit")
+    source.is_enabled = is_enabled
+
+
+def delete(source: AlertSource, *, confirmation: str, by: Membership) -> None:
+    """Delete a source and its keys; its alerts and incidents stay. Raises InvalidInput unless its name was typed."""
+    rights.require(by, "integration.edit")
+    if confirmation.strip() != source.name:
+        raise InvalidInput(N_("名称"), N_("请输入完整的名称以确认删除"))
+    db.session.delete(source)
+    db.session.flush()
+
+
+def rotate(source: AlertSource, *, by: Membership, now: datetime) -> datetime:
+    """Give a source a new key; the present one works until the returned time, older ones end at once."""
+    rights.require(by, "integration.edit")
+    ends_at = now + OVERLAP
+    for key in source.keys[1:]:
+        db.session.delete(key)
+    source.keys[0].expires_at = ends_at
+    db.session.flush()
+    _add_key(source, now)
+    db.session.flush()
+    db.session.refresh(source, ["keys"])
+    return ends_at
+
+
+def end_old_keys(source: AlertSource, *, by: Membership) -> None:
+    """End the overlap of a rotation now: the monitoring system has the new key."""
+    rights.require(by, "integration.edit")
+    for key in source.keys[1:]:
+        db.session.delete(key)
+    db.session.flush()
+    db.session.refresh(source, ["keys"])
+
+
+def all_for(viewer: Membership) -> list[AlertSource]:
+    """The sources in channels that the viewer sees, by name."""
+    statement = (
+        select(AlertSource)
+        .join(AlertSource.channel)
+        .options(contains_eager(AlertSource.channel))
+        .where(AlertSource.tenant_id == viewer.tenant_id, visible_channels(viewer))
+        .order_by(AlertSource.name)
+    )
+    return list(db.session.scalars(statement))
+
+
+def get(source_id: int, *, viewer: Membership) -> AlertSource:
+    """One source with its channel and keys. Raises NotFound, also for those of others."""
+    statement = (
+        select(AlertSource)
+        .join(AlertSource.channel)
+        .options(contains_eager(AlertSource.channel), selectinload(AlertSource.keys))
+        .where(AlertSource.id == source_id, AlertSource.tenant_id == viewer.tenant_id, visible_channels(viewer))
+    )
+    source = db.session.scalars(statement).one_or_none()
+    if source is None:
+        raise NotFound
+    return source
+
+
+def find_by_key(key: str, *, now: datetime) -> AlertSource | None:
+    """The source that a key opens, with its channel. Looked up by hash: comparing takes the same time for any key."""
+    statement = (
+        select(AlertSource)
+        .join(IntegrationKey, IntegrationKey.source_id == AlertSource.id)
+        .join(AlertSource.channel)
+        .options(contains_eager(AlertSource.channel))
+        .where(
+            IntegrationKey.key_hash == _hash(key),
+            or_(IntegrationKey.expires_at.is_(None), IntegrationKey.expires_at > now),
+        )
+    )
+    return db.session.scalars(statement).one_or_none()
+
+
+def for_push(source_id: int) -> AlertSource | None:
+    """The source with its channel, for storing what it pushed; None if it was deleted or disabled a moment ago."""
+    statement = (
+        select(AlertSource)
+        .join(AlertSource.channel)
+        .join(Tenant, Tenant.id == AlertSource.tenant_id)
+        .options(contains_eager(AlertSource.channel))
+        .where(
+            AlertSource.id == source_id,
+            AlertSource.is_enabled.is_(True),
+            Tenant.status == TenantStatus.ACTIVE,
+            Channel.tenant_id == AlertSource.tenant_id,
+        )
+        .execution_options(populate_existing=True)
+    )
+    return db.session.scalars(statement).one_or_none()
+
+
+def count_push(source: AlertSource, *, events: int, rejections: list[str], now: datetime) -> None:
+    """Stage the counters of a push. Call it last: its row is locked from here until the commit."""
+    values: dict[str, Any] = {"event_count": AlertSource.event_count + events}
+    if events:
+        values["last_event_at"] = now
+    if rejections:
+        values["rejected_count"] = AlertSource.rejected_count + len(rejections)
+        values["last_error"] = _error("InvalidParameter", rejections[0], now)
+    _update(source.id, source.tenant_id, values)
+
+
+def count_refusal(source_id: int, tenant_id: int, *, code: str, message: str, now: datetime) -> None:
+    """Stage that a whole push was refused, and why, for the page of the source."""
+    values = {"rejected_count": AlertSource.rejected_count + 1, "last_error": _error(code, message, now)}
+    _update(source_id, tenant_id, values)
+
+
+def push_url(source: AlertSource) -> str:
+    """The address to enter in the monitoring system. It holds the key: only for those with integration.edit."""
+    return f"{push_address(source)}?integration_key={current_key(source)}"
+
+
+def push_address(source: AlertSource) -> str:
+    """The address without the key, for senders that put the key into a header."""
+    return f"{current_settings().public_url}/event/push/alert/{source.type}"
+
+
+def current_key(source: AlertSource) -> str:
+    """The newest key, in clear."""
+    return vault.unseal(source.tenant_id, KEY_FIELD, source.keys[0].key_cipher)
+
+
+def _add_key(source: AlertSource, now: datetime) -> None:
+    key = f"k_{secrets.token_urlsafe(KEY_BYTES)}"
+    db.session.add(
+        IntegrationKey(
+            tenant_id=source.tenant_id,
+            source=source,
+            key_hash=_hash(key),
+            key_cipher=vault.seal(source.tenant_id, KEY_FIELD, key),
+            created_at=now,
+        )
+    )
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _write(source: AlertSource, name: str, options: Mapping[str, Any]) -> None:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= NAME_CHARS:
+        raise InvalidInput(N_("名称"), N_("应为 1–40 个字符"))
+    taken = select(AlertSource.id).where(AlertSource.tenant_id == source.tenant_id, AlertSource.name == name)
+    with db.session.no_autoflush:
+        if db.session.scalar(taken.where(AlertSource.id != (source.id or 0))) is not None:
+            raise InvalidInput(N_("名称"), N_("已有同名的告警来源"))
+    allowed = OPTIONS[source.type]
+    for option, value in options.items():
+        if value not in allowed.get(option, ()):
+            raise InvalidInput(N_("选项"), N_("请从列出的选项中选择"))
+    source.name, source.options = name, dict(options)
+
+
+def _error(code: str, message: str, now: datetime) -> dict[str, str]:
+    return {"code": code, "message": message, "at": now.isoformat()}
+
+
+def _update(source_id: int, tenant_id: int, values: dict[str, Any]) -> None:
+    statement = update(AlertSource).where(AlertSource.id == source_id, AlertSource.tenant_id == tenant_id)
+    db.session.execute(statement.values(values).execution_options(synchronize_session=False))

@@ -1,0 +1,255 @@
+"""From what a monitoring system pushed to alerts and incidents: one transaction for all that one request said."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Update, bindparam, insert, select, update
+
+from extensions import db
+from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity
+from services import incidents, timeline
+from sources import IncomingEvent
+from sources.base import LABELS
+
+
+class ResultKind(enum.StrEnum):
+    """What became of one event, as it is answered to the sender."""
+
+    CREATED = "alert_created"
+    UPDATED = "alert_updated"
+    RECOVERED = "alert_recovered"
+    DUPLICATE = "duplicate"
+    DROPPED = "dropped"
+    WITHOUT_ALERT = "recovery_without_alert"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One event's fate; `reason` is a stable word where the kind alone does not say why."""
+
+    alert_key: str
+    kind: ResultKind
+    reason: str = ""
+
+
+@dataclass
+class _Push:
+    """What one request has touched so far.
+
+    firing      the source's open alerts by key, kept up to date as we go
+    event_rows  waiting to be inserted together; repeats: how many exact duplicates by incident id
+    """
+
+    source: AlertSource
+    now: datetime
+    firing: dict[str, Alert]
+    event_rows: list[dict[str, Any]] = field(default_factory=list)
+    repeats: Counter[int] = field(default_factory=Counter)
+    touched: dict[int, Incident] = field(default_factory=dict)
+
+
+def ingest(source: AlertSource, events: Sequence[IncomingEvent], *, now: datetime, truncated: int = 0) -> list[Result]:
+    """Take the events of one push in their order and say what became of each.
+
+    truncated  how many alerts the sender left out; noted on every incident of this push that changed
+    now        when the push was received, aware UTC
+
+    Events count in the order of their arrival. The one exception is a recovery that happened, by the sender's own
+    clock, before the alert was triggered: it belongs to an earlier alert and closes nothing.
+    On PostgreSQL a concurrent push of the same alert ends this one with IntegrityError, StaleDataError or a
+    deadlock; nothing is stored then, and the caller rolls back and calls again (blueprints/intake/storing.py).
+    """
+    if not source.channel.is_enabled:
+        return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for event in events]
+    push = _Push(source, now, _hold_firing(source, {event.alert_key for event in events}))
+    results = [_take(push, event) for event in events]
+    _store_rows(push)
+    if truncated:
+        _note_truncated(push, truncated)
+    return results
+
+
+def _hold_firing(source: AlertSource, keys: Iterable[str]) -> dict[str, Alert]:
+    """Lock and return the open alerts of these keys, their incidents first: people's actions lock in that order."""
+    wanted = (
+        Alert.tenant_id == source.tenant_id,
+        Alert.source_id == source.id,
+        Alert.state == AlertState.FIRING,
+        Alert.alert_key.in_(sorted(keys)),
+    )
+    incident_ids = db.session.scalars(select(Alert.incident_id).where(*wanted)).all()
+    if not incident_ids:
+        return {}
+    db.session.scalars(
+        select(Incident)
+        .where(Incident.tenant_id == source.tenant_id, Incident.id.in_(set(incident_ids) - {None}))
+        .order_by(Incident.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    alerts = select(Alert).where(*wanted).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
+    return {alert.alert_key: alert for alert in db.session.scalars(alerts)}
+
+
+def _take(push: _Push, event: IncomingEvent) -> Result:
+    alert = push.firing.get(event.alert_key)
+    if event.status is Severity.OK:
+        return _recover(push, alert, event)
+    if alert is None:
+        return _trigger(push, event)
+    if (alert.status, alert.title, alert.description) == (event.status, event.title, event.description):
+        return _repeat(push, alert, event)
+    return _update(push, alert, event)
+
+
+def _trigger(push: _Push, event: IncomingEvent) -> Result:
+    alert = Alert(
+        tenant_id=push.source.tenant_id,
+        source_id=push.source.id,
+        channel_id=push.source.channel_id,
+        alert_key=event.alert_key,
+        title=event.title,
+        description=event.description,
+        severity=event.status,
+        status=event.status,
+        state=AlertState.FIRING,
+        labels=event.labels,
+        images=event.images,
+        started_at=_happened_at(event, push.now),
+        last_event_at=push.now,
+        event_count=1,
+    )
+    db.session.add(alert)
+    db.session.flush()
+    push.firing[event.alert_key] = alert
+    _keep_event(push, alert, event)
+    incident = incidents.open_from_alert(alert, push.source, now=push.now)
+    push.touched[incident.id] = incident
+    return Result(event.alert_key, ResultKind.CREATED)
+
+
+def _repeat(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
+    """An exact duplicate of the last event: no row, but it shows that the alert is still there."""
+    alert.labels = event.labels
+    alert.last_event_at = push.now
+    alert.event_count += 1
+    if alert.incident_id is not None:
+        push.repeats[alert.incident_id] += 1
+    return Result(event.alert_key, ResultKind.DUPLICATE)
+
+
+def _update(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
+    alert.title = event.title
+    alert.description = event.description
+    alert.status = event.status
+    alert.severity = min(alert.severity, event.status, key=lambda severity: severity.rank)
+    alert.labels = event.labels
+    alert.images = event.images
+    alert.last_event_at = push.now
+    alert.event_count += 1
+    _keep_event(push, alert, event)
+    incident = _incident_of(alert)
+    if incident is None:
+        incident = incidents.open_from_alert(alert, push.source, now=push.now)
+    else:
+        incidents.absorb_alert(incident, alert, now=push.now)
+    push.touched[incident.id] = incident
+    return Result(event.alert_key, ResultKind.UPDATED)
+
+
+def _recover(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
+    if alert is None:
+        return Result(event.alert_key, ResultKind.WITHOUT_ALERT)
+    if _is_overtaken(push, alert, event):
+        return Result(event.alert_key, ResultKind.WITHOUT_ALERT, "older_than_alert")
+    del push.firing[event.alert_key]
+    alert.state = AlertState.RECOVERED
+    alert.status = Severity.OK
+    alert.labels = dict(list({**alert.labels, **_missing(event.labels, alert.labels)}.items())[:LABELS])
+    alert.last_event_at = push.now
+    alert.ended_at = _happened_at(event, push.now)
+    alert.event_count += 1
+    _keep_event(push, alert, event)
+    db.session.flush()  # the key is free again for the next event of this push
+    incident = _incident_of(alert)
+    if incident is not None:
+        incidents.absorb_alert(incident, alert, now=push.now)
+        if incident.active_alert_count == 0:
+            incidents.recover(incident, now=push.now)
+        push.touched[incident.id] = incident
+    return Result(event.alert_key, ResultKind.RECOVERED)
+
+
+def _missing(labels: dict[str, str], present: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key not in present}
+
+
+def _is_overtaken(push: _Push, alert: Alert, event: IncomingEvent) -> bool:
+    """Whether a recovery happened before its alert's trigger. Only times of one clock, the sender's, are compared."""
+    if event.event_at is None or event.event_at >= alert.started_at:
+        return False
+    db.session.flush()
+    pending = [row for row in push.event_rows if row["alert_id"] == alert.id]
+    if pending:
+        return bool(pending[0]["event_at"] != pending[0]["received_at"])
+    first = db.session.execute(
+        select(AlertEvent.event_at, AlertEvent.received_at)
+        .where(AlertEvent.tenant_id == alert.tenant_id, AlertEvent.alert_id == alert.id)
+        .order_by(AlertEvent.id)
+        .limit(1)
+    ).first()
+    return first is not None and first.event_at != first.received_at
+
+
+def _incident_of(alert: Alert) -> Incident | None:
+    return None if alert.incident_id is None else db.session.get(Incident, alert.incident_id)
+
+
+def _happened_at(event: IncomingEvent, now: datetime) -> datetime:
+    """When it happened by the sender's clock, never in our future: a clock ahead must not delay timers."""
+    return min(event.event_at or now, now)
+
+
+def _keep_event(push: _Push, alert: Alert, event: IncomingEvent) -> None:
+    push.event_rows.append(
+        {
+            "tenant_id": alert.tenant_id,
+            "alert_id": alert.id,
+            "event_status": event.status,
+            "title": event.title,
+            "description": event.description,
+            "labels": event.labels,
+            "event_at": _happened_at(event, push.now),
+            "received_at": push.now,
+            "raw": event.raw,
+        }
+    )
+
+
+def _store_rows(push: _Push) -> None:
+    """Insert the events, and count duplicates without raising versions: a chatty monitor must not beat people."""
+    if push.event_rows:
+        db.session.execute(insert(AlertEvent), push.event_rows)
+    if push.repeats:
+        rows = [{"incident_id": incident_id, "repeats": count} for incident_id, count in push.repeats.items()]
+        db.session.connection().execute(_count_repeats(push), rows)
+
+
+def _count_repeats(push: _Push) -> Update:
+    table = Incident.__table__
+    return (
+        update(Incident.__table__)  # type: ignore[arg-type]
+        .where(table.c.tenant_id == push.source.tenant_id, table.c.id == bindparam("incident_id"))
+        .values(last_event_at=push.now, event_count=table.c.event_count + bindparam("repeats"))
+    )
+
+
+def _note_truncated(push: _Push, count: int) -> None:
+    for incident in push.touched.values():
+        timeline.record(incident, "truncated", via="event", at=push.now, count=count)
