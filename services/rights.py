@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from errors import AccessDenied
+from errors import AccessDenied, AppError
 from models import Membership, MembershipState, Role, TenantStatus
+from texts import N_
 
 _VIEWER = frozenset({"incident.view", "channel.view", "integration.view", "delivery.view", "api_token.own"})
 _RESPONDER = _VIEWER | {"incident.handle", "delivery.resend"}
@@ -11,6 +12,53 @@ _ADMIN = _RESPONDER | {"channel.edit", "integration.edit", "member.edit", "api_t
 
 RIGHTS: dict[Role, frozenset[str]] = {Role.ADMIN: _ADMIN, Role.RESPONDER: _RESPONDER, Role.VIEWER: _VIEWER}
 ALL_RIGHTS = _ADMIN
+
+
+class OrganisationFrozen(AccessDenied):
+    code = "organisation.frozen"
+    message = N_("组织已被冻结")
+    hint = N_("请联系平台管理员。")
+
+
+class MembershipEnded(AccessDenied):
+    code = "membership.ended"
+    message = N_("您已不是该组织的成员")
+    hint = N_("如需恢复，请联系该组织的管理员。")
+
+
+class MembershipUnderReview(AccessDenied):
+    code = "membership.under_review"
+    message = N_("您的加入申请正在审核中")
+    hint = N_("管理员通过后即可使用。")
+
+
+class MembershipRefused(AccessDenied):
+    code = "membership.refused"
+    message = N_("您的加入申请已被拒绝")
+    hint = N_("如有疑问，请联系该组织的管理员。")
+
+
+class InvitationOpen(AccessDenied):
+    code = "membership.invited"
+    message = N_("您收到了该组织的邀请，尚未接受")
+    hint = N_("请先接受邀请。")
+
+
+_REFUSALS: dict[MembershipState, type[AccessDenied]] = {
+    MembershipState.INVITED: InvitationOpen,
+    MembershipState.UNDER_REVIEW: MembershipUnderReview,
+    MembershipState.REFUSED: MembershipRefused,
+    MembershipState.LEFT: MembershipEnded,
+}
+
+
+def refusal(member: Membership) -> AppError:
+    """Why a membership opens nothing, in words, as an error to raise or to show."""
+    if member.tenant.status is not TenantStatus.ACTIVE:
+        return OrganisationFrozen()
+    if member.user.is_disabled:
+        return MembershipEnded()
+    return _REFUSALS.get(member.state, AccessDenied)()
 
 
 def can(member: Membership | None, right: str) -> bool:

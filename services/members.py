@@ -1,0 +1,189 @@
+"""The people of an organisation: adding, changing, disabling them. The last administrator stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, func, or_, select
+
+from errors import AppError, InvalidInput, NotFound
+from extensions import db
+from models import AccountLink, Integration, Membership, MembershipState, Role, Severity, User
+from services import accounts, passwords, rights
+from texts import N_
+
+PAGE = 50
+SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+
+STATE_LABELS = {
+    MembershipState.INVITED: N_("待接受"),
+    MembershipState.UNDER_REVIEW: N_("审核中"),
+    MembershipState.ACTIVE: N_("正常"),
+    MembershipState.REFUSED: N_("已拒绝"),
+    MembershipState.LEFT: N_("已停用"),
+}
+
+
+class LastAdministrator(AppError):
+    """Somebody must be left who can decide."""
+
+    code = "member.last_administrator"
+    api_code = "InvalidParameter"
+    message = N_("%(name)s 是最后一位管理员")
+    hint = N_("请先让另一位成员成为管理员。")
+    status = 422
+
+
+class OwnAccount(AppError):
+    """An administrator's own password and place are changed elsewhere, not by mistake in a list."""
+
+    code = "member.own_account"
+    api_code = "InvalidParameter"
+    message = N_("不能对自己执行此操作")
+    hint = N_("修改自己的密码请到个人中心。")
+    status = 422
+
+
+class SharedAccount(AppError):
+    """The person also belongs to other organisations, whose administrators did not ask for this."""
+
+    code = "member.shared_account"
+    api_code = "AccessDenied"
+    message = N_("%(name)s 也属于其他组织，不能在这里重置密码")
+    hint = N_("请平台管理员代为处理。")
+    status = 403
+
+
+@dataclass(frozen=True)
+class Page:
+    """Members in the order of their names. next_cursor: what to ask for to go on, None at the end."""
+
+    items: list[Membership]
+    next_cursor: str | None
+
+
+def page(viewer: Membership, *, text: str = "", role: Role | None = None, after: str = "", limit: int = PAGE) -> Page:
+    """The viewer's fellow members, whose user name or name contains `text`, from the cursor `after` on."""
+    rights.require(viewer, "incident.view")
+    wanted = (
+        select(Membership).join(User, User.id == Membership.user_id).where(Membership.tenant_id == viewer.tenant_id)
+    )
+    if text.strip():
+        pattern = f"%{_escaped(text.strip().casefold())}%"
+        wanted = wanted.where(
+            or_(User.username_folded.like(pattern, escape="\\"), func.lower(User.real_name).like(pattern, escape="\\"))
+        )
+    if role is not None:
+        wanted = wanted.where(Membership.role == role)
+    if after:
+        wanted = wanted.where(User.username_folded > after)
+    found = list(db.session.execute(wanted.order_by(User.username_folded).limit(limit + 1)).scalars())
+    items = found[:limit]
+    return Page(items, items[-1].user.username_folded if len(found) > limit else None)
+
+
+def get(member_id: int, *, viewer: Membership) -> Membership:
+    """A fellow member. Raises NotFound, also for members of other organisations."""
+    wanted = select(Membership).where(Membership.tenant_id == viewer.tenant_id, Membership.id == member_id)
+    member = db.session.execute(wanted).scalar_one_or_none()
+    if member is None:
+        raise NotFound
+    return member
+
+
+def add(username: str, real_name: str, role: Role, *, by: Membership, now: datetime) -> tuple[Membership, str]:
+    """Stage a new person with a one-time password; return both. The password cannot be asked for again.
+
+    Raises AccessDenied, InvalidInput, accounts.UsernameTaken.
+    """
+    rights.require(by, "member.edit")
+    password = passwords.one_time_password()
+    user = accounts.create(username, real_name, password, must_change_password=True, now=now)
+    return accounts.join(user, by.tenant, role, source="manual", now=now), password
+
+
+def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> None:
+    """Stage a new name or role. Raises AccessDenied, LastAdministrator."""
+    rights.require(by, "member.edit")
+    if not real_name.strip():
+        raise InvalidInput("real_name", N_("请填写姓名"))
+    if role is not Role.ADMIN:
+        _keep_an_administrator(member)
+    member.user.real_name = real_name.strip()[:64]
+    member.role = role
+
+
+def reset_password(member: Membership, *, by: Membership) -> str:
+    """Stage a one-time password, end the person's sessions, return the password this once.
+
+    Raises AccessDenied, OwnAccount, SharedAccount: an administrator of one organisation must not be able to
+    take over an account that opens another one.
+    """
+    rights.require(by, "member.edit")
+    if member.user_id == by.user_id:
+        raise OwnAccount
+    if member.user.is_superadmin and not by.user.is_superadmin:
+        raise SharedAccount(name=member.user.name)
+    elsewhere = [place for place in accounts.all_places(member.user) if place.tenant_id != by.tenant_id]
+    if elsewhere and not by.user.is_superadmin:
+        raise SharedAccount(name=member.user.name)
+    return accounts.set_one_time_password(member.user)
+
+
+def disable(member: Membership, *, by: Membership) -> None:
+    """Stage the end of a membership and of the person's sessions. History stays. Safe to repeat.
+
+    Raises AccessDenied, OwnAccount, LastAdministrator.
+    """
+    rights.require(by, "member.edit")
+    if member.user_id == by.user_id:
+        raise OwnAccount
+    if member.state is MembershipState.LEFT:
+        return
+    _keep_an_administrator(member)
+    member.state = MembershipState.LEFT
+    accounts.end_sessions(member.user)
+
+
+def restore(member: Membership, *, by: Membership) -> None:
+    """Stage that somebody who left is back, in the old role. Raises AccessDenied. Safe to repeat."""
+    rights.require(by, "member.edit")
+    if member.state in {MembershipState.LEFT, MembershipState.UNDER_REVIEW}:
+        member.state = MembershipState.ACTIVE
+
+
+def set_preferences(member: Membership, chosen: dict[Severity, list[str]]) -> None:
+    """Stage through which kinds of channel a person is told, for each severity."""
+    member.preferences = {severity.value: chosen.get(severity, []) for severity in SEVERITIES}
+
+
+def links_of(user_id: int, *, tenant_id: int) -> list[tuple[AccountLink, Integration]]:
+    """The person's accounts on chat platforms, with the integration that each belongs to."""
+    wanted = (
+        select(AccountLink, Integration)
+        .join(Integration, Integration.id == AccountLink.integration_id)
+        .where(AccountLink.tenant_id == tenant_id, AccountLink.user_id == user_id)
+        .order_by(AccountLink.id)
+    )
+    return [(link, integration) for link, integration in db.session.execute(wanted)]
+
+
+def _keep_an_administrator(member: Membership) -> None:
+    """Raise LastAdministrator if without this member nobody could decide. Locks: two may leave at once."""
+    if member.role is not Role.ADMIN or member.state is not MembershipState.ACTIVE:
+        return
+    wanted = (
+        select(Membership.id)
+        .join(User, and_(User.id == Membership.user_id, User.is_disabled.is_(False)))
+        .where(Membership.tenant_id == member.tenant_id, Membership.role == Role.ADMIN)
+        .where(Membership.state == MembershipState.ACTIVE)
+        .order_by(Membership.id)
+        .with_for_update(of=Membership)
+    )
+    if set(db.session.execute(wanted).scalars()) <= {member.id}:
+        raise LastAdministrator(name=member.user.name)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

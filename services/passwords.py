@@ -1,0 +1,140 @@
+"""Passwords: which ones are accepted, and how they are kept (argon2id) and compared."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from errors import AppError
+from texts import N_
+
+SHORTEST = 8
+ADVISED = 15
+LONGEST = 256
+ONE_TIME_LENGTH = 16
+READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Letters and digits that nobody confuses when reading a password aloud."""
+
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_HASHING = threading.BoundedSemaphore(2)
+QUEUE_SECONDS = 0.05
+COMMON = Path(__file__).with_name("data") / "common_passwords.txt"
+
+
+class WeakPassword(AppError):
+    """A password that is not accepted; the message of each kind says why."""
+
+    code = "password.weak"
+    api_code = "InvalidParameter"
+    message = N_("这个密码太容易猜到")
+    status = 422
+
+
+class PasswordTooShort(WeakPassword):
+    code = "password.too_short"
+    message = N_("密码至少需要 %(shortest)s 个字符，建议 %(advised)s 个以上")
+
+
+class PasswordTooLong(WeakPassword):
+    code = "password.too_long"
+    message = N_("密码最多 %(longest)s 个字符")
+
+
+class PasswordIsCommon(WeakPassword):
+    code = "password.common"
+    message = N_("这个密码很常见，容易被猜到")
+    hint = N_("试试用几个不相干的词组成一句话。")
+
+
+class PasswordHoldsName(WeakPassword):
+    code = "password.holds_name"
+    message = N_("密码不能包含用户名")
+
+
+class HashingBusy(AppError):
+    """Too many people sign in at this moment; hashing must not keep everything else waiting."""
+
+    code = "password.busy"
+    api_code = "RequestTooFrequently"
+    message = N_("现在登录的人太多")
+    hint = N_("请稍等几秒再试。")
+    status = 429
+    retry_after: ClassVar[timedelta] = timedelta(seconds=1)
+
+
+def check_acceptable(password: str, username: str) -> None:
+    """Raise a WeakPassword unless the password may be used by this person. There are no rules of composition."""
+    if len(password) < SHORTEST:
+        raise PasswordTooShort(shortest=SHORTEST, advised=ADVISED)
+    if len(password) > LONGEST:
+        raise PasswordTooLong(longest=LONGEST)
+    folded = password.casefold()
+    if folded in _common() or len(set(folded)) <= 2:
+        raise PasswordIsCommon
+    name = username.casefold()
+    if name and (folded == name[::-1] or name in folded):
+        raise PasswordHoldsName
+
+
+def hash_password(password: str) -> str:
+    """Raises HashingBusy if two others are being computed."""
+    with _one_of_two():
+        return HASHER.hash(_normal(password))
+
+
+def verify(password: str, hashed: str | None) -> bool:
+    """Whether the password is the right one. Takes equally long without a hash to compare with.
+
+    Raises HashingBusy if two others are being computed.
+    """
+    with _one_of_two():
+        try:
+            right = HASHER.verify(hashed or _decoy(), _normal(password))
+        except (VerificationError, InvalidHashError):
+            return False
+    return right and hashed is not None and password != ""
+
+
+def is_outdated(hashed: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return HASHER.check_needs_rehash(hashed)
+
+
+def one_time_password() -> str:
+    """A random password to be handed over once: 16 letters and digits, 92 bits."""
+    return "".join(secrets.choice(READABLE) for _ in range(ONE_TIME_LENGTH))
+
+
+@contextmanager
+def _one_of_two() -> Iterator[None]:
+    if not _HASHING.acquire(timeout=QUEUE_SECONDS):
+        raise HashingBusy
+    try:
+        yield
+    finally:
+        _HASHING.release()
+
+
+def _normal(password: str) -> str:
+    """The same characters typed on different systems are the same password."""
+    return unicodedata.normalize("NFKC", password)
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(COMMON.read_text(encoding="utf-8").split())
+
+
+@cache
+def _decoy() -> str:
+    return HASHER.hash(secrets.token_hex(16))
