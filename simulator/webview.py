@@ -11,7 +11,7 @@ import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import requests
-from flask import Response, redirect, render_template, request
+from flask import Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from simulator import outbound
@@ -20,6 +20,7 @@ from simulator.wecom.context import WeCom
 
 SUFFIX = ".localhost"
 AUTHORISE_PATH = "/connect/oauth2/authorize"
+ASSET_PATH = "/__simulator/"
 AUTHORISE_HOSTS = {"open.weixin.qq.com", "open.work.weixin.qq.com"}
 USER_AGENT = "wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh"
 PROXY_SECONDS = 60
@@ -37,7 +38,6 @@ HOP_BY_HOP = {
     "host",
     "strict-transport-security",
 }
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def label_of(wecom: WeCom, corp_id: str, userid: str) -> str:
@@ -67,12 +67,19 @@ def open_url(wecom: WeCom, label: str, url: str) -> str:
     return webview_url(wecom, label, f"/__open?url={quote(url, safe='')}")
 
 
+def asset(name: str) -> str:
+    """The address of one of the simulator's own files, on a webview's host out of the product's way."""
+    return f"{ASSET_PATH}{name}" if is_webview_host() else f"/static/{name}"
+
+
 def is_webview_host() -> bool:
     return (urlsplit(request.host_url).hostname or "").endswith(SUFFIX)
 
 
 def answer(wecom: WeCom) -> Response | BaseResponse | tuple[str, int]:
     """Everything that arrives on a webview's host: the opener, the authorise page, or the product's own pages."""
+    if request.path.startswith(ASSET_PATH):
+        return current_app.send_static_file(request.path.removeprefix(ASSET_PATH))
     label = (urlsplit(request.host_url).hostname or "").removesuffix(SUFFIX)
     owner = wecom.state.webviews.get(label)
     if owner is None:

@@ -70,7 +70,7 @@ class App:
     secret: str
     created_at: float
     description: str = ""
-    logo: str = "bell"
+    logo: str = ""
     enabled: bool = True
     visible_users: list[str] = field(default_factory=list)
     visible_departments: list[int] = field(default_factory=list)
