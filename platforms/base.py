@@ -42,6 +42,7 @@ class IncidentCard:
     facts       label and value rows; body: lines of the custom area; footer: last row
     url         the in-app page of the incident
     buttons     in the order to be shown; menu: choices behind "…"
+    footer_label  names the footer where a platform can only show it as a label and value row
     """
 
     reference: str
@@ -57,6 +58,7 @@ class IncidentCard:
     buttons: tuple[CardButton, ...]
     menu_label: str = ""
     menu: tuple[CardButton, ...] = ()
+    footer_label: str = "动态"
 
     @property
     def fingerprint(self) -> str:
@@ -182,6 +184,8 @@ class SetupField:
 
     kind: text | secret | domain | url | bool | file; pattern: what it must look like (checked first), and `wrong`
     says so to the reader; suspects: other shapes that show which wrong value was pasted, (pattern, sentence) each.
+    depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of a
+    bool field, the default first ("" is stored as false).
     """
 
     name: str
@@ -194,6 +198,7 @@ class SetupField:
     placeholder: str = ""
     suspects: tuple[tuple[str, str], ...] = ()
     depends_on: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_secret(self) -> bool:
@@ -330,7 +335,13 @@ class TokenStore(Protocol):
     """Where a client keeps its access tokens; implemented by services/tokens.py over the database."""
 
     def get(self, kind: str, fetch: Callable[[], tuple[str, int]]) -> str:
-        """Return a valid token; `fetch` (→ token, lifetime in seconds) is called by one process at a time."""
+        """Return a valid token; `fetch` (→ token, lifetime in seconds) is called by one process at a time.
+
+        After a failed fetch its PlatformError is raised again, without a call, until it is time to try once more.
+        """
+
+    def renew(self, kind: str, fetch: Callable[[], tuple[str, int]]) -> str:
+        """Fetch now, whatever is stored: an administrator asks whether the credentials work."""
 
     def drop(self, kind: str, value: str) -> None:
         """Forget `value`, which the platform rejected; a newer token stays."""

@@ -60,6 +60,26 @@ class NetworkFailed(PlatformError):
     retryable = True
 
 
+class CertificateRefused(NetworkFailed):
+    """The address answered with a certificate that does not prove who it is."""
+
+    code = "platform.certificate"
+    message = N_("平台地址的 TLS 证书不受信任")
+    hint = N_("私有化部署若使用自签发的证书，请把其 CA 加入服务器的信任列表。")
+
+
+class AddressRefused(PlatformError):
+    """An address that a person entered and that must not be called. `reason`: a class of cause only."""
+
+    code = "platform.address_refused"
+    message = N_("该地址不允许访问：%(reason)s")
+    hint = N_("请让运维人员把 主机:端口 加入 ENDPOINT_ALLOWLIST，且地址必须使用 https。")
+    failure = "network"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, reason=reason)
+
+
 class AnswerLost(NetworkFailed):
     """The request left but no (whole) answer came: it may have been carried out."""
 
@@ -113,3 +133,97 @@ class CallbackMalformed(CallbackRefused):
 
     code = "callback.malformed"
     status = 400
+
+
+# --- causes that services tell apart, whatever the platform -------------------------------------------------------
+
+
+class SettingsIncomplete(PlatformError):
+    """A value that the call needs was not entered yet. `field`: its label in the platform's console."""
+
+    code = "platform.settings_incomplete"
+    message = N_("尚未填写 %(field)s")
+    hint = N_("请先在集成配置中填写并保存。")
+    status = 409
+    failure = "credential_invalid"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, field=field)
+
+
+class CredentialInvalid(PlatformError):
+    """Id and secret do not fit. Asking again with them can get the server's address banned, so nobody does."""
+
+    code = "platform.credential_invalid"
+    message = N_("应用凭证无效")
+    hint = N_("请在平台管理后台重新复制凭证，并在集成配置中更换。")
+    failure = "credential_invalid"
+
+
+class RecipientUnreachable(PlatformError):
+    """The account is gone or outside what the application may see: the link is broken."""
+
+    code = "platform.recipient_unreachable"
+    message = N_("接收人不在应用可见范围，或已离开企业")
+    hint = N_("请在平台管理后台扩大应用的可见范围，或请该成员重新关联账号。")
+    failure = "out_of_visible_range"
+
+
+class ContentRefused(PlatformError):
+    """The platform does not take this content, or we could not make anything it would take."""
+
+    code = "platform.content_refused"
+    message = N_("内容被平台拒绝")
+    hint = N_("请查看原始应答，并缩短或修改内容。")
+    failure = "content_refused"
+
+
+class UpdateCodeSpent(PlatformError):
+    """The right to update a card is used up, too old or unknown; another one may still work."""
+
+    code = "platform.update_code_spent"
+    message = N_("卡片更新次数已用完或已过期")
+    hint = N_("请在卡片上点击「状态刷新」获取一次更新机会。")
+    failure = "content_refused"
+
+
+class SignInExpired(PlatformError):
+    """The code of a silent sign-in is used, too old or not ours: start the sign-in again."""
+
+    code = "platform.sign_in_expired"
+    message = N_("登录已过期")
+    hint = N_("请从工作台重新打开应用。")
+    status = 400
+
+
+def remember(error: PlatformError) -> dict[str, Any]:
+    """An error as JSON, to be kept and raised again elsewhere by recall()."""
+    return {
+        "code": error.code,
+        "detail": error.detail,
+        "platform_code": error.platform_code,
+        "platform_message": error.platform_message,
+        "http_status": error.http_status,
+        "raw": error.raw,
+        "params": {name: value for name, value in error.params.items() if isinstance(value, str | int | float)},
+    }
+
+
+def recall(memo: dict[str, Any]) -> PlatformError:
+    """The error that remember() wrote down, in its own class as far as that class is loaded."""
+    kind = next((found for found in _kinds(PlatformError) if found.code == memo["code"]), PlatformError)
+    error = kind.__new__(kind)
+    PlatformError.__init__(
+        error,
+        memo["detail"],
+        platform_code=memo["platform_code"],
+        platform_message=memo["platform_message"],
+        http_status=memo["http_status"],
+        raw=memo["raw"],
+    )
+    error.params = dict(memo["params"])
+    return error
+
+
+def _kinds(kind: type[PlatformError]) -> list[type[PlatformError]]:
+    return [kind, *(found for below in kind.__subclasses__() for found in _kinds(below))]

@@ -1,0 +1,108 @@
+"""Ciphers and signatures that several platforms share. Pure: bytes and values in, values out.
+
+The callback scheme is AES-256-CBC with a 32-byte PKCS#7 padding and a SHA-1 signature; it is the platforms' own
+choice and stays inside this module. https://developer.work.weixin.qq.com/document/path/90968
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from Crypto.Cipher import AES
+
+from platforms.errors import CallbackRefused
+
+KEY_CHARACTERS = 43
+PADDING_BLOCK = 32
+RANDOM_BYTES = 16
+LENGTH_BYTES = 4
+ENCODING_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
+
+
+def same(left: str, right: str) -> bool:
+    """Compare in constant time; an empty value equals nothing, so that a missing key fails closed."""
+    return bool(left) and hmac.compare_digest(left.encode(), right.encode())
+
+
+def decode_key(encoding_aes_key: str) -> bytes:
+    """Return the 32 bytes behind an EncodingAESKey of 43 letters and digits. Raises ValueError."""
+    if not ENCODING_AES_KEY.fullmatch(encoding_aes_key):
+        raise ValueError(f"EncodingAESKey must be {KEY_CHARACTERS} letters or digits")
+    return base64.b64decode(encoding_aes_key + "=")
+
+
+@dataclass(frozen=True)
+class CallbackCipher:
+    """Signs, opens and seals callback messages of one application.
+
+    token       shared secret of the signature, at most 32 letters and digits
+    receive_id  whom messages are for (WeCom: the corp id); a message for anybody else is refused
+    Raises ValueError for a key that is not 43 characters.
+    """
+
+    token: str = field(repr=False)
+    encoding_aes_key: str = field(repr=False)
+    receive_id: str
+    _key: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_key", decode_key(self.encoding_aes_key))
+
+    def sign(self, timestamp: str, nonce: str, encrypted: str) -> str:
+        """SHA-1 over the four sorted parts, lower-case hex."""
+        parts = sorted([self.token, timestamp, nonce, encrypted])
+        return hashlib.sha1("".join(parts).encode()).hexdigest()  # noqa: S324 (the platforms' own scheme)
+
+    def open(self, signature: str, timestamp: str, nonce: str, encrypted: str) -> bytes:
+        """Check the signature, then decrypt. Raises CallbackRefused; nothing is decrypted before the check."""
+        if not self.token or not same(self.sign(timestamp, nonce, encrypted), signature):
+            raise CallbackRefused("signature")
+        return self.decrypt(encrypted)
+
+    def decrypt(self, encrypted: str) -> bytes:
+        """Return the message of a cipher text. Raises CallbackRefused for damage or a foreign receiver."""
+        try:
+            cipher_text = base64.b64decode(encrypted, validate=True)
+        except (binascii.Error, ValueError):
+            raise CallbackRefused("base64") from None
+        if not cipher_text or len(cipher_text) % AES.block_size:
+            raise CallbackRefused("cipher text length")
+        return self._unpack(_unpadded(self._cipher().decrypt(cipher_text)))
+
+    def encrypt(self, message: bytes, random: bytes | None = None) -> str:
+        """Return the base64 cipher text of a message. random: 16 bytes, fixed only by tests."""
+        head = secrets.token_bytes(RANDOM_BYTES) if random is None else random
+        plain = head + len(message).to_bytes(LENGTH_BYTES, "big") + message + self.receive_id.encode()
+        return base64.b64encode(self._cipher().encrypt(_padded(plain))).decode()
+
+    def _unpack(self, plain: bytes) -> bytes:
+        body = plain[RANDOM_BYTES + LENGTH_BYTES :]
+        length = int.from_bytes(plain[RANDOM_BYTES : RANDOM_BYTES + LENGTH_BYTES], "big")
+        if len(plain) < RANDOM_BYTES + LENGTH_BYTES or length > len(body):
+            raise CallbackRefused("message length")
+        if not self.receive_id or not hmac.compare_digest(body[length:], self.receive_id.encode()):
+            raise CallbackRefused("receiver")
+        return body[:length]
+
+    def _cipher(self) -> Any:
+        return AES.new(self._key, AES.MODE_CBC, iv=self._key[: AES.block_size])
+
+
+def _padded(plain: bytes) -> bytes:
+    """PKCS#7 to a multiple of 32; a whole block is added to what is a multiple already."""
+    size = PADDING_BLOCK - len(plain) % PADDING_BLOCK
+    return plain + bytes([size]) * size
+
+
+def _unpadded(plain: bytes) -> bytes:
+    size = plain[-1]
+    if not 1 <= size <= PADDING_BLOCK or plain[-size:] != bytes([size]) * size:
+        raise CallbackRefused("padding")
+    return plain[:-size]

@@ -1,0 +1,193 @@
+"""IncidentCard → WeCom template card, as JSON for calls and as XML for the answer to a press.
+
+https://developer.work.weixin.qq.com/document/path/90236 (button_interaction), path/90241 (XML form)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from platforms.base import CardButton, IncidentCard
+from platforms.errors import ContentRefused
+from platforms.shortening import plain, shorten
+from platforms.xml import element, text_element
+
+TASK_ID = re.compile(r"[0-9A-Za-z_@-]{1,128}")
+SOURCE_CHARACTERS = 20
+TITLE_CHARACTERS = 36
+SUBTITLE_CHARACTERS = 44
+BODY_LINES = 8
+BODY_LINE_CHARACTERS = 160
+BODY_CHARACTERS = 640
+FACTS = 6
+FACT_KEY_CHARACTERS = 5
+FACT_VALUE_CHARACTERS = 30
+BUTTONS = 6
+BUTTON_CHARACTERS = 10
+MENU_ITEMS = 3
+KEY_BYTES = 1024
+URL_BYTES = 2048
+
+GREY, BLACK, RED, GREEN = range(4)
+COLOURS = {"critical": RED, "warning": BLACK, "info": GREY, "ok": GREEN, "muted": GREY}
+STYLES = {"primary": 1, "danger": 2, "plain": 3}
+"""1 is the filled button, 2 the red one, 3 the quiet one."""
+
+Json = dict[str, Any]
+
+
+def as_json(card: IncidentCard) -> Json:
+    """The `template_card` object. Raises ContentRefused for a card that WeCom could not take.
+
+    A card without buttons becomes a text_notice, since a button card must have one.
+    """
+    drawn: Json = {
+        "card_type": "button_interaction" if card.buttons else "text_notice",
+        "source": {
+            "desc": shorten(plain(card.source), SOURCE_CHARACTERS),
+            "desc_color": COLOURS.get(card.tone, GREY),
+        },
+        "main_title": {"title": shorten(plain(card.title), TITLE_CHARACTERS) or "-", "desc": _subtitle(card)},
+        "task_id": _task_id(card.reference),
+    }
+    lines = body_lines(card)
+    if lines:
+        drawn["sub_title_text"] = "\n".join(lines)
+    if rows := _rows(card):
+        drawn["horizontal_content_list"] = rows
+    if action := _action(card):
+        drawn["card_action"] = action
+    return drawn | _interaction(card)
+
+
+def body_lines(card: IncidentCard) -> list[str]:
+    """The lines of the custom area that WeCom shows: at most 8, each and all of them of a bounded length."""
+    lines, left = [], BODY_CHARACTERS
+    for line in _lines(card)[:BODY_LINES]:
+        if left <= 0:
+            break
+        lines.append(shorten(line, min(BODY_LINE_CHARACTERS, left)))
+        left -= len(lines[-1])
+    return lines
+
+
+def truncated_lines(card: IncidentCard) -> int:
+    """How many lines of the custom area are not shown, or not in full."""
+    lines, shown = _lines(card), body_lines(card)
+    return len(lines) - sum(1 for line, kept in zip(lines, shown, strict=False) if line == kept)
+
+
+def as_reply_xml(card: IncidentCard) -> str:
+    """The <TemplateCard> of an answer to a press: the same card in the reply's CamelCase names."""
+    drawn = as_json(card)
+    return element(
+        "TemplateCard",
+        text_element("CardType", drawn["card_type"]),
+        _group("Source", Desc=drawn["source"]["desc"], DescColor=drawn["source"]["desc_color"]),
+        _menu_xml(drawn),
+        _group("MainTitle", Title=drawn["main_title"]["title"], Desc=drawn["main_title"]["desc"]),
+        text_element("SubTitleText", drawn.get("sub_title_text", "")),
+        *(
+            _group("HorizontalContentList", KeyName=row["keyname"], Value=row["value"])
+            for row in drawn.get("horizontal_content_list", ())
+        ),
+        *([_group("CardAction", Type=1, Url=drawn["card_action"]["url"])] if "card_action" in drawn else ()),
+        *(
+            _group("ButtonList", Text=button["text"], Style=button["style"], Key=button["key"])
+            for button in drawn.get("button_list", ())
+        ),
+    )
+
+
+def _menu_xml(drawn: Json) -> str:
+    menu = drawn.get("action_menu")
+    if not menu:
+        return ""
+    items = [_group("ActionList", Text=item["text"], Key=item["key"]) for item in menu["action_list"]]
+    return element("ActionMenu", text_element("Desc", menu["desc"]), *items)
+
+
+def _group(name: str, **values: str | int) -> str:
+    return element(name, *(_leaf(key, value) for key, value in values.items()))
+
+
+def _leaf(name: str, value: str | int) -> str:
+    return element(name, str(value)) if isinstance(value, int) else text_element(name, value)
+
+
+def _task_id(reference: str) -> str:
+    if not TASK_ID.fullmatch(reference):
+        raise ContentRefused("task_id")
+    return reference
+
+
+def _subtitle(card: IncidentCard) -> str:
+    """Number, state and time, then how long; the state matters more, so the duration gives way."""
+    subtitle, elapsed = plain(card.subtitle), plain(card.elapsed)
+    both = f"{subtitle} · {elapsed}" if subtitle and elapsed else subtitle or elapsed
+    return both if len(both) <= SUBTITLE_CHARACTERS else shorten(subtitle or elapsed, SUBTITLE_CHARACTERS)
+
+
+def _lines(card: IncidentCard) -> list[str]:
+    """The body line by line; blank ones at either end say nothing."""
+    lines = [plain(line) for part in card.body for line in part.splitlines() or [""]]
+    while lines and not lines[-1]:
+        lines.pop()
+    while lines and not lines[0]:
+        del lines[0]
+    return lines
+
+
+def _rows(card: IncidentCard) -> list[Json]:
+    """Facts as rows; the footer is the last one and takes the place of a fact when there are too many."""
+    rows = [_row(fact.label, fact.value) for fact in card.facts if fact.label and fact.value]
+    if not card.footer:
+        return rows[:FACTS]
+    return [*rows[: FACTS - 1], _row(card.footer_label, card.footer)]
+
+
+def _row(label: str, value: str) -> Json:
+    return {
+        "keyname": shorten(plain(label), FACT_KEY_CHARACTERS) or "-",
+        "value": shorten(plain(value), FACT_VALUE_CHARACTERS),
+    }
+
+
+def _action(card: IncidentCard) -> Json | None:
+    """Opens the incident's page. An address that WeCom would refuse is left out, unless the card needs one."""
+    if card.url.startswith(("https://", "http://")) and len(card.url.encode()) <= URL_BYTES:
+        return {"type": 1, "url": card.url}
+    if not card.buttons:
+        raise ContentRefused("card without buttons and without a page")
+    return None
+
+
+def _interaction(card: IncidentCard) -> Json:
+    """Buttons and menu; keys are unique over both."""
+    if not card.buttons:
+        return {}
+    buttons, menu = card.buttons[:BUTTONS], card.menu[:MENU_ITEMS]
+    keys = [_key(button) for button in (*buttons, *menu)]
+    if len(set(keys)) < len(keys):
+        raise ContentRefused("button keys are not unique")
+    drawn: Json = {
+        "button_list": [
+            {"text": _label(button), "style": STYLES.get(button.style, STYLES["plain"]), "key": button.key}
+            for button in buttons
+        ]
+    }
+    if menu:
+        items = [{"text": _label(item), "key": item.key} for item in menu]
+        drawn["action_menu"] = {"desc": plain(card.menu_label), "action_list": items}
+    return drawn
+
+
+def _label(button: CardButton) -> str:
+    return shorten(plain(button.text), BUTTON_CHARACTERS) or "-"
+
+
+def _key(button: CardButton) -> str:
+    if not button.key or len(button.key.encode()) > KEY_BYTES:
+        raise ContentRefused("button key")
+    return button.key

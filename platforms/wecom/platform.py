@@ -1,0 +1,120 @@
+"""WeCom as a Platform: a self-built application (企业自建应用)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from urllib.parse import quote, urlencode
+
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    Capabilities,
+    CardHandle,
+    CheckResult,
+    Hosts,
+    IncidentCard,
+    PlatformIdentity,
+    Recipient,
+    SentMessage,
+    SetupMode,
+    TokenStore,
+)
+from platforms.errors import PlatformError, UpdateCodeSpent
+from platforms.http import Transport
+from platforms.wecom import callbacks, cards, checks, setup
+from platforms.wecom.client import Client
+from platforms.wecom.errors import TaskIdTaken
+from platforms.wecom.settings import WeComSettings
+from texts import N_
+
+
+class WeCom:
+    """One connected application. hosts.api is replaced by the integration's Endpoint for a private deployment."""
+
+    slug: ClassVar[str] = "wecom"
+    label: ClassVar[str] = N_("企业微信")
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channel_kind="wecom_app",
+        updates_need_codes=True,
+        update_code_hours=72,
+        body_lines=cards.BODY_LINES,
+        menu_items=cards.MENU_ITEMS,
+        buttons=cards.BUTTONS,
+        facts=cards.FACTS,
+        answers_in_reply=True,
+        has_refresh_button=True,
+        coalesce_seconds=2.0,
+        sends_per_member_minute=30,
+        sends_per_member_hour=1000,
+        user_agent_mark="wxwork",
+        workbench_hint=N_("登录企业微信客户端，进入「工作台」，找到并打开本应用，完成一次登录即可关联。"),
+    )
+    modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
+
+    def __init__(self, settings: WeComSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
+        self.settings = settings
+        self.hosts = hosts
+        self.client = Client(settings, settings.endpoint or hosts.api, tokens, transport)
+
+    @classmethod
+    def unique_key(cls, settings: WeComSettings) -> str | None:
+        """What may exist once over all organisations: the company. None while it was not entered."""
+        return f"wecom:{settings.corp_id.lower()}" if settings.corp_id else None
+
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        """Send one button card to one member; its reference is the task_id, which WeCom takes once."""
+        try:
+            sent = self.client.send_template_card(to.external_user_id, cards.as_json(card))
+        except TaskIdTaken:
+            if not earlier_try_unanswered:
+                raise
+            return SentMessage("", truncated_lines=cards.truncated_lines(card), was_repeat=True)
+        return SentMessage(sent.message_id, sent.response_code, cards.truncated_lines(card))
+
+    def send_text(self, to: Recipient, content: str) -> SentMessage:
+        return SentMessage(self.client.send_text(to.external_user_id, content).message_id)
+
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
+        """Replace the card, using up the handle's code. Raises UpdateCodeSpent when there is none or it is dead."""
+        if not handle.update_code:
+            raise UpdateCodeSpent("no code")
+        drawn = cards.as_json(card)
+        self.client.update_template_card(handle.recipient.external_user_id, handle.update_code, drawn)
+
+    def read_callback(self, request: CallbackRequest) -> Callback:
+        return callbacks.read(self.settings, request)
+
+    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply:
+        return callbacks.answer(self.settings, callback, card)
+
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
+        """Where a person proves who they are: silently inside the client, by scanning outside.
+
+        redirect_uri must be on the trusted domain, port included; state: letters and digits, ≤ 128 bytes.
+        https://developer.work.weixin.qq.com/document/path/91022 and path/98152
+        """
+        self.settings.need("corp_id", "agent_id")
+        known = {"appid": self.settings.corp_id, "redirect_uri": redirect_uri, "state": state}
+        known["agentid"] = self.settings.agent_id
+        if in_client:
+            query = {"response_type": "code", "scope": "snsapi_base"} | known
+            base = f"{self.settings.endpoint or self.hosts.oauth}/connect/oauth2/authorize"
+            return f"{base}?{urlencode(query, quote_via=quote, safe='')}#wechat_redirect"
+        query = {"login_type": "CorpApp", "lang": "zh"} | known
+        base = self.settings.endpoint or self.hosts.login
+        return f"{base}/wwlogin/sso/login?{urlencode(query, quote_via=quote, safe='')}"
+
+    def identify(self, code: str) -> PlatformIdentity:
+        """Exchange a sign-in code. The name is extra: an application that may not see it still signs people in."""
+        user_id = self.client.get_user_id(code)
+        if user_id is None:
+            return PlatformIdentity(None)
+        try:
+            name = str(self.client.get_user(user_id).get("name") or "")
+        except PlatformError:
+            name = ""
+        return PlatformIdentity(user_id.lower(), name)
+
+    def run_check(self, name: str) -> CheckResult:
+        return checks.run(self.client, name)

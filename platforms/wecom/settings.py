@@ -1,0 +1,72 @@
+"""What a WeCom self-built application is known by, typed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from platforms.errors import SettingsIncomplete
+from texts import N_
+
+LABELS = {
+    "corp_id": N_("企业 ID"),
+    "agent_id": N_("AgentId"),
+    "secret": N_("Secret"),
+    "token": N_("Token"),
+    "encoding_aes_key": N_("EncodingAESKey"),
+    "trusted_domain": N_("可信域名"),
+    "endpoint": N_("Endpoint"),
+}
+
+
+@dataclass(frozen=True)
+class WeComSettings:
+    """Values of a connection, drafts included: what was not entered yet is empty.
+
+    agent_id  digits; endpoint: scheme, host and port of a private deployment, without a path
+    """
+
+    corp_id: str = ""
+    agent_id: str = ""
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    encoding_aes_key: str = field(default="", repr=False)
+    is_private: bool = False
+    endpoint: str = ""
+    trusted_domain: str = ""
+    press_reply: str = "passive"
+    """How a press is answered: with the presser's new card ("passive") or with an empty 200 ("update")."""
+
+    @classmethod
+    def from_stored(cls, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> WeComSettings:
+        """Read what the wizard stored; `endpoint` counts for a private deployment only."""
+        is_private = bool(settings.get("is_private"))
+        return cls(
+            corp_id=_text(settings, "corp_id"),
+            agent_id=_text(settings, "agent_id"),
+            secret=secrets.get("secret", "").strip(),
+            token=secrets.get("token", "").strip(),
+            encoding_aes_key=secrets.get("encoding_aes_key", "").strip(),
+            is_private=is_private,
+            endpoint=_text(settings, "endpoint").rstrip("/") if is_private else "",
+            trusted_domain=_text(settings, "trusted_domain"),
+            press_reply=settings.get("press_reply", "passive"),
+        )
+
+    def need(self, *names: str) -> None:
+        """Raise SettingsIncomplete for the first of `names` that is empty."""
+        for name in names:
+            if not getattr(self, name):
+                raise SettingsIncomplete(LABELS[name])
+
+    @property
+    def token_kind(self) -> str:
+        """Names the cached access token by the credentials it belongs to: new credentials never meet an old token."""
+        identity = "\n".join([self.endpoint, self.corp_id, self.secret])
+        return f"app:{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
+
+
+def _text(settings: Mapping[str, Any], name: str) -> str:
+    return str(settings.get(name) or "").strip()

@@ -1,0 +1,125 @@
+"""Connections to chat platforms: found by key, turned into platforms that can be called, with their addresses."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import current_app
+from sqlalchemy import select
+
+import platforms
+from extensions import db
+from models import Integration, IntegrationStatus
+from platforms.base import Hosts, Platform
+from platforms.http import Transport
+from platforms.outbound import AddressGuard
+from services import vault
+from services.instance import current_settings
+from services.tokens import DatabaseTokenStore
+
+
+def find_by_public_key(platform: str, public_key: str) -> Integration | None:
+    """The connection whose generated addresses hold this key, of whatever organisation and state."""
+    wanted = select(Integration).where(Integration.platform == platform, Integration.public_key == public_key)
+    return db.session.execute(wanted).scalar_one_or_none()
+
+
+def active_for(tenant_id: int) -> list[Integration]:
+    """The connections of an organisation that messages may go through, oldest first."""
+    wanted = select(Integration).where(
+        Integration.tenant_id == tenant_id, Integration.status == IntegrationStatus.ACTIVE
+    )
+    return list(db.session.execute(wanted.order_by(Integration.id)).scalars())
+
+
+def platform_for(integration: Integration) -> Platform:
+    """The connection as a platform that can be called; drafts too, whose missing values are said when needed.
+
+    Reads nothing from the database, so it can be called after the commit that must precede a platform call.
+    Raises AddressRefused when the Endpoint of a private deployment may not be called.
+    """
+    settings = current_settings()
+    values = dict(integration.settings) | {"press_reply": getattr(settings, f"{integration.platform}_press_reply", "")}
+    secrets = {
+        name: vault.unseal(integration.tenant_id, vault.integration_field(name), cipher_text)
+        for name, cipher_text in integration.secrets.items()
+    }
+    return platforms.build(
+        integration.platform,
+        values,
+        secrets,
+        tokens=DatabaseTokenStore(integration.id, integration.tenant_id),
+        hosts=_hosts(integration.platform),
+        transport=_transport_for(str(values.get("endpoint") or "") if values.get("is_private") else ""),
+    )
+
+
+def set_secret(integration: Integration, name: str, value: str) -> None:
+    """Stage a secret, encrypted. An empty value removes it."""
+    kept = {key: cipher_text for key, cipher_text in integration.secrets.items() if key != name}
+    if value:
+        kept[name] = vault.seal(integration.tenant_id, vault.integration_field(name), value)
+    integration.secrets = kept
+
+
+def addresses(integration: Integration) -> dict[str, str]:
+    """Every generated value by its name, to be copied into the platform's console.
+
+    The home page lies on the trusted domain once there is one, since sign-in returns only to it.
+    """
+    settings = current_settings()
+    base = _app_base(integration)
+    ownership_file = integration.settings.get("ownership_file_name")
+    return {
+        "callback_url": f"{settings.public_url}/callback/{integration.platform}/{integration.public_key}",
+        "home_url": f"{base}/h5/{integration.platform}/{integration.public_key}",
+        "trusted_domain": settings.public_host,
+        "ownership_file_url": f"{base}/{ownership_file}" if ownership_file else "",
+        "egress_ips": ";".join(settings.egress_ips),
+    }
+
+
+def incident_url(integration: Integration, num: int) -> str:
+    """The in-app page of an incident, which a click on its card opens."""
+    return f"{_app_base(integration)}/h5/{integration.platform}/{integration.public_key}/incidents/{num}"
+
+
+def endpoint_guard() -> AddressGuard:
+    """Decides about addresses that people enter; one for this process."""
+    if "endpoint_guard" not in current_app.extensions:
+        settings = current_settings()
+        own = (settings.public_url, *settings.egress_ips)
+        guard = AddressGuard(settings.endpoint_allowlist, own_addresses=own, is_demo=settings.demo)
+        current_app.extensions.setdefault("endpoint_guard", guard)
+    kept: AddressGuard = current_app.extensions["endpoint_guard"]
+    return kept
+
+
+def _app_base(integration: Integration) -> str:
+    """Scheme and host under which people open the in-app pages."""
+    public_url = current_settings().public_url
+    domain = str(integration.settings.get("trusted_domain") or "")
+    return f"{urlsplit(public_url).scheme}://{domain}" if domain else public_url
+
+
+def _hosts(platform: str) -> Hosts:
+    """Where the operator says that a platform is."""
+    settings = current_settings()
+    prefix = f"{platform}_"
+    names = ("api", "oauth", "login", "console")
+    return Hosts(**{name: str(getattr(settings, f"{prefix}{name}_base")) for name in names})
+
+
+def _transport_for(endpoint: str) -> Transport:
+    """One transport for the operator's own hosts, one that asks the guard for entered addresses; kept open."""
+    if not endpoint:
+        return _kept_transport("platform_transport", None)
+    endpoint_guard().check(endpoint)
+    return _kept_transport("guarded_transport", endpoint_guard())
+
+
+def _kept_transport(name: str, guard: AddressGuard | None) -> Transport:
+    if name not in current_app.extensions:
+        current_app.extensions.setdefault(name, Transport(resolve=guard.resolve) if guard else Transport())
+    transport: Transport = current_app.extensions[name]
+    return transport

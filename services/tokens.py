@@ -1,0 +1,224 @@
+"""Platform access tokens in the database: encrypted, shared by all processes, one refresher at a time.
+
+Every step is a short transaction of its own on a connection of its own; none is open while a token is fetched.
+Callers have no transaction open either (they are about to call a platform).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import current_app, g
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from extensions import db
+from models import EPOCH, PlatformToken
+from platforms.errors import PlatformBusy, PlatformError, recall, remember
+from services import vault
+from services.clock import utcnow
+
+FRESH = timedelta(seconds=300)
+"""A token with less than this left is renewed, while the old one still serves the others."""
+LEASE = timedelta(seconds=15)
+"""Longer than a token call may take (10 s)."""
+RETRY = timedelta(seconds=5)
+RETRY_REFUSED = timedelta(minutes=10)
+"""After wrong credentials: many calls with a wrong secret get the server's address banned for an hour."""
+MEMO_SECONDS = 30
+WAIT_SECONDS = 20.0
+POLL_SECONDS = 0.05
+
+Fetch = Callable[[], tuple[str, int]]
+
+_refreshed = threading.Condition()
+
+
+@dataclass(frozen=True)
+class _Memo:
+    """A token this process read lately; until: monotonic time after which the database is asked again."""
+
+    value: str
+    until: float
+
+
+class DatabaseTokenStore:
+    """The tokens of one connection; see platforms.base.TokenStore. Needs an application context."""
+
+    def __init__(self, integration_id: int, tenant_id: int) -> None:
+        self.integration_id = integration_id
+        self.tenant_id = tenant_id
+
+    def get(self, kind: str, fetch: Fetch) -> str:
+        """Return a valid token. Raises the PlatformError of a failed fetch until it may be tried again."""
+        memo = self._memos().get((self.integration_id, kind))
+        if memo and time.monotonic() < memo.until:
+            return memo.value
+        _refuse_inside_transaction()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            row, now = self._read(kind), utcnow()
+            usable = self._open(kind, row) if row and row.value and row.expires_at > now else ""
+            if row and usable and row.expires_at - now > FRESH:
+                return self._remembered(kind, usable, row.expires_at - now)
+            if row and row.retry_at > now:
+                if usable:
+                    return usable
+                raise self._kept_error(row, now)
+            if row is None or row.refreshing_until <= now:
+                lease = self._claim(kind, now)
+                if lease:
+                    return self._refresh(kind, fetch, lease, usable)
+            elif usable:
+                return usable
+            with _refreshed:
+                _refreshed.wait(POLL_SECONDS)
+        raise PlatformBusy("no token in time")
+
+    def renew(self, kind: str, fetch: Fetch) -> str:
+        """Fetch now, unless another process is doing just that."""
+        _refuse_inside_transaction()
+        lease = self._claim(kind, utcnow())
+        return self._refresh(kind, fetch, lease, "") if lease else self.get(kind, fetch)
+
+    def drop(self, kind: str, value: str) -> None:
+        """Forget `value`; what is stored stays if it is another token."""
+        self._memos().pop((self.integration_id, kind), None)
+        row = self._read(kind)
+        if row is None or not row.value or self._open(kind, row) != value:
+            return
+        with db.engine.begin() as connection:
+            same = self._where(update(PlatformToken), kind).where(PlatformToken.value == row.value)
+            connection.execute(same.values(value=None, expires_at=EPOCH))
+
+    def _refresh(self, kind: str, fetch: Fetch, lease: datetime, usable: str) -> str:
+        """Fetch under the lease and store what came of it. An old token that is still valid covers a failure."""
+        try:
+            value, lifetime = fetch()
+        except PlatformError as error:
+            self._store(kind, lease, retry_at=utcnow() + _pause(error), error=remember(error))
+            if usable:
+                return usable
+            raise
+        except BaseException:
+            self._store(kind, lease)
+            raise
+        sealed = vault.seal(self.tenant_id, self._field(kind), value)
+        now, left = utcnow(), timedelta(seconds=lifetime)
+        retry_at = now + RETRY if left <= FRESH else EPOCH  # WeCom may give the old token again until it ends
+        self._store(kind, lease, value=sealed, expires_at=now + left, retry_at=retry_at, error=None)
+        self._memos().pop((self.integration_id, kind), None)
+        return value
+
+    def _claim(self, kind: str, now: datetime) -> datetime | None:
+        """Become the one who fetches; returns the lease, which fences what is stored under it."""
+        lease = now + LEASE
+        with db.engine.begin() as connection:
+            self._ensure(connection, kind)
+            free = self._where(update(PlatformToken), kind).where(PlatformToken.refreshing_until <= now)
+            won = connection.execute(free.values(refreshing_until=lease)).rowcount
+        return lease if won else None
+
+    def _ensure(self, connection: Connection, kind: str) -> None:
+        if connection.execute(self._where(select(PlatformToken.id), kind)).first():
+            return
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    insert(PlatformToken).values(
+                        tenant_id=self.tenant_id, integration_id=self.integration_id, kind=kind
+                    )
+                )
+        except IntegrityError:
+            pass  # another process made the row
+
+    def _store(self, kind: str, lease: datetime, **values: Any) -> None:
+        with db.engine.begin() as connection:
+            mine = self._where(update(PlatformToken), kind).where(PlatformToken.refreshing_until == lease)
+            connection.execute(mine.values(refreshing_until=EPOCH, **values))
+        with _refreshed:
+            _refreshed.notify_all()
+
+    def _read(self, kind: str) -> Row[Any] | None:
+        with _reading() as connection:
+            columns = select(
+                PlatformToken.value,
+                PlatformToken.expires_at,
+                PlatformToken.refreshing_until,
+                PlatformToken.retry_at,
+                PlatformToken.error,
+            )
+            return connection.execute(self._where(columns, kind)).first()
+
+    def _where(self, statement: Any, kind: str) -> Any:
+        return statement.where(
+            PlatformToken.tenant_id == self.tenant_id,
+            PlatformToken.integration_id == self.integration_id,
+            PlatformToken.kind == kind,
+        )
+
+    def _open(self, kind: str, row: Row[Any]) -> str:
+        """The token in clear; one that no key opens (after a key was removed) counts as absent."""
+        try:
+            return vault.unseal(self.tenant_id, self._field(kind), row.value)
+        except vault.SecretUnreadable:
+            return ""
+
+    def _remembered(self, kind: str, value: str, left: timedelta) -> str:
+        """Keep a fresh token in this process for a moment, so that a burst of messages does not ask for each."""
+        seconds = min((left - FRESH).total_seconds(), MEMO_SECONDS)
+        self._memos()[self.integration_id, kind] = _Memo(value, time.monotonic() + seconds)
+        return value
+
+    def _kept_error(self, row: Row[Any], now: datetime) -> PlatformError:
+        error = recall(row.error) if row.error else PlatformBusy("the last token call failed")
+        error.retry_after = row.retry_at - now
+        return error
+
+    def _field(self, kind: str) -> str:
+        return f"token.{self.integration_id}.{kind}"
+
+    def _memos(self) -> dict[tuple[int, str], _Memo]:
+        memos: dict[tuple[int, str], _Memo] = current_app.extensions.setdefault("platform_token_memos", {})
+        return memos
+
+
+def forget(integration_id: int, tenant_id: int) -> None:
+    """Stage the removal of all tokens of a connection, and of what their fetching last met."""
+    db.session.execute(
+        delete(PlatformToken).where(
+            PlatformToken.tenant_id == tenant_id, PlatformToken.integration_id == integration_id
+        )
+    )
+    memos = current_app.extensions.get("platform_token_memos", {})
+    for key in [key for key in memos if key[0] == integration_id]:
+        memos.pop(key, None)
+
+
+def _refuse_inside_transaction() -> None:
+    """A transaction that waits for a platform blocks every writer; on SQLite it would block this one as well."""
+    if db.session().in_transaction() and not g.get("reads_only", False):
+        raise RuntimeError("commit before calling a platform: a transaction is open")
+
+
+def _pause(error: PlatformError) -> timedelta:
+    """How long nobody asks again: as the platform says, briefly after trouble, long after a refusal."""
+    return max(error.retry_after or timedelta(), RETRY if error.retryable else RETRY_REFUSED)
+
+
+@contextmanager
+def _reading() -> Iterator[Connection]:
+    """A connection that only reads, so that SQLite's single writer is not kept waiting."""
+    before = g.get("reads_only", False)
+    g.reads_only = True
+    try:
+        with db.engine.connect() as connection:
+            yield connection
+    finally:
+        g.reads_only = before

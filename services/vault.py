@@ -1,0 +1,147 @@
+"""Secrets at rest: AES-256-GCM, bound to their organisation and field, with keys that can be changed on line.
+
+A cipher text reads `key id:base64(nonce ‖ tag ‖ data)`. The first configured key encrypts, all of them decrypt.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Iterable
+
+from Crypto.Cipher import AES
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from config import ConfigError, EncryptionKey
+from errors import AppError
+from extensions import db
+from models import Canary, Integration, PlatformToken
+from services.instance import current_settings
+from texts import N_
+
+NONCE_BYTES = 12
+TAG_BYTES = 16
+CANARY_TENANT_ID = 0
+CANARY_FIELD = "canary"
+CANARY_TEXT = "值班铃"
+
+
+class SecretUnreadable(AppError):
+    """A stored secret that no configured key opens, or that was moved from another row."""
+
+    code = "vault.secret_unreadable"
+    message = N_("已保存的密钥无法解密")
+    hint = N_("请确认 ENCRYPTION_KEYS 仍包含加密它时使用的密钥，或重新填写该凭证。")
+
+
+def seal(tenant_id: int, field: str, plaintext: str) -> str:
+    """Encrypt a secret of `field` (what it is called, and of what) for one organisation."""
+    return _seal(current_settings().encryption_keys[0], tenant_id, field, plaintext)
+
+
+def unseal(tenant_id: int, field: str, cipher_text: str) -> str:
+    """Decrypt what seal() made for the same organisation and field. Raises SecretUnreadable."""
+    key_id, _, encoded = cipher_text.partition(":")
+    key = next((key for key in current_settings().encryption_keys if key.id == key_id), None)
+    if key is None:
+        raise SecretUnreadable(f"no key {key_id!r}")
+    return _unseal(key, tenant_id, field, encoded)
+
+
+def reseal(tenant_id: int, field: str, cipher_text: str) -> str:
+    """The same secret under the first key; unchanged if it is under that key already."""
+    if cipher_text.startswith(current_settings().encryption_keys[0].id + ":"):
+        return cipher_text
+    return seal(tenant_id, field, unseal(tenant_id, field, cipher_text))
+
+
+def integration_field(name: str) -> str:
+    """The field under which a connection's secret is sealed."""
+    return f"integration.{name}"
+
+
+def check_keys() -> None:
+    """Prove at start that the keys are those that the stored secrets were encrypted with.
+
+    Raises ConfigError naming the key that is wrong or missing. A key met for the first time leaves a canary.
+    """
+    keys = current_settings().encryption_keys
+    with db.engine.begin() as connection:
+        problems = list(_problems(connection, keys))
+        if not problems:
+            _leave_canaries(connection, keys)
+    if problems:
+        raise ConfigError(problems)
+
+
+def reseal_all() -> int:
+    """Bring every stored secret under the first key; stages the changes and returns how many there were.
+
+    Cached platform tokens are dropped instead: they are fetched anew.
+    """
+    changed = 0
+    for integration in db.session.execute(select(Integration)).scalars():
+        tenant_id = integration.tenant_id
+        fresh = {n: reseal(tenant_id, integration_field(n), c) for n, c in integration.secrets.items()}
+        changed += sum(1 for name, cipher_text in fresh.items() if cipher_text != integration.secrets[name])
+        if fresh != integration.secrets:
+            integration.secrets = fresh
+    for token in db.session.execute(select(PlatformToken)).scalars():
+        db.session.delete(token)
+    return changed
+
+
+def _problems(connection: Connection, keys: Iterable[EncryptionKey]) -> Iterable[str]:
+    known = {key.id: key for key in keys}
+    for key_id, cipher_text in connection.execute(select(Canary.key_id, Canary.cipher)):
+        if key_id in known and not _opens(known[key_id], cipher_text):
+            yield f"ENCRYPTION_KEYS: {key_id} is not the key that the stored secrets were encrypted with"
+    used = {c.partition(":")[0] for row in connection.execute(select(Integration.secrets)) for c in row[0].values()}
+    for key_id in sorted(used - set(known)):
+        yield f"ENCRYPTION_KEYS: {key_id} is missing, but stored secrets need it"
+
+
+def _opens(key: EncryptionKey, cipher_text: str) -> bool:
+    try:
+        return _unseal(key, CANARY_TENANT_ID, CANARY_FIELD, cipher_text.partition(":")[2]) == CANARY_TEXT
+    except SecretUnreadable:
+        return False
+
+
+def _leave_canaries(connection: Connection, keys: Iterable[EncryptionKey]) -> None:
+    present = set(connection.execute(select(Canary.key_id)).scalars())
+    for key in keys:
+        if key.id in present:
+            continue
+        cipher_text = _seal(key, CANARY_TENANT_ID, CANARY_FIELD, CANARY_TEXT)
+        try:
+            with connection.begin_nested():
+                values = {"key_id": key.id, "tenant_id": CANARY_TENANT_ID, "cipher": cipher_text}
+                connection.execute(insert(Canary).values(values))
+        except IntegrityError:
+            continue  # another process of the same start was first, or there is no organisation yet
+
+
+def _seal(key: EncryptionKey, tenant_id: int, field: str, plaintext: str) -> str:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    cipher = AES.new(key.key, AES.MODE_GCM, nonce=nonce, mac_len=TAG_BYTES)
+    cipher.update(_binding(tenant_id, field))
+    data, tag = cipher.encrypt_and_digest(plaintext.encode())
+    return f"{key.id}:{base64.b64encode(nonce + tag + data).decode()}"
+
+
+def _unseal(key: EncryptionKey, tenant_id: int, field: str, encoded: str) -> str:
+    try:
+        packed = base64.b64decode(encoded, validate=True)
+        nonce, tag = packed[:NONCE_BYTES], packed[NONCE_BYTES : NONCE_BYTES + TAG_BYTES]
+        cipher = AES.new(key.key, AES.MODE_GCM, nonce=nonce, mac_len=TAG_BYTES)
+        cipher.update(_binding(tenant_id, field))
+        return cipher.decrypt_and_verify(packed[NONCE_BYTES + TAG_BYTES :], tag).decode()
+    except (binascii.Error, ValueError):
+        raise SecretUnreadable(f"{field} of organisation {tenant_id}") from None
+
+
+def _binding(tenant_id: int, field: str) -> bytes:
+    return f"{tenant_id}\n{field}".encode()
