@@ -50,10 +50,7 @@ def running_app(settings: Settings) -> Iterator[Flask]:
 def fill(settings: Settings) -> None:
     """Give an empty database this version's tables, as an operator does."""
     with running_app(settings):
-        if (ROOT / "migrations" / "env.py").exists():
-            flask_migrate.upgrade(directory=str(ROOT / "migrations"))
-        else:
-            db.create_all()
+        flask_migrate.upgrade(directory=str(ROOT / "migrations"))
 
 
 @pytest.fixture

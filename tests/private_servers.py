@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
+import psycopg
 
 START_SECONDS = 30
 POSTGRES_FOLDERS = (  # Debian, Red Hat, Homebrew; the newest version wins
@@ -134,7 +135,7 @@ def start_postgresql() -> Server:
     subprocess.run([*initdb, "-D", data], check=True, capture_output=True, cwd=folder, **as_owner)
     options = [word for option in (*POSTGRES_OPTIONS, f"unix_socket_directories={folder}") for word in ("-c", option)]
     command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), *options]
-    process = start_and_wait(command, port, folder, **as_owner)
+    process = start_and_wait(command, lambda: postgresql_answers(port), folder, **as_owner)
     return Server(f"postgresql+psycopg://dutybell@127.0.0.1:{port}", process.pid, str(folder))
 
 
@@ -145,6 +146,15 @@ def postgresql_programs() -> Path:
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     raise Unavailable("PostgreSQL is not installed: run scripts/system_packages.sh")
+
+
+def postgresql_answers(port: int) -> bool:
+    """Whether it takes sessions; a little after it takes connections."""
+    try:
+        psycopg.connect(f"postgresql://dutybell@127.0.0.1:{port}/postgres", connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def version_of(program: Path) -> int:
@@ -160,21 +170,23 @@ def start_redis() -> Server:
         raise Unavailable("Redis is not installed: run scripts/system_packages.sh")
     folder, port = Path(tempfile.mkdtemp(prefix="dutybell-redis-")), free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = start_and_wait(command, port, folder)
+    process = start_and_wait(command, lambda: takes_connections(port), folder)
     return Server(f"redis://127.0.0.1:{port}", process.pid, str(folder))
 
 
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-def start_and_wait(command: list[Any], port: int, folder: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a server and wait until it takes connections. Its output goes to a file in `folder`."""
+def start_and_wait(
+    command: list[Any], is_ready: Callable[[], bool], folder: Path, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a server and wait until it is ready. Its output goes to a file in `folder`."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in command], cwd=folder, stdout=log, stderr=log, start_new_session=True, **options
         )
     deadline = time.monotonic() + START_SECONDS
-    while not takes_connections(port):
+    while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{command[0]} did not start:\n{(folder / 'log').read_text(errors='replace')}")
         time.sleep(0.02)
