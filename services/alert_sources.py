@@ -22,7 +22,6 @@ from texts import N_
 
 NAME_CHARS = 40
 KEY_BYTES = 32
-KEY_FIELD = "alert_source.key"
 OVERLAP = timedelta(hours=24)
 """How long a replaced key still works, so that the monitoring system can be changed without losing alerts."""
 OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {"standard": {}, "prometheus": {"title": ("name", "summary")}}
@@ -184,7 +183,13 @@ def push_address(source: AlertSource) -> str:
 
 def current_key(source: AlertSource) -> str:
     """The newest key, in clear."""
-    return vault.unseal(source.tenant_id, KEY_FIELD, source.keys[0].key_cipher)
+    key = source.keys[0]
+    return vault.unseal(source.tenant_id, key_field(key.key_hash), key.key_cipher)
+
+
+def key_field(key_hash: str) -> str:
+    """The field under which a key is sealed: bound to its hash, so that one row's cipher text opens in no other."""
+    return f"integration_key.{key_hash}"
 
 
 def _add_key(source: AlertSource, now: datetime) -> None:
@@ -194,7 +199,7 @@ def _add_key(source: AlertSource, now: datetime) -> None:
             tenant_id=source.tenant_id,
             source=source,
             key_hash=_hash(key),
-            key_cipher=vault.seal(source.tenant_id, KEY_FIELD, key),
+            key_cipher=vault.seal(source.tenant_id, key_field(_hash(key)), key),
             created_at=now,
         )
     )
