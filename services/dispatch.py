@@ -112,7 +112,7 @@ def policy_step(incident: Incident, payload: Mapping[str, Any], *, now: datetime
         start_level(incident, payload["level"], cause=_cause(incident), now=now)
         show(incident, now)
     elif payload["step"] == "repeat":
-        _repeat(incident, now)
+        _repeat(incident, payload["times"], now)
     elif _may_escalate(incident):
         escalate(incident, payload["level"] + 1, by=None, via="system", now=now)
 
@@ -210,10 +210,11 @@ def _notify_level(incident: Incident, level: Level, *, cause: str, now: datetime
     )
 
 
-def _repeat(incident: Incident, now: datetime) -> None:
-    if not incident.is_triggered:
+def _repeat(incident: Incident, times: int, now: datetime) -> None:
+    """Tell the level for the times-th time, unless it was or somebody took it on."""
+    if not incident.is_triggered or times != incident.assignment["times"] + 1:
         return
-    incident.assignment = incident.assignment | {"times": incident.assignment["times"] + 1}
+    incident.assignment = incident.assignment | {"times": times}
     _notify_level(incident, _level(incident), cause="repeat", now=now)
     _set_repeat(incident, now)
 

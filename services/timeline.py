@@ -93,14 +93,14 @@ def _named(message: str) -> Callable[[TimelineEntry], Text]:
     """A sentence of the actor and of what `detail` holds."""
 
     def say(entry: TimelineEntry) -> Text:
-        return Text(message, name=_actor(entry), **_shown(entry.detail))
+        return Text(message, **_shown(entry.detail) | {"name": _actor(entry)})
 
     return say
 
 
 def _shown(detail: dict[str, Any]) -> dict[str, Any]:
     """Values as a reader wants them: times as times, lists of names joined, levels counted from 1."""
-    shown = dict(detail)
+    shown = {key: value for key, value in detail.items() if key not in {"message", "name"}}
     if until := detail.get("until"):
         shown["until"] = datetime.fromisoformat(until)
     if "people" in detail:
@@ -202,4 +202,5 @@ SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "card_refresh": _named(N_("%(name)s 刷新了卡片状态")),
     "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
     "alert_merge": _named(N_("合并告警：%(title)s")),
+    "truncated": _named(N_("告警来源另有 %(count)s 条告警未随本次推送送达")),
 }

@@ -1,0 +1,140 @@
+"""The values that make up a policy, and which policy takes an alert."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from errors import InvalidInput
+from models import DispatchPolicy, Severity
+from services import policies
+from services.filters import Facts
+from services.policy_levels import Level, Personal, Repeat, TimeWindow
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+FACTS = Facts(Severity.WARNING, "延迟升高", labels={"service": "checkout"})
+LEVEL = {"user_ids": [1]}
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+def policy(id: int, **values) -> DispatchPolicy:
+    defaults = {"name": f"p{id}", "priority": 100, "is_enabled": True, "filters": [], "time_windows": []}
+    return DispatchPolicy(id=id, **(defaults | values))
+
+
+def test_a_level_has_sensible_defaults():
+    level = Level.from_json(LEVEL)
+    assert (level.escalate_after_minutes, level.condition) == (30, "not_closed_and_not_acked")
+    assert (level.repeat.max, level.personal.mode) == (0, "follow_preference")
+
+
+def test_what_was_read_is_given_back():
+    data = {
+        "user_ids": [3, 1],
+        "team_ids": [4],
+        "schedule_ids": [],
+        "group_targets": [{"chat": "x"}],
+        "personal": {"mode": "unified", "unified": {"Critical": ["wecom_app", "email"], "Info": ["wecom_app"]}},
+        "repeat": {"max": 6, "every_minutes": 0.5},
+        "escalate_after_minutes": 720,
+        "condition": "not_closed",
+    }
+    assert Level.from_json(data).to_json() == data
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"user_ids": []}, "分派对象"),
+        ({"user_ids": ["1"]}, "分派对象"),
+        ({"user_ids": list(range(201))}, "分派对象"),
+        ({"escalate_after_minutes": 721}, "升级等待时长"),
+        ({"escalate_after_minutes": -1}, "升级等待时长"),
+        ({"condition": "whenever"}, "升级条件"),
+        ({"repeat": {"max": 7}}, "循环通知"),
+        ({"repeat": {"max": 1, "every_minutes": 0.4}}, "循环通知"),
+        ({"repeat": {"max": 1, "every_minutes": 121}}, "循环通知"),
+        ({"repeat": {"max": True}}, "循环通知"),
+        ({"personal": {"mode": "loud"}}, "个人渠道"),
+        ({"personal": {"mode": "unified", "unified": {}}}, "个人渠道"),
+        ({"personal": {"mode": "unified", "unified": {"Critical": ["WeCom!"]}}}, "个人渠道"),
+    ],
+)
+def test_a_wrong_level_names_its_field(change, field):
+    with pytest.raises(InvalidInput) as refused:
+        Level.from_json(LEVEL | change)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": " "}, "策略名称"),
+        ({"name": "名" * 40}, "策略名称"),
+        ({"priority": 201}, "优先级"),
+        ({"delay_seconds": 3601}, "延迟通知"),
+        ({"levels": []}, "分派环节"),
+        ({"description": "长" * 501}, "描述"),
+        ({"filter_groups": [[]]}, "筛选条件"),
+        ({"time_windows": [{"weekdays": [8], "start": "09:00", "end": "18:00"}]}, "生效时段"),
+        ({"time_windows": [{"weekdays": [1], "start": "9点", "end": "18:00"}]}, "生效时段"),
+    ],
+)
+def test_a_wrong_policy_names_its_field(change, field):
+    with pytest.raises(InvalidInput) as refused:
+        policies.draft(**({"name": "默认策略", "levels": [LEVEL]} | change))
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "inside"),
+    [  # 2026-03-02 is a Monday
+        ({"weekdays": [1], "start": "09:00", "end": "18:00"}, "2026-03-02T09:00", True),
+        ({"weekdays": [1], "start": "09:00", "end": "18:00"}, "2026-03-02T18:00", False),
+        ({"weekdays": [1], "start": "09:00", "end": "18:00"}, "2026-03-03T10:00", False),
+        ({"weekdays": [1], "start": "22:00", "end": "06:00"}, "2026-03-02T23:00", True),
+        ({"weekdays": [1], "start": "22:00", "end": "06:00"}, "2026-03-03T05:59", True),
+        ({"weekdays": [1], "start": "22:00", "end": "06:00"}, "2026-03-03T06:00", False),
+        ({"weekdays": [1], "start": "22:00", "end": "06:00"}, "2026-03-02T05:00", False),
+        ({"weekdays": [7], "start": "22:00", "end": "06:00"}, "2026-03-02T05:00", True),
+        ({"weekdays": [1], "start": "00:00", "end": "00:00"}, "2026-03-02T23:59", True),
+        ({"weekdays": [1], "start": "00:00", "end": "00:00"}, "2026-03-03T00:00", False),
+    ],
+)
+def test_a_window_may_cross_midnight(window, moment, inside):
+    assert TimeWindow.from_json(window).holds(at(moment)) is inside
+    assert TimeWindow.from_json(window).to_json() == window
+
+
+def test_the_first_match_by_priority_wins():
+    checkout = [[{"key": "labels.service", "op": "IN", "vals": ["checkout"]}]]
+    critical = [[{"key": "severity", "op": "IN", "vals": ["Critical"]}]]
+    tried = [
+        policy(1, priority=200),
+        policy(2, priority=50, filters=checkout),
+        policy(3, priority=10, filters=critical),
+        policy(4, priority=20, filters=checkout, is_enabled=False),
+        policy(5, priority=50, filters=checkout),
+    ]
+    found = policies.match(tried, FACTS, at("2026-03-02T10:00"), SHANGHAI)
+    assert found is not None and found.id == 2
+
+
+def test_windows_are_read_in_the_organisations_zone():
+    night = policy(1, time_windows=[{"weekdays": [1], "start": "22:00", "end": "06:00"}])
+    moment = datetime.fromisoformat("2026-03-02T15:00+00:00")
+    assert policies.match([night], FACTS, moment, SHANGHAI) is night
+    assert policies.match([night], FACTS, moment, ZoneInfo("UTC")) is None
+
+
+def test_nothing_matches_when_no_policy_fits():
+    assert policies.match([], FACTS, at("2026-03-02T10:00"), SHANGHAI) is None
+
+
+def test_values_are_values():
+    assert Repeat() == Repeat(0, 10) and Personal() == Personal.from_json({})
