@@ -62,7 +62,7 @@ def enqueue(
 
 def _once(values: dict[str, Any]) -> Job:
     """Insert unless the key is taken; both databases know the same clause under their own name."""
-    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.session.get_bind().dialect.name]
+    insert: Any = postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     values = values | {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
     db.session.execute(insert(Job).values(**values).on_conflict_do_nothing(index_elements=["unique_key"]))
     return db.session.execute(select(Job).where(Job.unique_key == values["unique_key"])).scalar_one()

@@ -1,0 +1,18 @@
+"""Which module handles which kind of row."""
+
+from __future__ import annotations
+
+from jobs import deliver, periodic, setup_checks, tell, timers, trial_cards, update_cards
+from jobs.runner import Handler
+
+HANDLERS = {
+    "deliver": Handler(deliver.run, deliver.gave_up),
+    "update_card": Handler(update_cards.run),
+    "update_trial_card": Handler(trial_cards.run),
+    "tell": Handler(tell.run),
+    "policy_step": Handler(timers.policy_step),
+    "snooze_expiry": Handler(timers.snooze_expiry),
+    "auto_close": Handler(timers.auto_close),
+    "run_check": Handler(setup_checks.run),
+    "purge": Handler(periodic.purge),
+}

@@ -1,0 +1,38 @@
+"""Timers of incidents: policy steps, the end of a snooze, closing by timeout. The rules are in services/."""
+
+from __future__ import annotations
+
+from errors import NotFound
+from jobs.outbox import Claim, Done, Outcome
+from models import Incident
+from services import dispatch, incidents
+from services.clock import utcnow
+
+
+def policy_step(mine: Claim) -> Outcome:
+    incident = _incident(mine)
+    if incident is not None:
+        dispatch.policy_step(incident, mine.payload, now=utcnow())
+    return Done()
+
+
+def snooze_expiry(mine: Claim) -> Outcome:
+    incident = _incident(mine)
+    if incident is not None:
+        incidents.expire_snooze(incident, now=utcnow())
+    return Done()
+
+
+def auto_close(mine: Claim) -> Outcome:
+    incident = _incident(mine)
+    if incident is not None:
+        incidents.time_out(incident, now=utcnow())
+    return Done()
+
+
+def _incident(mine: Claim) -> Incident | None:
+    """The incident, locked; None if it was deleted since."""
+    try:
+        return incidents.lock(mine.subject_id, mine.tenant_id)
+    except NotFound:
+        return None

@@ -1,0 +1,151 @@
+"""Bringing one card up to date with the rights that are left for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from extensions import db
+from jobs import outbox
+from jobs.outbox import Claim, Done, Later, Outcome
+from models import Card, CardCode, CardState, Delivery, Incident, Integration, IntegrationStatus
+from platforms import PLATFORMS
+from platforms.base import CardHandle, IncidentCard, Platform, Recipient
+from platforms.errors import PlatformError, RateLimited, UpdateCodeSpent, remember
+from services import cards, delivery_outcomes, incident_cards, integrations, retries
+from services.clock import utcnow
+
+WAIT_FOR_TURN = timedelta(milliseconds=300)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to write where. code: the right that this spends, None where the platform needs none."""
+
+    card: Card
+    integration: Integration
+    platform: Platform
+    drawn: IncidentCard
+    code: CardCode | None
+
+
+def run(mine: Claim) -> Outcome:
+    """Handle an "update_card" row.
+
+    payload  {"code_id", "fingerprint"}: an earlier try with that right had no answer; {"tries", "since"}: failed ones
+    """
+    plan = _prepare(mine, utcnow())
+    if not isinstance(plan, Plan):
+        return plan
+    attempt = {"code_id": plan.code.id if plan.code else None, "fingerprint": plan.drawn.fingerprint}
+    outbox.note(mine, mine.payload | attempt)
+    shown_before = plan.card.shown_fingerprint
+    db.session.commit()
+    error = _call(plan)
+    card = _locked(mine)
+    if card is None:
+        return Done()
+    if error is None:
+        return _updated(card, plan, shown_before)
+    return _not_updated(mine, card, plan, error, attempt)
+
+
+def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
+    card = _locked(mine)
+    if card is None or card.state is CardState.FROZEN:
+        return Done()
+    if not cards.is_turn_of(mine.id, card.id, now):
+        return Later(now + WAIT_FOR_TURN)
+    incident, integration = _around(card)
+    drawn = draw(card, incident, integration, now)
+    if drawn.fingerprint == card.shown_fingerprint:
+        return Done()
+    if integration.paused_until and integration.paused_until > now:
+        return Later(integration.paused_until)
+    code = cards.next_code(card, now)
+    is_powerless = code is None and PLATFORMS[integration.platform].capabilities.updates_need_codes
+    if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
+        cards.mark_stale(card, incident, now=now)
+        return Done()
+    return Plan(card, integration, integrations.platform_for(integration), drawn, code)
+
+
+def _call(plan: Plan) -> PlatformError | None:
+    card, code = plan.card, plan.code.code if plan.code else None
+    try:
+        plan.platform.update_card(
+            CardHandle(Recipient(card.external_user_id), card.reference, card.message_id, code), plan.drawn
+        )
+    except PlatformError as error:
+        return error
+    return None
+
+
+def draw(card: Card, incident: Incident, integration: Integration, now: datetime) -> IncidentCard:
+    """The card as it should look now."""
+    delivery = db.session.get_one(Delivery, card.delivery_id)
+    is_superseded = card.state is CardState.SUPERSEDED
+    return incident_cards.build(
+        incident, integration=integration, delivery=delivery, now=now, is_superseded=is_superseded
+    )
+
+
+def _locked(mine: Claim) -> Card | None:
+    return db.session.scalar(
+        select(Card)
+        .where(Card.tenant_id == mine.tenant_id, Card.id == mine.subject_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def _around(card: Card) -> tuple[Incident, Integration]:
+    return db.session.get_one(Incident, card.incident_id), db.session.get_one(Integration, card.integration_id)
+
+
+def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
+    """Record the new content; if a press was answered with a newer one meanwhile, that is put back."""
+    now = utcnow()
+    _spend(plan.code, now)
+    answered_meanwhile = card.shown_fingerprint != shown_before
+    cards.shown(card, plan.drawn.fingerprint, now=now)
+    if answered_meanwhile:
+        cards.schedule(card, now=now)
+    return Done()
+
+
+def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, attempt: Mapping[str, object]) -> Outcome:
+    now = utcnow()
+    card.last_error = remember(error)
+    if isinstance(error, UpdateCodeSpent):
+        return _code_was_spent(mine, card, plan.code, now)
+    tries = mine.payload.get("tries", 0) + 1
+    wait = retries.delay(tries)
+    since = mine.payload.get("since") or now.isoformat()
+    if not error.retryable or retries.is_over(now - datetime.fromisoformat(since), wait):
+        cards.mark_stale(card, _around(card)[0], now=now)
+        return Done()
+    due_at = now + retries.with_jitter(wait)
+    if isinstance(error, RateLimited) or error.retry_after is not None:
+        due_at = max(due_at, delivery_outcomes.pause(plan.integration, error, now))
+    kept = attempt if error.uncertain else {}
+    return Later(due_at, error.code, {"tries": tries, "since": since, **kept})
+
+
+def _code_was_spent(mine: Claim, card: Card, code: CardCode | None, now: datetime) -> Outcome:
+    """Drop the right and go on with the next one.
+
+    Spent by an earlier try of this very row that had no answer: then that try did arrive.
+    """
+    _spend(code, now)
+    if code is not None and mine.payload.get("code_id") == code.id:
+        cards.shown(card, str(mine.payload.get("fingerprint", "")), now=now)
+    return Later(now, "code spent", {})
+
+
+def _spend(code: CardCode | None, now: datetime) -> None:
+    if code is not None:
+        db.session.get_one(CardCode, code.id).used_at = now

@@ -1,0 +1,185 @@
+"""Keeping cards true: which of them are live, the rights to update them, and what waits to be updated.
+
+A right (WeCom's response_code) updates a card once, within hours. Sending a card brings one, every press another.
+Without an unused one a card is stale: nothing is sent, the incident page counts it, the person's 状态刷新 mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+
+from extensions import db
+from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
+from platforms import PLATFORMS
+from services import outbox, timeline
+
+UPDATE = "update_card"
+
+
+def refresh_incident(incident: Incident, *, now: datetime) -> None:
+    """Stage updates of the cards that can be updated. What they will show is read when they are."""
+    rows = db.session.execute(
+        select(Card.id, Integration.platform)
+        .join(Integration, Integration.id == Card.integration_id)
+        .where(Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id)
+        .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _has_code(now)))
+        .order_by(Card.id)
+    ).all()
+    waiting = _waiting([row.id for row in rows], now)
+    for card_id, platform in rows:
+        if card_id not in waiting:
+            _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
+
+
+def schedule(card: Card, *, now: datetime) -> None:
+    """Stage one card's update without waiting for further changes."""
+    _enqueue(card.id, card.tenant_id, now, now)
+
+
+def _enqueue(card_id: int, tenant_id: int, due_at: datetime, now: datetime) -> None:
+    outbox.enqueue(UPDATE, tenant_id=tenant_id, subject_id=card_id, due_at=due_at, now=now)
+
+
+def _coalescing(platform: str) -> timedelta:
+    return timedelta(seconds=PLATFORMS[platform].capabilities.coalesce_seconds)
+
+
+def _waiting(card_ids: Iterable[int], now: datetime) -> set[int]:
+    """Cards that have an update coming which has not begun: it will show the newest state anyway."""
+    return set(
+        db.session.scalars(
+            select(Job.subject_id).where(
+                Job.kind == UPDATE,
+                Job.subject_id.in_(list(card_ids)),
+                Job.state == JobState.PENDING,
+                Job.lease_until <= now,
+            )
+        )
+    )
+
+
+def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
+    """Whether no earlier update of the same card is running: two at once would spend two rights on one state."""
+    earlier = exists().where(
+        Job.kind == UPDATE,
+        Job.subject_id == card_id,
+        Job.state == JobState.PENDING,
+        Job.id < job_id,
+        Job.lease_until > now,
+    )
+    return not db.session.scalar(select(earlier))
+
+
+# --- rights to update ---------------------------------------------------------------------------------------------
+
+
+def _is_usable(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return CardCode.used_at.is_(None), CardCode.expires_at > now
+
+
+def _has_code(now: datetime) -> ColumnElement[bool]:
+    return exists().where(CardCode.card_id == Card.id, *_is_usable(now))
+
+
+def add_code(card: Card, code: str, *, origin: str, hours: int, now: datetime) -> CardCode:
+    """Keep a right to update; origin: send | press. The same one again is the one that we have."""
+    known = db.session.scalar(select(CardCode).where(CardCode.card_id == card.id, CardCode.code == code))
+    if known is not None:
+        return known
+    expires_at = now + timedelta(hours=hours)
+    added = CardCode(
+        tenant_id=card.tenant_id, card_id=card.id, code=code, origin=origin, received_at=now, expires_at=expires_at
+    )
+    db.session.add(added)
+    db.session.flush()
+    return added
+
+
+def next_code(card: Card, now: datetime) -> CardCode | None:
+    """The unused right that expires first, None if there is none left."""
+    usable = select(CardCode).where(CardCode.card_id == card.id, *_is_usable(now))
+    return db.session.scalar(usable.order_by(CardCode.expires_at, CardCode.id).limit(1))
+
+
+# --- states -------------------------------------------------------------------------------------------------------
+
+
+def open_card(delivery: Delivery, incident: Incident, *, message_id: str, fingerprint: str, now: datetime) -> Card:
+    """The card of a message that arrived; the person's older ones of this incident give way to it.
+
+    Hold the incident's lock: a press may come in before the worker has recorded the sending.
+    """
+    card = db.session.scalar(select(Card).where(Card.delivery_id == delivery.id))
+    if card is None:
+        card = Card(
+            tenant_id=delivery.tenant_id,
+            incident_id=incident.id,
+            delivery_id=delivery.id,
+            integration_id=delivery.integration_id,
+            user_id=delivery.user_id,
+            external_user_id=delivery.external_user_id or "",
+            reference=delivery.reference,
+            message_id=message_id,
+            shown_fingerprint=fingerprint,
+            created_at=now,
+            updated_at=now,
+        )
+        db.session.add(card)
+        db.session.flush()
+        _supersede_older(card, now)
+    card.message_id = message_id or card.message_id
+    return card
+
+
+def _supersede_older(newest: Card, now: datetime) -> None:
+    """Let only the newest card of a person be kept true; older ones say so once, if a right is left."""
+    older = db.session.scalars(
+        select(Card).where(
+            Card.tenant_id == newest.tenant_id,
+            Card.incident_id == newest.incident_id,
+            Card.external_user_id == newest.external_user_id,
+            Card.integration_id == newest.integration_id,
+            Card.id != newest.id,
+            Card.state.in_((CardState.LIVE, CardState.STALE)),
+        )
+    ).all()
+    needs_codes = _needs_codes(newest.integration_id)
+    for card in older:
+        card.state = CardState.SUPERSEDED
+        if not needs_codes or next_code(card, now) is not None:
+            schedule(card, now=now)
+
+
+def _needs_codes(integration_id: int) -> bool:
+    platform = db.session.scalar(select(Integration.platform).where(Integration.id == integration_id))
+    return platform is not None and PLATFORMS[platform].capabilities.updates_need_codes
+
+
+def shown(card: Card, fingerprint: str, *, now: datetime) -> None:
+    """Note what the platform was given last."""
+    card.shown_fingerprint = fingerprint
+    card.update_count += 1
+    card.updated_at = now
+    card.last_error = None
+    if card.state is CardState.STALE:
+        card.state = CardState.LIVE
+
+
+def mark_stale(card: Card, incident: Incident, *, now: datetime) -> None:
+    """Note that the card shows an older state and cannot be changed until its owner presses something."""
+    if card.state is not CardState.LIVE:
+        return
+    card.state = CardState.STALE
+    owner = db.session.get(User, card.user_id) if card.user_id else None
+    name = owner.name if owner else card.external_user_id
+    timeline.record(incident, "card_stale", via="system", at=now, recipient=name)
+
+
+def stale_count(incident: Incident) -> int:
+    """How many people look at a card that is out of date: "n 张卡片待刷新"."""
+    stale = select(func.count()).select_from(Card)
+    where = (Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id, Card.state == CardState.STALE)
+    return db.session.scalar(stale.where(*where)) or 0

@@ -1,0 +1,166 @@
+"""Messages to people, one by one: reading their fate, sending again, and recording what became of a try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import joinedload, selectinload
+
+from errors import AppError, NotFound
+from extensions import db
+from models import Delivery, DeliveryState, Incident, Integration, Membership, Progress, User
+from services import notifications, outbox, rights
+from services.notifications import DELIVER, AddressBook
+from services.visibility import visible_incidents
+from texts import N_
+
+PAGE = 20
+PENDING = (DeliveryState.QUEUED, DeliveryState.RETRYING)
+CURED_BY_LINK = ("app_not_linked", "link_pending", "out_of_visible_range")
+RESENDABLE = 50
+
+
+class NotResendable(AppError):
+    """Still on its way, or there is nothing to tell any more."""
+
+    code = "delivery.not_resendable"
+    api_code = "InvalidParameter"
+    message = N_("该消息不能重新发送：%(reason)s")
+    hint = N_("请刷新页面查看消息与故障的最新状态。")
+    status = 409
+
+
+@dataclass(frozen=True)
+class Page:
+    """Deliveries, newest first; next_before: the id to ask the next page with, None on the last one."""
+
+    items: list[Delivery]
+    next_before: int | None
+
+
+def page(
+    viewer: Membership,
+    *,
+    states: Sequence[DeliveryState] = (),
+    channel_kind: str = "",
+    user_id: int | None = None,
+    before: int | None = None,
+    limit: int = PAGE,
+) -> Page:
+    """Deliveries that the viewer may see, by state, channel kind and recipient. Raises AccessDenied."""
+    rights.require(viewer, "delivery.view")
+    query = (
+        select(Delivery)
+        .outerjoin(Incident, Incident.id == Delivery.incident_id)
+        .where(Delivery.tenant_id == viewer.tenant_id)
+        .where(Delivery.incident_id.is_(None) | visible_incidents(viewer))
+        .options(joinedload(Delivery.incident), selectinload(Delivery.attempts))
+        .order_by(Delivery.id.desc())
+        .limit(limit + 1)
+    )
+    if states:
+        query = query.where(Delivery.state.in_(states))
+    if channel_kind:
+        query = query.where(Delivery.channel_kind == channel_kind)
+    if user_id is not None:
+        query = query.where(Delivery.user_id == user_id)
+    if before is not None:
+        query = query.where(Delivery.id < before)
+    found = list(db.session.scalars(query))
+    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+def get(delivery_id: int, *, viewer: Membership) -> Delivery:
+    """One delivery that the viewer may see. Raises NotFound, AccessDenied."""
+    rights.require(viewer, "delivery.view")
+    found = db.session.scalar(
+        select(Delivery)
+        .outerjoin(Incident, Incident.id == Delivery.incident_id)
+        .where(Delivery.tenant_id == viewer.tenant_id, Delivery.id == delivery_id)
+        .where(Delivery.incident_id.is_(None) | visible_incidents(viewer))
+    )
+    if found is None:
+        raise NotFound(str(delivery_id))
+    return found
+
+
+def cancel_pending(incident: Incident, *, now: datetime) -> None:
+    """Stage that what has not left yet will not: the incident is closed. What is being sent ends by itself."""
+    cancelled = db.session.execute(
+        update(Delivery)
+        .where(Delivery.tenant_id == incident.tenant_id, Delivery.incident_id == incident.id)
+        .where(Delivery.state.in_(PENDING))
+        .values(state=DeliveryState.CANCELLED, failure_code="closed", next_attempt_at=None)
+        .returning(Delivery.id)
+        .execution_options(synchronize_session="fetch")
+    ).scalars()
+    for delivery_id in cancelled.all():
+        outbox.cancel(DELIVER, tenant_id=incident.tenant_id, subject_id=delivery_id)
+
+
+def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
+    """Stage sending a message again to the same person, as a delivery of its own in the same notification.
+
+    How the person is reached is looked up anew. Raises AccessDenied, NotResendable.
+    """
+    rights.require(by, "delivery.resend")
+    if not delivery.state.is_final:
+        raise NotResendable(reason=N_("消息仍在发送中"))
+    if delivery.incident is None or delivery.user_id is None:
+        raise NotResendable(reason=N_("该消息不属于任何故障"))
+    if not delivery.incident.is_open:
+        raise NotResendable(reason=N_("故障已关闭"))
+    return _again(delivery, delivery.user_id, now)
+
+
+def resendable_after_link(user: User, integration: Integration) -> list[Delivery]:
+    """What a person missed for want of a link: the newest such message of each incident that is still open."""
+    newest: dict[int, Delivery] = {}
+    for delivery in db.session.scalars(
+        select(Delivery)
+        .join(Incident, Incident.id == Delivery.incident_id)
+        .where(Delivery.tenant_id == integration.tenant_id, Delivery.user_id == user.id)
+        .where(Delivery.state == DeliveryState.FAILED, Delivery.failure_code.in_(CURED_BY_LINK))
+        .where(Delivery.channel_kind == notifications.kind_of(integration), Incident.progress != Progress.CLOSED)
+        .options(joinedload(Delivery.incident))
+        .order_by(Delivery.id.desc())
+        .limit(RESENDABLE)
+    ):
+        newest.setdefault(delivery.incident_id or 0, delivery)
+    reached = _reached(user, integration, list(newest))
+    return [delivery for incident_id, delivery in newest.items() if incident_id not in reached]
+
+
+def resend_after_link(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
+    """Stage sending what a person missed, by their own wish. Returns the new deliveries."""
+    return [_again(delivery, user.id, now) for delivery in resendable_after_link(user, integration)]
+
+
+def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) -> set[int | None]:
+    """Incidents of which this person did get, or is about to get, a message."""
+    return set(
+        db.session.scalars(
+            select(Delivery.incident_id).where(
+                Delivery.tenant_id == integration.tenant_id,
+                Delivery.user_id == user.id,
+                Delivery.incident_id.in_(incident_ids),
+                Delivery.channel_kind == notifications.kind_of(integration),
+                Delivery.state.in_((DeliveryState.SENT, DeliveryState.SENDING, *PENDING)),
+            )
+        )
+    )
+
+
+def _again(delivery: Delivery, user_id: int, now: datetime) -> Delivery:
+    book = AddressBook(delivery.tenant_id, [user_id])
+    kinds = [delivery.channel_kind] if delivery.channel_kind else []
+    severity = delivery.incident.severity.value if delivery.incident else ""
+    routes = [book.route(user_id, kind) for kind in kinds] or book.routes(user_id, severity, notifications.Personal())
+    again = notifications.make_delivery(routes[0], book.members.get(user_id), user_id, delivery.tenant_id, now=now)
+    again.source = "resend"
+    again.notification_id, again.incident_id = delivery.notification_id, delivery.incident_id
+    notifications.hand_over(again, now=now)
+    return again

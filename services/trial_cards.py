@@ -1,0 +1,86 @@
+"""Test messages: a small card with one button, whose press proves that the way back works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from extensions import db
+from models import AccountLink, Delivery, Integration, Membership, Tenant
+from platforms.base import CardButton, Fact, IncidentCard
+from services import card_keys, integrations, notifications, rights
+from services.instance import current_settings
+from services.notifications import Route
+from services.wording import clock_time, say, speaking
+from texts import N_, Text
+
+ACTION = "test"
+
+
+def send(
+    integration: Integration,
+    *,
+    user_ids: Sequence[int] = (),
+    external_user_ids: Sequence[str] = (),
+    by: Membership,
+    now: datetime,
+) -> list[Delivery]:
+    """Stage a test card to linked members, or to ids on the platform where nobody is linked yet.
+
+    Works for drafts too. Raises AccessDenied.
+    """
+    rights.require(by, "integration.edit")
+    kind = notifications.kind_of(integration)
+    book = notifications.AddressBook(integration.tenant_id, user_ids)
+    links = {
+        link.user_id: link
+        for link in db.session.scalars(
+            select(AccountLink).where(
+                AccountLink.tenant_id == integration.tenant_id,
+                AccountLink.integration_id == integration.id,
+                AccountLink.user_id.in_(list(user_ids)),
+            )
+        )
+    }
+    sent = []
+    for user_id in dict.fromkeys(user_ids):
+        link = links.get(user_id)
+        route = Route(kind, integration, link, failure=notifications.link_failure(link))
+        member = book.members.get(user_id)
+        sent.append(notifications.make_delivery(route, member, user_id, integration.tenant_id, now=now))
+    for external_id in dict.fromkeys(external_user_ids):
+        delivery = notifications.make_delivery(Route(kind, integration), None, None, integration.tenant_id, now=now)
+        delivery.external_user_id, delivery.recipient_name = external_id.casefold(), external_id
+        sent.append(delivery)
+    for delivery in sent:
+        delivery.source = "test"
+        notifications.hand_over(delivery, now=now)
+    return sent
+
+
+def build(
+    integration: Integration, delivery: Delivery, *, now: datetime, pressed_at: datetime | None = None
+) -> IncidentCard:
+    """The test card, or what it turns into once its button came back."""
+    tenant = db.session.get_one(Tenant, integration.tenant_id)
+    with speaking(tenant):
+        key = card_keys.make(current_settings().secret_key, ACTION, delivery.reference)
+        back = pressed_at is not None
+        return IncidentCard(
+            reference=delivery.reference,
+            source=say(N_("值班铃")),
+            tone="ok" if back else "info",
+            title=say(N_("[测试] 按钮回调正常")) if back else say(N_("[测试] 消息已送达")),
+            subtitle=say(N_("已收到您的点击")) if back else say(N_("请点击下面的按钮，验证回调")),
+            elapsed="",
+            facts=(
+                Fact(say(N_("集成名称")), integration.name),
+                Fact(say(N_("发送时间")), clock_time(delivery.created_at, now)),
+            ),
+            body=(),
+            footer=say(Text(N_("更新于 %(at)s"), at=pressed_at)) if back else "",
+            url=integrations.addresses(integration)["home_url"],
+            buttons=(CardButton(key, say(N_("测试按钮")), "primary"),),
+        )
