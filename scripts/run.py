@@ -13,6 +13,7 @@ Every other setting of the product may be given too, in the environment or in a 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -146,6 +147,13 @@ def environment() -> dict[str, str]:
     return env | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
 
 
+def write_down(env: dict[str, str]) -> None:
+    """Keep what this start decided, so that `make demo-info` finds the running demo by its folder alone."""
+    names = [name for name in env if name.endswith(("_BASE", "_URL")) and not name.startswith(("DATABASE", "REDIS"))]
+    kept = {name: env[name] for name in (*names, "DEMO", "EGRESS_IPS", "ENDPOINT_ALLOWLIST") if name in env}
+    Path(env["DUTYBELL_HOME"], "running.json").write_text(json.dumps(kept, indent=2))
+
+
 def port_of(env: dict[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
     if not value.isdecimal() or not 0 < int(value) < 65536:
@@ -198,6 +206,7 @@ def check_ports(env: dict[str, str], programs: list[Program]) -> None:
 def prepare(env: dict[str, str]) -> None:
     """Compile the translations and bring the database to this version's tables."""
     Path(env["DUTYBELL_HOME"]).mkdir(parents=True, exist_ok=True)
+    write_down(env)
     step([PYTHON, "scripts/translations.py", "compile"], env, "The translations could not be compiled.")
     step([PYTHON, "-m", "flask", "--app", "app", "db", "upgrade"], env, "The database could not be migrated.")
 

@@ -1,0 +1,72 @@
+"""What a program needs to drive the running demo, as one JSON object; and the same in a few lines for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from config import Settings
+from demo import record
+from demo.company import FIRST_ALERT, PEOPLE
+from demo.load import ADMIN, source_of
+from extensions import db
+from models import AlertSource, Integration
+from services import alert_sources, integrations
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Addresses and credentials of the demo. Those of the application are simulated. Raises record.NotADemo."""
+    known = loaded(settings)
+    integration = db.session.get_one(Integration, known["integration_id"])
+    sources = db.session.scalars(select(AlertSource).where(AlertSource.tenant_id == integration.tenant_id))
+    return {
+        "base_url": known["base_url"],
+        "simulator_url": known["simulator_url"],
+        "admin": {"username": ADMIN, "password": known["passwords"][ADMIN]},
+        "api_token": known["api_token"],
+        "alert_sources": {source.type: alert_sources.push_url(source) for source in sources},
+        "integrations": [
+            {
+                "id": integration.id,
+                "platform": integration.platform,
+                "mode": integration.mode,
+                "public_key": integration.public_key,
+                "credentials": known["wecom"],
+                "addresses": integrations.addresses(integration),
+            }
+        ],
+        "people": [
+            {
+                "username": person.username,
+                "password": known["passwords"][person.username],
+                "wecom": person.username,
+                "dingtalk": None,
+                "feishu": None,
+            }
+            for person in PEOPLE
+        ],
+    }
+
+
+def greeting(settings: Settings) -> list[str]:
+    """What to look at first, for the person who started the demo. Raises record.NotADemo."""
+    known = loaded(settings)
+    integration = db.session.get_one(Integration, known["integration_id"])
+    push_url = alert_sources.push_url(source_of("standard", integration.tenant_id))
+    title, labels = FIRST_ALERT["title_rule"], '{"resource": "db-07", "check": "disk.used>95%"}'
+    body = f'{{"event_status": "Critical", "title_rule": "{title}", "alert_key": "demo-2", "labels": {labels}}}'
+    return [
+        f"登录 Sign in        {ADMIN}  {known['passwords'][ADMIN]}",
+        f"模拟器 Simulator    {settings.simulator_url}",
+        "触发告警 Raise an alert:",
+        f"curl -d '{body}' -H 'Content-Type: application/json' '{push_url}'",
+    ]
+
+
+def loaded(settings: Settings) -> dict[str, Any]:
+    """The record of a demo that was loaded to its end."""
+    known = record.read(settings)
+    if "base_url" not in known:
+        raise record.NotADemo("No demo has been loaded here: start one with `make run`.")
+    return known
