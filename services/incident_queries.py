@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from extensions import db
-from models import EPOCH, Incident, Membership, Progress, Severity
+from models import EPOCH, Alert, Incident, Membership, Progress, Severity
 from services.visibility import responds, visible_incidents
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
@@ -87,6 +87,12 @@ def page(viewer: Membership, search: Search, *, cursor: str | None = None, limit
 def open_in_channel(channel_id: int, viewer: Membership) -> int:
     """How many open incidents the channel has, for its list; capped."""
     return _count(viewer, Search(channel_id=channel_id))
+
+
+def alerts_of(incident: Incident) -> list[Alert]:
+    """The newest of an incident's alerts, at most a hundred."""
+    newest = select(Alert).where(Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id)
+    return list(db.session.scalars(newest.order_by(Alert.id.desc()).limit(MAX_PAGE_SIZE)))
 
 
 def counts(viewer: Membership) -> Counts:

@@ -34,6 +34,17 @@ def known(tenant_id: int, user_ids: Iterable[int]) -> list[Membership]:
     return [by_id[user_id] for user_id in ordered if user_id in by_id]
 
 
+def candidates(tenant_id: int) -> list[Membership]:
+    """Everybody who could be assigned, by name."""
+    active = (
+        select(Membership)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.tenant_id == tenant_id, Membership.state == MembershipState.ACTIVE, User.is_disabled.is_(False))
+        .order_by(User.real_name, User.username_folded)
+    )
+    return list(db.session.scalars(active))
+
+
 def of(incident: Incident, user_id: int) -> Responder | None:
     return next((responder for responder in incident.responders if responder.user_id == user_id), None)
 

@@ -1,0 +1,226 @@
+"""Getting in: silent sign-in by the platform, the one-time link with an account here, and what stands in the way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from flask import flash, g, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from blueprints.access import TENANT_KEY, public, safe_next, sign_in, sign_out
+from blueprints.h5 import bp, tenant_home
+from blueprints.h5.forms import BindForm
+from blueprints.h5.visit import (
+    CANDIDATE_KEY,
+    LINK_KEY,
+    current_link,
+    forget_identity,
+    load,
+    open_state,
+    remember_identity,
+    remembered_identity,
+    take_state,
+    visit,
+)
+from errors import AppError, NotFound
+from extensions import begin_write, db
+from models import AccountLink, LinkState, MembershipState, User
+from services import accounts, checks, deliveries, integrations, linking, rights
+from services.clock import utcnow
+from services.wording import say_error
+
+OPEN_VIEWS = {"h5.home", "h5.log_in", "h5.oauth", "h5.bind", "h5.bind_post", "h5.confirm_bind", "h5.link_account"}
+
+
+@bp.url_value_preprocessor
+def take_address(_endpoint: str | None, values: dict[str, str] | None) -> None:
+    g.h5_address = (values or {}).pop("platform", ""), (values or {}).pop("public_key", "")
+
+
+@bp.url_defaults
+def keep_address(_endpoint: str, values: dict[str, str]) -> None:
+    if "h5_address" in g:
+        values.setdefault("platform", g.h5_address[0])
+        values.setdefault("public_key", g.h5_address[1])
+
+
+@bp.before_request
+def admit() -> ResponseReturnValue | None:
+    """Let in whoever is signed in and, if they came through a link, whose link still stands."""
+    g.visit = load(*g.h5_address)
+    if request.endpoint in OPEN_VIEWS:
+        return None
+    if LINK_KEY in session and current_link() is None:
+        begin_write()
+        sign_out()
+        db.session.commit()
+    if not current_user.is_authenticated:
+        return redirect(url_for("h5.home", next=wanted_path()))
+    return not_admitted()
+
+
+def not_admitted() -> ResponseReturnValue | None:
+    """Say in words why a signed-in person may not look, or enter the organisation and return None."""
+    try:
+        place = linking.membership(current_user, visit().integration.tenant_id)
+    except linking.NoMembership as error:
+        return refused(*say_error(error))
+    if place.state is MembershipState.UNDER_REVIEW:
+        return render_template("h5/under_review.html", admins=accounts.administrators(place.tenant_id)), 403
+    if not rights.is_in_force(place):
+        return refused(_("您在该组织的成员资格当前不可用"), _("账户或组织可能已被停用，请联系管理员。"))
+    if not rights.can(place, "incident.view"):
+        return refused(_("您没有查看故障的权限"), _("请联系管理员为您分配角色。"))
+    session[TENANT_KEY] = place.tenant_id
+    return None
+
+
+def refused(reason: str, hint: str) -> ResponseReturnValue:
+    return render_template("h5/no_access.html", reason=reason, hint=hint), 403
+
+
+def wanted_path() -> str:
+    """Where a person was going: the page itself, or the list if they were about to change something."""
+    return request.full_path.rstrip("?") if request.method == "GET" else url_for("h5.incident_list")
+
+
+@bp.get("/", strict_slashes=False)
+@public
+def home() -> ResponseReturnValue:
+    """The entry: on to the incidents, or the platform's silent sign-in, or how to open this in the client."""
+    wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
+    if current_user.is_authenticated and (LINK_KEY not in session or current_link() is not None):
+        return redirect(wanted)
+    if visit().in_client:
+        return redirect(url_for("h5.log_in", next=wanted))
+    return render_template("h5/outside.html", visit=visit(), wanted=wanted)
+
+
+@bp.get("/log-in")
+@public
+def log_in() -> ResponseReturnValue:
+    """Off to the platform's sign-in: silent inside the client, by QR code elsewhere.
+
+    It leads back to the trusted domain only, so a person who came by another name of ours goes there first.
+    """
+    wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
+    here = integrations.addresses(visit().integration)["home_url"]
+    if urlsplit(here).netloc != request.host:
+        return redirect(f"{here}/log-in?" + request.query_string.decode())
+    platform = integrations.platform_for(visit().integration)
+    return redirect(platform.sign_in_url(f"{here}/oauth", open_state(wanted), in_client=visit().in_client))
+
+
+@bp.get("/oauth")
+@public
+def oauth() -> ResponseReturnValue:
+    """The way back with a code: ask the platform who this is, then sign in or begin to link."""
+    begin_write()
+    wanted, opened = take_state(request.args.get("state", ""))
+    integration = visit().integration
+    opened_at = datetime.fromtimestamp(opened, UTC)
+    linking.use_state(request.args["state"], tenant_id=integration.tenant_id, opened_at=opened_at, now=utcnow())
+    db.session.commit()
+    code = request.args.get("code")
+    if not code:
+        raise linking.SignInExpired("refused on the platform")
+    identity = integrations.platform_for(integration).identify(code)
+    if identity.external_user_id is None:
+        raise linking.NotAMember
+    checks.passed(integration, "home_page", now=utcnow(), name=identity.name or identity.external_user_id)
+    link = linking.find(integration, identity.external_user_id)
+    if link is None or link.user.is_disabled:
+        db.session.commit()
+        remember_identity(identity, wanted)
+        return redirect(url_for("h5.bind"))
+    linking.seen(link, identity, now=utcnow())
+    enter(link.user, link)
+    db.session.commit()
+    return redirect(wanted)
+
+
+def enter(user: User, link: AccountLink) -> None:
+    """Begin a session for a linked person; a new one, so that a planted cookie is worth nothing."""
+    sign_in(user, tenant_id=link.tenant_id)
+    if link.state is LinkState.ACTIVE:
+        session[LINK_KEY] = link.id
+
+
+@bp.get("/bind")
+@bp.post("/bind", endpoint="bind_post")
+@public
+def bind() -> ResponseReturnValue:
+    """First opening: which platform account this is, and which account here it shall belong to."""
+    remembered = remembered_identity()
+    if remembered is None:
+        return redirect(url_for("h5.home"))
+    form = BindForm()
+    if form.validate_on_submit():
+        try:
+            user = proven_account(form)
+        except AppError as error:
+            db.session.commit()  # a wrong password counts
+            form.form_errors = [" ".join(say_error(error))]
+        else:
+            session[CANDIDATE_KEY] = user.id
+            db.session.commit()
+            return redirect(url_for("h5.confirm_bind"), code=303)
+    status = 422 if request.method == "POST" else 200
+    return render_template("h5/bind.html", form=form, identity=remembered[0], visit=visit()), status
+
+
+def proven_account(form: BindForm) -> User:
+    """The account whose password was given, if it belongs to this organisation."""
+    user = accounts.authenticate(
+        form.username.data or "", form.password.data or "", address=request.remote_addr or "", now=utcnow()
+    )
+    linking.membership(user, visit().integration.tenant_id)
+    return user
+
+
+@bp.get("/bind/confirm")
+@public
+def confirm_bind() -> ResponseReturnValue:
+    """Name both sides and ask, before anything is linked."""
+    remembered, user = remembered_identity(), candidate()
+    if remembered is None or user is None:
+        return redirect(url_for("h5.home"))
+    other = linking.find_for_user(visit().integration, user.id)
+    return render_template("h5/confirm_bind.html", identity=remembered[0], user=user, visit=visit(), other_link=other)
+
+
+def candidate() -> User | None:
+    """Whose password was proven a moment ago in this session."""
+    return db.session.get(User, session[CANDIDATE_KEY]) if CANDIDATE_KEY in session else None
+
+
+@bp.post("/bind/confirm", endpoint="link_account")
+@public
+def link_account() -> ResponseReturnValue:
+    """Link, sign in, and offer what was missed for want of a link."""
+    remembered, user = remembered_identity(), candidate()
+    if remembered is None or user is None:
+        return redirect(url_for("h5.home"), code=303)
+    identity, wanted = remembered
+    forget_identity()
+    made = linking.link(visit().integration, user, identity, source="login", now=utcnow())
+    enter(user, made.link)
+    db.session.commit()
+    missed = deliveries.resendable_after_link(user, visit().integration) if made.link.state is LinkState.ACTIVE else []
+    if missed:
+        return render_template("h5/linked.html", waiting=len(missed), wanted=wanted)
+    flash(_("关联成功，以后打开会自动登录"), "success")
+    return redirect(wanted, code=303)
+
+
+@tenant_home.get("/tenantId/<int:tenant_id>")
+@public
+def by_tenant(tenant_id: int) -> ResponseReturnValue:
+    """The home page address that names an organisation instead of an integration."""
+    connected = integrations.active_for(tenant_id)
+    if not connected:
+        raise NotFound
+    return redirect(integrations.addresses(connected[0])["home_url"])

@@ -1,0 +1,235 @@
+"""The list and the detail of incidents on a phone, and everything one can do there in two taps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from blueprints import live
+from blueprints.access import current_member
+from blueprints.h5 import bp
+from blueprints.h5.forms import (
+    CloseForm,
+    CommentForm,
+    EscalateForm,
+    PeopleForm,
+    ReasonForm,
+    SeverityForm,
+    SnoozeForm,
+)
+from extensions import db
+from models import Incident, Severity
+from services import cards, channels, incident_queries, incidents, notifications, responders, timeline
+from services.clock import utcnow
+from services.incidents import Outcome
+from services.rights import can, require
+from services.wording import say
+
+CHIPS = (("mine", _l("我的待处理")), ("open", _l("全部未关闭")), ("closed", _l("已关闭")))
+POLL_SECONDS = 15
+VIA = "h5"
+
+
+@bp.get("/incidents")
+def incident_list() -> ResponseReturnValue:
+    """Incidents by chip, severity, channel and text; newest change first, 20 at a time, by key."""
+    viewer = current_member()
+    wanted = {name: request.args.get(name, "") for name in ("filter", "severity", "channel", "q", "before")}
+    chosen = wanted["filter"] if wanted["filter"] in dict(CHIPS) else "mine"
+    page = incident_queries.page(viewer, search_for(chosen, wanted), cursor=wanted["before"] or None)
+    counts = incident_queries.counts(viewer)
+    etag = live.tag(chosen, wanted, counts, [(item.id, item.version) for item in page.items])
+    if live.unchanged(etag):
+        return live.not_modified(etag)
+    return render_template(
+        "h5/_incident_list.html" if is_fragment() else "h5/incidents.html",
+        page=page,
+        counts_by_chip={"mine": counts.mine, "open": counts.open},
+        chips=CHIPS,
+        chosen=chosen,
+        wanted=wanted,
+        channels=channels.all_for(viewer),
+        severities=[(severity.value, severity.label) for severity in Severity if severity is not Severity.OK],
+        etag=etag,
+        now=utcnow(),
+    )
+
+
+def search_for(chosen: str, wanted: dict[str, str]) -> incident_queries.Search:
+    known = {severity.value for severity in Severity}
+    return incident_queries.Search(
+        scope=chosen,
+        severity=Severity(wanted["severity"]) if wanted["severity"] in known else None,
+        channel_id=int(wanted["channel"]) if wanted["channel"].isdecimal() else None,
+        text=wanted["q"],
+    )
+
+
+def is_fragment() -> bool:
+    return "HX-Request" in request.headers
+
+
+@bp.get("/incidents/<int:num>")
+def incident(num: int) -> ResponseReturnValue:
+    found = incidents.get(num, viewer=current_member())
+    entries = timeline.entries(found)
+    told = notifications.of_incident(found)
+    stale = cards.stale_count(found)
+    states = [(delivery.id, delivery.state) for notification in told for delivery in notification.deliveries]
+    etag = live.tag(found.version, len(entries), states, stale)
+    if live.unchanged(etag):
+        return live.not_modified(etag)
+    return render_template(
+        "h5/_incident.html" if is_fragment() else "h5/incident.html",
+        incident=found,
+        entries=entries,
+        deliveries={notification.id: notification.deliveries for notification in told},
+        alerts=incident_queries.alerts_of(found),
+        stale=stale,
+        etag=etag,
+        **standing(found),
+    )
+
+
+def standing(incident: Incident) -> dict[str, Any]:
+    """What the viewer may do with it now."""
+    member = current_member()
+    mine = [responder for responder in incident.responders if responder.user_id == member.user_id]
+    return {
+        "can_handle": can(member, "incident.handle"),
+        "mine_acknowledged": any(responder.acknowledged_at for responder in mine),
+        "now": utcnow(),
+    }
+
+
+def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseReturnValue:
+    """Do one thing to one incident, commit, say what came of it, show the incident again."""
+    member = current_member()
+    require(member, "incident.handle")
+    found = incidents.get(num, viewer=member)
+    outcome = verb(found, by=member, via=VIA, now=utcnow(), **arguments)
+    db.session.commit()
+    flash(say(outcome.text), "success" if outcome.changed else "info")
+    return redirect(url_for("h5.incident", num=num), code=303)
+
+
+PLAIN_VERBS = {
+    "acknowledge": incidents.acknowledge,
+    "unacknowledge": incidents.unacknowledge,
+    "wake": incidents.wake,
+    "refresh": incidents.refresh,
+}
+
+
+@bp.post("/incidents/<int:num>/<any(acknowledge, unacknowledge, wake, refresh):verb>")
+def do(num: int, verb: str) -> ResponseReturnValue:
+    return act(num, PLAIN_VERBS[verb])
+
+
+@bp.post("/incidents/<int:num>/close")
+def close(num: int) -> ResponseReturnValue:
+    form = CloseForm()
+    if not form.validate():
+        return more_page(num, close_form=form), 422
+    return act(num, incidents.close, root_cause=form.root_cause.data or "", resolution=form.resolution.data or "")
+
+
+@bp.route("/incidents/<int:num>/snooze", methods=["GET", "POST"])
+def snooze(num: int) -> ResponseReturnValue:
+    """The choices of how long; each shows the time it would end at."""
+    form = SnoozeForm()
+    if form.validate_on_submit():
+        return act(num, incidents.snooze, minutes=form.minutes.data)
+    found = incidents.get(num, viewer=current_member())
+    status = 422 if request.method == "POST" else 200
+    return render_template("h5/snooze.html", incident=found, form=form, presets=presets(), now=utcnow()), status
+
+
+def presets() -> list[int]:
+    return list(current_member().tenant.snooze_presets)
+
+
+@bp.get("/incidents/<int:num>/more")
+def more(num: int) -> ResponseReturnValue:
+    return more_page(num)
+
+
+def more_page(num: int, **refused: Any) -> str:
+    """Everything beyond the main buttons; `refused` holds forms that come back with errors."""
+    found = incidents.get(num, viewer=current_member())
+    forms: dict[str, Any] = {
+        "comment_form": CommentForm(formdata=None),
+        "close_form": CloseForm(formdata=None),
+        "reason_form": ReasonForm(formdata=None),
+        "severity_form": SeverityForm(formdata=None, severity=found.severity.value),
+        "reassign_form": people_form(found, new_only=False),
+        "add_form": people_form(found, new_only=True),
+        "escalate_form": escalate_form(found),
+    }
+    return render_template("h5/more.html", incident=found, **(standing(found) | forms | refused))
+
+
+def people_form(incident: Incident, *, new_only: bool, submitted: bool = False) -> PeopleForm:
+    form = PeopleForm() if submitted else PeopleForm(formdata=None)
+    taken = {responder.user_id for responder in incident.responders if responder.is_current} if new_only else set()
+    form.people.choices = [
+        (member.user_id, member.user.name)
+        for member in responders.candidates(incident.tenant_id)
+        if member.user_id not in taken
+    ]
+    return form
+
+
+def escalate_form(incident: Incident, *, submitted: bool = False) -> EscalateForm:
+    form = EscalateForm() if submitted else EscalateForm(formdata=None)
+    count = len(incident.assignment.get("policy", {}).get("levels", []))
+    form.level.choices = [(level, _("第 %(number)s 环节", number=level + 1)) for level in range(count)]
+    return form
+
+
+@bp.post("/incidents/<int:num>/comment")
+def comment(num: int) -> ResponseReturnValue:
+    form = CommentForm()
+    if not form.validate():
+        return more_page(num, comment_form=form), 422
+    return act(num, incidents.comment, text=form.text.data)
+
+
+@bp.post("/incidents/<int:num>/reopen")
+def reopen(num: int) -> ResponseReturnValue:
+    form = ReasonForm()
+    if not form.validate():
+        return more_page(num, reason_form=form), 422
+    return act(num, incidents.reopen, reason=form.reason.data)
+
+
+@bp.post("/incidents/<int:num>/severity")
+def severity(num: int) -> ResponseReturnValue:
+    form = SeverityForm()
+    if not form.validate():
+        return more_page(num, severity_form=form), 422
+    return act(num, incidents.edit, changes={"severity": form.severity.data})
+
+
+@bp.post("/incidents/<int:num>/<any(reassign, add):verb>")
+def assign(num: int, verb: str) -> ResponseReturnValue:
+    found = incidents.get(num, viewer=current_member())
+    form = people_form(found, new_only=verb == "add", submitted=True)
+    if not form.validate():
+        name = "add_form" if verb == "add" else "reassign_form"
+        return more_page(num, **{name: form}), 422
+    return act(num, incidents.add_responders if verb == "add" else incidents.reassign, user_ids=form.people.data)
+
+
+@bp.post("/incidents/<int:num>/escalate")
+def escalate(num: int) -> ResponseReturnValue:
+    found = incidents.get(num, viewer=current_member())
+    form = escalate_form(found, submitted=True)
+    if not form.validate():
+        return more_page(num, escalate_form=form), 422
+    return act(num, incidents.escalate, level=form.level.data)

@@ -1,0 +1,116 @@
+"""What a request to the in-app pages carries: which integration, who, and what the session remembers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from flask import g, request, session
+
+from errors import AppError, NotFound
+from models import AccountLink, Integration, IntegrationStatus, LinkState
+from platforms import PLATFORMS
+from platforms.base import Platform, PlatformIdentity
+from services import integrations, linking
+from texts import N_
+
+STATES_KEY, BINDING_KEY, CANDIDATE_KEY, LINK_KEY = "h5_states", "h5_binding", "h5_candidate", "h5_link"
+REMEMBERED_STATES = 5
+BINDING_SECONDS = 600
+
+
+class IntegrationDisabled(AppError):
+    code = "integration.disabled"
+    api_code = "AccessDenied"
+    message = N_("集成已停用")
+    hint = N_("请联系管理员重新启用。")
+    status = 403
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The integration in the address, its platform's class, and whether the page runs inside the platform's client."""
+
+    integration: Integration
+    platform: type[Platform]
+    in_client: bool
+
+
+def load(platform: str, public_key: str) -> Visit:
+    """Find the integration of an in-app address. Raises NotFound, IntegrationDisabled."""
+    integration = integrations.find_by_public_key(platform, public_key)
+    if integration is None:
+        raise NotFound
+    if integration.status is IntegrationStatus.DISABLED:
+        raise IntegrationDisabled
+    kind = PLATFORMS[platform]
+    in_client = kind.capabilities.user_agent_mark.casefold() in request.user_agent.string.casefold()
+    return Visit(integration, kind, in_client)
+
+
+def visit() -> Visit:
+    """The visit of this request, loaded by the blueprint before every view."""
+    found: Visit = g.visit
+    return found
+
+
+# --- what the session remembers -----------------------------------------------------------------------------------
+
+
+def open_state(next_path: str) -> str:
+    """Make a sign-in state (128 bits, letters and digits as every platform allows) bound to this session."""
+    states: dict[str, Any] = session.get(STATES_KEY, {})
+    state = secrets.token_hex(16)
+    newest = dict(list(states.items())[-(REMEMBERED_STATES - 1) :])
+    session[STATES_KEY] = newest | {state: [visit().integration.id, next_path, time.time()]}
+    return state
+
+
+def take_state(state: str) -> tuple[str, float]:
+    """Return (wanted path, opened at as Unix seconds) of a state that this session opened for this integration.
+
+    Raises linking.SignInExpired for any other state: a stranger's link must not sign anybody in.
+    """
+    states: dict[str, Any] = dict(session.get(STATES_KEY, {}))
+    found = states.pop(state, None)
+    session[STATES_KEY] = states
+    if found is None or found[0] != visit().integration.id:
+        raise linking.SignInExpired("not opened by this session")
+    return found[1], found[2]
+
+
+def remember_identity(identity: PlatformIdentity, next_path: str) -> None:
+    """Keep who the platform says this is, until the person has proven who they are here."""
+    session[BINDING_KEY] = {
+        "integration": visit().integration.id,
+        "external_user_id": identity.external_user_id,
+        "name": identity.name,
+        "next": next_path,
+        "at": time.time(),
+    }
+
+
+def remembered_identity() -> tuple[PlatformIdentity, str] | None:
+    found = session.get(BINDING_KEY)
+    if not found or found["integration"] != visit().integration.id or time.time() - found["at"] > BINDING_SECONDS:
+        return None
+    return PlatformIdentity(found["external_user_id"], found["name"]), found["next"]
+
+
+def forget_identity() -> None:
+    """End a linking, done or given up."""
+    for key in (BINDING_KEY, CANDIDATE_KEY):
+        session.pop(key, None)
+
+
+def current_link() -> AccountLink | None:
+    """The link that this session came in through, if it still stands."""
+    remembered = session.get(LINK_KEY)
+    if remembered is None:
+        return None
+    link = linking.get(remembered, tenant_id=visit().integration.tenant_id)
+    if link is None or link.integration_id != visit().integration.id or link.state is not LinkState.ACTIVE:
+        return None
+    return link

@@ -1,0 +1,167 @@
+"""Who on a chat platform is whom here: one account there ↔ one account here, inside one integration.
+
+The identity on the platform is proven by its silent sign-in, the one here by a password; a name or an
+e-mail address never proves anything. Platform ids are compared without regard to case, so stored folded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from errors import AppError
+from extensions import db
+from models import AccountLink, Integration, LinkState, Membership, MembershipState, Receipt, User
+from platforms.base import PlatformIdentity
+from texts import N_
+
+STATE_LIFETIME = timedelta(minutes=10)
+SEEN_EVERY = timedelta(minutes=5)
+
+
+class SignInExpired(AppError):
+    """The way back from the platform's sign-in is not one that we opened, was used before, or took too long."""
+
+    code = "linking.sign_in_expired"
+    api_code = "InvalidParameter"
+    message = N_("登录链接已失效")
+    hint = N_("请从工作台重新打开应用。")
+    status = 400
+
+
+class NotAMember(AppError):
+    """The platform says that this person does not belong to the connected company."""
+
+    code = "linking.not_a_member"
+    api_code = "AccessDenied"
+    message = N_("当前账号不是已接入企业的成员")
+    hint = N_("请使用企业成员账号打开应用，或联系管理员确认应用的可见范围。")
+    status = 403
+
+
+class NoMembership(AppError):
+    """The account here exists but does not belong to the organisation of this integration."""
+
+    code = "linking.no_membership"
+    api_code = "AccessDenied"
+    message = N_("该账号不属于此应用所在的组织")
+    hint = N_("请使用该组织的成员账号登录，或联系管理员邀请您加入。")
+    status = 403
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A link just made, and the platform account that the person was linked to before, if it was another."""
+
+    link: AccountLink
+    replaced_external_id: str | None = None
+
+
+def use_state(state: str, *, tenant_id: int, opened_at: datetime, now: datetime) -> None:
+    """Take a sign-in state once. Raises SignInExpired for a second use or after ten minutes."""
+    if now - opened_at > STATE_LIFETIME:
+        raise SignInExpired("too old")
+    db.session.add(Receipt(tenant_id=tenant_id, scope="sign_in", key=state, at=now))
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        db.session.rollback()
+        raise SignInExpired("used before") from error
+
+
+def find(integration: Integration, external_user_id: str) -> AccountLink | None:
+    return db.session.scalar(
+        select(AccountLink).where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            AccountLink.external_user_id == external_user_id.casefold(),
+        )
+    )
+
+
+def find_for_user(integration: Integration, user_id: int) -> AccountLink | None:
+    return db.session.scalar(
+        select(AccountLink).where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            AccountLink.user_id == user_id,
+        )
+    )
+
+
+def get(link_id: int, *, tenant_id: int) -> AccountLink | None:
+    return db.session.scalar(select(AccountLink).where(AccountLink.id == link_id, AccountLink.tenant_id == tenant_id))
+
+
+def membership(user: User, tenant_id: int) -> Membership:
+    """The person's place in the organisation, whatever its state. Raises NoMembership."""
+    found = db.session.scalar(
+        select(Membership).where(Membership.user_id == user.id, Membership.tenant_id == tenant_id)
+    )
+    if found is None or found.state is MembershipState.REFUSED:
+        raise NoMembership(user.username)
+    return found
+
+
+def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> None:
+    """Note a silent sign-in. It proves that the account is reachable again, so a broken link is mended."""
+    if link.state is LinkState.BROKEN:
+        link.state = LinkState.ACTIVE
+    if identity.name and identity.name != link.external_name:
+        link.external_name = identity.name
+    if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
+        link.last_seen_at = now
+
+
+def link(integration: Integration, user: User, identity: PlatformIdentity, *, source: str, now: datetime) -> Linked:
+    """Link a person, whose identity was proven on both sides, and undo what stood in the way.
+
+    A link of either side to somebody else ends. The state follows the membership: under review, it is pending.
+    Raises NotAMember, NoMembership.
+    """
+    if not identity.external_user_id:
+        raise NotAMember
+    place = membership(user, integration.tenant_id)
+    external_id = identity.external_user_id.casefold()
+    before = find_for_user(integration, user.id)
+    replaced = before.external_user_id if before and before.external_user_id != external_id else None
+    db.session.execute(
+        delete(AccountLink).where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            (AccountLink.user_id == user.id) | (AccountLink.external_user_id == external_id),
+        )
+    )
+    made = AccountLink(
+        tenant_id=integration.tenant_id,
+        integration_id=integration.id,
+        user_id=user.id,
+        external_user_id=external_id,
+        external_name=identity.name,
+        state=LinkState.ACTIVE if place.state is MembershipState.ACTIVE else LinkState.PENDING,
+        source=source,
+        linked_at=now,
+        last_seen_at=now,
+    )
+    db.session.add(made)
+    db.session.flush()
+    return Linked(made, replaced)
+
+
+def unlink(link: AccountLink) -> None:
+    """End a link: messages stop, buttons stop, sessions that came through it end with the next request."""
+    db.session.delete(link)
+    db.session.flush()
+
+
+def links_of(user: User, *, tenant_id: int) -> list[tuple[AccountLink, Integration]]:
+    rows = db.session.execute(
+        select(AccountLink, Integration)
+        .join(Integration, Integration.id == AccountLink.integration_id)
+        .where(AccountLink.tenant_id == tenant_id, AccountLink.user_id == user.id)
+        .order_by(AccountLink.id)
+    )
+    return [(row[0], row[1]) for row in rows]
