@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +44,7 @@ MAX_ANSWER_BYTES = 1024 * 1024
 POOL_SIZE = 32
 CHUNK_BYTES = 64 * 1024
 LONGEST_WAIT = timedelta(hours=24)
-JSON_BODY = {"Content-Type": "application/json; charset=utf-8"}
+JSON_BODY = "application/json; charset=utf-8"
 
 logging.getLogger("urllib3").setLevel(logging.ERROR)  # its lines hold whole addresses, tokens included
 
@@ -115,16 +114,14 @@ class Transport:
         progress.written = False
         failure: PlatformError
         try:
-            with self._session(url).request(
-                method,
-                url,
-                params=params,
-                data=body,
-                headers=(JSON_BODY if body else {}) | dict(headers or {}),
-                timeout=Timeout(connect=self._connect_seconds, total=total_seconds),  # type: ignore[arg-type]
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            wanted = requests.Request(method, url, params=params, data=body, headers=dict(headers or {}))
+            prepared = self._session(url).prepare_request(wanted)
+            if body:
+                prepared.headers.setdefault("Content-Type", JSON_BODY)
+            timeout = Timeout(connect=self._connect_seconds, total=total_seconds)
+            # The adapter is asked itself: a session would read a redirect's whole body even if it is not followed.
+            adapter = self._session(url).get_adapter(url)
+            with adapter.send(prepared, stream=True, timeout=timeout, verify=True) as response:  # type: ignore[arg-type]
                 answer = Answer(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
@@ -148,9 +145,7 @@ class Transport:
     def _new_session(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
-        session.max_redirects = 0
         session.headers = {"User-Agent": "dutybell", "Accept": "application/json", "Accept-Encoding": "identity"}
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(self._resolve)
         session.mount("http://", adapter)
         session.mount("https://", adapter)

@@ -1,0 +1,67 @@
+"""A web server that hands what the simulator calls back to a platform, and keeps what it made of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from platforms.base import Callback, CallbackReply, CallbackRequest, IncidentCard, Platform
+from platforms.errors import CallbackRefused
+
+
+class Receiver:
+    """What the product's callback view does, without a database. answer_card: the presser's new card, if any."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.platform: Platform | None = None
+        self.callbacks: list[Callback] = []
+        self.refusals: list[CallbackRefused] = []
+        self.answer_card: Callable[[Callback], IncidentCard | None] = lambda callback: None
+
+    def handle(self, request: CallbackRequest) -> CallbackReply:
+        assert self.platform
+        try:
+            callback = self.platform.read_callback(request)
+        except CallbackRefused as error:
+            self.refusals.append(error)
+            return CallbackReply(error.status, b"")
+        self.callbacks.append(callback)
+        return self.platform.answer(callback, self.answer_card(callback))
+
+
+@contextmanager
+def running_receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            query = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+            reply = receiver.handle(CallbackRequest(self.command, query, dict(self.headers), body, datetime.now(UTC)))
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.content_type)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            self.wfile.write(reply.body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            """Keep the tests' output quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_port}/callback"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,260 @@
+"""What every platform does alike, proven against the simulator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from platforms.base import CardPress, UrlCheck
+from platforms.errors import (
+    AnswerLost,
+    AnswerNotUnderstood,
+    CredentialInvalid,
+    NetworkFailed,
+    PlatformBusy,
+    PlatformError,
+    RateLimited,
+    RecipientUnreachable,
+    SignInExpired,
+    UpdateCodeSpent,
+)
+
+
+def test_saving_the_address_in_the_console_is_a_verified_check(connection):
+    assert [type(callback) for callback in connection.receiver.callbacks] == [UrlCheck]
+
+
+def test_a_card_reaches_the_one_it_was_sent_to(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    (seen,) = connection.messages("lin")
+    assert seen["id"] == sent.message_id
+    assert [button["text"] for button in seen["buttons"]][:2] == ["开始处理", "直接关闭"]
+    assert connection.messages("wu") == []
+
+
+def test_a_press_comes_back_as_the_button_that_we_drew(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    pressed = connection.press(sent, "acknowledge", by="lin")
+    press = connection.receiver.callbacks[-1]
+    assert pressed["http_status"] == 200
+    assert isinstance(press, CardPress)
+    assert (press.external_user_id, press.reference, press.button_key) == ("lin", card.reference, "acknowledge")
+    assert abs(press.sent_at - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+def test_a_choice_of_the_menu_comes_back_as_well(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    connection.press(sent, "snooze:240")
+    assert connection.receiver.callbacks[-1].button_key == "snooze:240"
+
+
+def test_two_presses_are_two_events_and_a_repeat_is_one(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    connection.press(sent, "refresh")
+    connection.press(sent, "refresh")
+    first, second = connection.receiver.callbacks[-2:]
+    assert first.event_key != second.event_key
+    connection.simulator.fault("callback_lost", count=2)
+    connection.press(sent, "refresh")
+    repeats = connection.receiver.callbacks[-3:]
+    assert len({repeat.event_key for repeat in repeats}) == 1
+    assert len({repeat.signature for repeat in repeats}) == 3
+
+
+def test_the_answer_shows_the_presser_the_new_card(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    after = replace(card, title="[严重] 已认领", subtitle="#1024 · 处理中", buttons=card.buttons[1:])
+    connection.receiver.answer_card = lambda callback: after
+    connection.press(sent, "acknowledge")
+    (seen,) = connection.messages("lin")
+    assert seen["card"]["main_title"]["title"] == "[严重] 已认领"
+    assert "acknowledge" not in {button["key"] for button in seen["buttons"]}
+    assert {"snooze:240", "refresh"} <= {button["key"] for button in seen["buttons"]}
+
+
+def test_a_card_can_be_changed_afterwards(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    platform.update_card(connection.handle(sent, card), replace(card, title="[恢复] 已关闭", tone="ok"))
+    (seen,) = connection.messages("lin")
+    assert seen["card"]["main_title"]["title"] == "[恢复] 已关闭"
+    assert seen["updates"] == 1
+
+
+def test_a_press_brings_a_right_to_change_the_card(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    connection.press(sent, "refresh")
+    code = connection.receiver.callbacks[-1].update_code
+    platform.update_card(replace(connection.handle(sent, card), update_code=code), replace(card, title="新"))
+    assert connection.messages("lin")[0]["card"]["main_title"]["title"] == "新"
+
+
+def test_a_right_to_change_works_once(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    handle = connection.handle(sent, card)
+    platform.update_card(handle, card)
+    with pytest.raises(UpdateCodeSpent):
+        platform.update_card(handle, card)
+
+
+def test_a_right_to_change_ends_with_its_time(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    hours = platform.capabilities.update_code_hours
+    connection.simulator.control("clock", {"advance_seconds": hours * 3600 + 60})
+    connection.tokens.values.clear()
+    with pytest.raises(UpdateCodeSpent):
+        platform.update_card(connection.handle(sent, card), card)
+
+
+def test_a_card_cannot_be_changed_without_a_right(connection, platform, card):
+    sent = platform.send_card(connection.member("lin"), card)
+    with pytest.raises(UpdateCodeSpent):
+        platform.update_card(replace(connection.handle(sent, card), update_code=None), card)
+
+
+def test_a_text_reaches_its_reader(connection, platform):
+    platform.send_text(connection.member("wu"), "未关联应用：请在工作台打开应用")
+    (seen,) = connection.messages("wu")
+    assert seen["kind"] == "text"
+    assert seen["card"]["content"] == "未关联应用：请在工作台打开应用"
+
+
+def test_somebody_outside_the_range_is_not_a_success(connection, platform, card):
+    with pytest.raises(RecipientUnreachable) as failure:
+        platform.send_card(connection.member("zhou"), card)
+    assert failure.value.failure == "out_of_visible_range"
+    assert not failure.value.retryable
+
+
+def test_somebody_unknown_is_not_a_success(connection, platform, card):
+    with pytest.raises(RecipientUnreachable):
+        platform.send_card(connection.member("nobody"), card)
+
+
+@pytest.mark.parametrize("everybody", ["@all", "lin|wu", "", "lin\n"])
+def test_a_message_never_reaches_more_than_one_person(connection, platform, card, everybody):
+    with pytest.raises(RecipientUnreachable):
+        platform.send_card(connection.member(everybody), card)
+    assert connection.messages("lin") == []
+
+
+# --- trouble ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["expired_token", "invalid_token"])
+def test_a_token_that_ended_early_is_replaced_once(connection, platform, card, fault):
+    platform.send_text(connection.member("lin"), "eins")
+    connection.simulator.fault(fault, path="message/send")
+    platform.send_card(connection.member("lin"), card)
+    assert connection.tokens.fetches == 2
+    assert len(connection.messages("lin")) == 2
+
+
+def test_a_token_that_never_works_is_not_replaced_forever(connection, platform, card):
+    connection.simulator.fault("invalid_token", path="message/send", count=-1)
+    with pytest.raises(PlatformError) as failure:
+        platform.send_card(connection.member("lin"), card)
+    assert failure.value.retryable
+    assert connection.tokens.fetches == 2
+
+
+def test_wrong_credentials_say_so_and_are_not_worth_a_retry(connection, card):
+    platform = connection.with_settings(secret="wrong" * 8)
+    with pytest.raises(CredentialInvalid) as failure:
+        platform.send_card(connection.member("lin"), card)
+    assert failure.value.failure == "credential_invalid"
+    assert not failure.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "is_uncertain"),
+    [
+        ("http_500", PlatformBusy, False),
+        ("http_502_html", PlatformBusy, False),
+        ("html_200", AnswerNotUnderstood, True),
+        ("bad_json", AnswerNotUnderstood, True),
+        ("huge_answer", AnswerNotUnderstood, True),
+        ("reset", AnswerLost, True),
+        ("lost_answer", AnswerLost, True),
+        ("busy", PlatformBusy, False),
+        ("rate_limit", RateLimited, False),
+    ],
+)
+def test_a_failure_is_told_by_its_kind(connection, card, fault, kind, is_uncertain):
+    platform = connection.platform
+    platform.send_text(connection.member("wu"), "token fetched")
+    connection.simulator.fault(fault, path="message/send")
+    with pytest.raises(kind) as failure:
+        platform.send_card(connection.member("lin"), card)
+    assert failure.value.retryable
+    assert failure.value.uncertain is is_uncertain
+    assert "access_token" not in str(failure.value)
+    assert failure.value.__context__ is None
+
+
+def test_a_platform_that_is_not_there_is_told_from_one_that_does_not_answer(connection, card):
+    platform = connection.with_settings(endpoint="http://127.0.0.1:1")
+    with pytest.raises(NetworkFailed) as failure:
+        platform.send_card(connection.member("lin"), card)
+    assert not failure.value.uncertain
+
+
+def test_a_repeat_after_a_lost_answer_reaches_the_person_once(connection, platform, card):
+    platform.send_text(connection.member("wu"), "token fetched")
+    connection.simulator.fault("lost_answer", path="message/send")
+    with pytest.raises(AnswerLost):
+        platform.send_card(connection.member("lin"), card)
+    again = platform.send_card(
+        connection.member("lin"), replace(card, elapsed="持续 6 分钟"), earlier_try_unanswered=True
+    )
+    assert again.was_repeat
+    assert len(connection.messages("lin")) == 1
+
+
+def test_a_card_is_not_sent_twice_under_one_reference(connection, platform, card):
+    platform.send_card(connection.member("lin"), card)
+    with pytest.raises(PlatformError) as failure:
+        platform.send_card(connection.member("lin"), replace(card, title="anders"))
+    assert not failure.value.retryable
+    assert len(connection.messages("lin")) == 1
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------
+
+
+def test_a_code_says_who_opened_the_page(connection, platform):
+    identity = platform.identify(connection.sign_in_code("lin"))
+    assert (identity.external_user_id, identity.name) == ("lin", "林值班")
+
+
+def test_somebody_of_another_company_is_nobody_here(connection, platform):
+    assert platform.identify(connection.sign_in_code("stranger")).external_user_id is None
+
+
+def test_a_code_works_once(connection, platform):
+    code = connection.sign_in_code("lin")
+    platform.identify(code)
+    with pytest.raises(SignInExpired):
+        platform.identify(code)
+
+
+@pytest.mark.parametrize("code", ["", "made-up", "' or 1=1"])
+def test_a_made_up_code_is_refused(connection, platform, code):
+    with pytest.raises(PlatformError):
+        platform.identify(code)
+
+
+# --- checks -------------------------------------------------------------------------------------------------------
+
+
+def test_the_credentials_check_really_fetches_a_token(connection, platform):
+    result = platform.run_check("credentials")
+    assert result.passed
+    assert connection.tokens.fetches == 1
+
+
+def test_a_failed_check_explains_itself(connection):
+    result = connection.with_settings(secret="wrong" * 8).run_check("credentials")
+    assert not result.passed
+    assert {"code", "message", "hint", "platform_code", "raw", "params"} <= result.detail.keys()
