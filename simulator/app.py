@@ -61,7 +61,7 @@ def create_app(state_path: Path | str | None = None, *, product_url: str = "") -
         app.register_error_handler(refusal, _control_error)
     app.jinja_env.globals.update(t=i18n.t, lang=i18n.language, csrf_field=csrf.field, csrf_token=csrf.token)
     app.jinja_env.globals.update(asset=webview.asset, is_webview=webview.is_webview_host)
-    app.jinja_env.filters["clock"] = pages.clock_text
+    app.jinja_env.filters.update(clock=pages.clock_text, hour=pages.hour_text)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     return app
 

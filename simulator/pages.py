@@ -75,6 +75,11 @@ def clock_text(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%m-%d %H:%M:%S") if at else ""
 
 
+def hour_text(at: float) -> str:
+    """The hour and minute alone, for narrow places."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")
+
+
 def _fits(entry: WireEntry, wanted: str, direction: str) -> bool:
     if direction and entry.direction != direction:
         return False
