@@ -214,7 +214,8 @@ def check_icons(source: str) -> Iterator[Problem]:
     for match in ICON_CALL.finditer(source):
         if match.group(1) not in drawn:
             yield Problem(
-                source.count("\n", 0, match.start()) + 1, f"icon {match.group(1)!r}: add it to scripts/vendor/icons.txt"
+                source.count("\n", 0, match.start()) + 1,
+                f"icon {match.group(1)!r}: add it to scripts/frontend/icons.txt",
             )
 
 

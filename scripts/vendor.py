@@ -1,7 +1,7 @@
 """Copy third-party front-end files into static/vendor/, and prove that they are the ones we copied.
 
     python scripts/vendor.py check     compare every file with static/vendor/MANIFEST.json; no network
-    python scripts/vendor.py update    fetch the versions of scripts/vendor/package.json with npm and copy again
+    python scripts/vendor.py update    fetch the versions of scripts/frontend/package.json with npm and copy again
 
 The product serves the copies, so it runs in a closed network and without Node. Only `update` needs npm.
 """
@@ -18,12 +18,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "scripts" / "vendor"
+SOURCE = ROOT / "scripts" / "frontend"
 TARGET = ROOT / "static" / "vendor"
 MANIFEST = TARGET / "MANIFEST.json"
 ICONS = ROOT / "templates" / "components" / "icons.html"
 
-# package -> {file in the package, or in scripts/vendor/ when it starts with "./": file under static/vendor/}
+# package -> {file in the package, or in scripts/frontend/ when it starts with "./": file under static/vendor/}
 FILES = {
     "htmx.org": {"dist/htmx.min.js": "htmx/htmx.min.js", "LICENSE": "htmx/LICENSE"},
     "@tabler/core": {"dist/css/tabler.min.css": "tabler/tabler.min.css", "./tabler-LICENSE": "tabler/LICENSE"},
@@ -39,7 +39,7 @@ SOURCE_MAP = re.compile(rb"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S
 BLANK_PATH = '<path stroke="none" d="M0 0h24v24H0z" fill="none"/>'
 
 ICON_TEMPLATE = """\
-{{# Written by scripts/vendor.py from scripts/vendor/icons.txt. Tabler Icons, MIT: static/vendor/icons/LICENSE. #}}
+{{# Written by scripts/vendor.py from scripts/frontend/icons.txt. Tabler Icons, MIT: static/vendor/icons/LICENSE. #}}
 {{% set outline = {outline} %}}
 {{% set filled = {filled} %}}
 
@@ -82,9 +82,9 @@ def check() -> list[str]:
     wanted = json.loads((SOURCE / "package.json").read_text())["dependencies"]
     copied = {name: package["version"] for name, package in recorded["packages"].items()}
     if wanted != copied:
-        problems.append("scripts/vendor/package.json names other versions: run `python scripts/vendor.py update`")
+        problems.append("scripts/frontend/package.json names other versions: run `python scripts/vendor.py update`")
     if '"resolved"' in (SOURCE / "package-lock.json").read_text():
-        problems.append("scripts/vendor/package-lock.json: names a registry; run update again")
+        problems.append("scripts/frontend/package-lock.json: names a registry; run update again")
     return problems
 
 
