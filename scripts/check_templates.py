@@ -1,6 +1,6 @@
 """Check templates and our own scripts for what the browser or htmx 4 would silently ignore or refuse.
 
-    python scripts/check_templates.py [folder or file ...]     default: templates simulator static/js
+    python scripts/check_templates.py [folder or file ...]     default: templates simulator/templates static/js
 
 Refused: inline scripts, styles and handlers (the content security policy blocks them); htmx 2 words that htmx 4
 dropped or gave another meaning; htmx attributes on a parent that need `:inherited`; icons that are not drawn.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFAULT_TARGETS = ("templates", "simulator", "static/js")
+DEFAULT_TARGETS = ("templates", "simulator/templates", "static/js")
 
 REMOVED_ATTRIBUTES = {
     "hx-vars": "use hx-vals",
