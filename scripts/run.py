@@ -136,6 +136,7 @@ def environment() -> dict[str, str]:
         "DUTYBELL_HOME": str(ROOT / "var"),
         "BIND": f"{host}:{port}",
         "DEMO": "1",
+        "LOG_FORMAT": "console",
     }
     if given.get("DEMO", "1") == "1":
         simulator = f"http://localhost:{simulator_port}"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -58,6 +59,13 @@ class Process:
 
     def start(self, **changes: str) -> None:
         """Start it, with changes to its environment for this time only, and wait until it is healthy."""
+        self.launch(**changes)
+        wait_until(lambda: self.is_healthy() or self.has_ended(), f"{self.name} healthy")
+        if self.has_ended():
+            pytest.fail(f"{self.name} ended at its start:\n{self.tail()}")
+
+    def launch(self, **changes: str) -> None:
+        """Start it and do not wait."""
         with self.log.open("ab") as output:
             self.running = subprocess.Popen(
                 self.command,
@@ -68,9 +76,6 @@ class Process:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_until(lambda: self.is_healthy() or self.has_ended(), f"{self.name} healthy")
-        if self.has_ended():
-            pytest.fail(f"{self.name} ended at its start:\n{self.tail()}")
 
     def is_healthy(self) -> bool:
         if not self.health:
@@ -154,6 +159,15 @@ class Product:
         """The application over the same database, in this process: to prepare and to look."""
         with running_app(self.settings) as app:
             yield app
+
+    def load_demo(self) -> dict[str, Any]:
+        """Make the demo company, connected to the simulator; returns what `make demo-info` prints."""
+        for command in ("load", "info"):
+            done = subprocess.run(
+                [sys.executable, "-m", "demo", command], cwd=ROOT, env=self.env, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        return dict(json.loads(done.stdout))
 
     def control(self, method: str, path: str, **options: Any) -> Any:
         """Call the simulator's control interface: control("GET", "/messages", params={"person": "lin"})."""
