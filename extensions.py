@@ -50,6 +50,14 @@ def begin_write() -> None:
     g.reads_only = False
 
 
+def wait_at_most(seconds: float) -> None:
+    """Let this request wait for SQLite's write lock no longer than that: somebody counts the seconds.
+
+    What takes longer raises OperationalError, with nothing stored. No effect elsewhere.
+    """
+    g.busy_seconds = seconds
+
+
 @contextmanager
 def read_only() -> Iterator[None]:
     """Read without taking SQLite's write lock; for loops that mostly find nothing to do."""
@@ -86,9 +94,13 @@ def tune_sqlite(app: Flask, engine: Engine) -> None:
         if has_app_context() and g.get("reads_only", False):
             connection.exec_driver_sql("BEGIN")
             return
-        if not writer.acquire(timeout=SQLITE_BUSY_SECONDS):
+        seconds = g.get("busy_seconds", SQLITE_BUSY_SECONDS) if has_app_context() else SQLITE_BUSY_SECONDS
+        if not writer.acquire(timeout=seconds):
             raise OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
         try:
+            if connection.info.get("busy_seconds", SQLITE_BUSY_SECONDS) != seconds:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+                connection.info["busy_seconds"] = seconds
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except BaseException:
             writer.release()

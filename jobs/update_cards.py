@@ -23,12 +23,16 @@ WAIT_FOR_TURN = timedelta(milliseconds=300)
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write where. code: the right that this spends, None where the platform needs none."""
+    """What to write where.
+
+    fingerprint  of the state shown, without the answer to a refresh; code: the right that this spends, if it needs one
+    """
 
     card: Card
     integration: Integration
     platform: Platform
     drawn: IncidentCard
+    fingerprint: str
     code: CardCode | None
 
 
@@ -40,7 +44,7 @@ def run(mine: Claim) -> Outcome:
     plan = _prepare(mine, utcnow())
     if not isinstance(plan, Plan):
         return plan
-    attempt = {"code_id": plan.code.id if plan.code else None, "fingerprint": plan.drawn.fingerprint}
+    attempt = {"code_id": plan.code.id if plan.code else None, "fingerprint": plan.fingerprint}
     outbox.note(mine, mine.payload | attempt)
     shown_before = plan.card.shown_fingerprint
     db.session.commit()
@@ -60,8 +64,9 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
     if not cards.is_turn_of(mine.id, card.id, now):
         return Later(now + WAIT_FOR_TURN)
     incident, integration = _around(card)
+    asked_at = mine.payload.get("refreshed_at")
     drawn = draw(card, incident, integration, now)
-    if drawn.fingerprint == card.shown_fingerprint:
+    if drawn.fingerprint == card.shown_fingerprint and not asked_at:
         return Done()
     if integration.paused_until and integration.paused_until > now:
         return Later(integration.paused_until)
@@ -70,7 +75,10 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
     if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
         cards.mark_stale(card, incident, now=now)
         return Done()
-    return Plan(card, integration, integrations.platform_for(integration), drawn, code)
+    fingerprint = drawn.fingerprint
+    if asked_at:
+        drawn = draw(card, incident, integration, now, datetime.fromisoformat(asked_at))
+    return Plan(card, integration, integrations.platform_for(integration), drawn, fingerprint, code)
 
 
 def _call(plan: Plan) -> PlatformError | None:
@@ -84,12 +92,18 @@ def _call(plan: Plan) -> PlatformError | None:
     return None
 
 
-def draw(card: Card, incident: Incident, integration: Integration, now: datetime) -> IncidentCard:
+def draw(
+    card: Card, incident: Incident, integration: Integration, now: datetime, refreshed_at: datetime | None = None
+) -> IncidentCard:
     """The card as it should look now."""
     delivery = db.session.get_one(Delivery, card.delivery_id)
-    is_superseded = card.state is CardState.SUPERSEDED
     return incident_cards.build(
-        incident, integration=integration, delivery=delivery, now=now, is_superseded=is_superseded
+        incident,
+        integration=integration,
+        delivery=delivery,
+        now=now,
+        is_superseded=card.state is CardState.SUPERSEDED,
+        refreshed_at=refreshed_at,
     )
 
 
@@ -111,7 +125,7 @@ def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
     now = utcnow()
     _spend(plan.code, now)
     answered_meanwhile = card.shown_fingerprint != shown_before
-    cards.shown(card, plan.drawn.fingerprint, now=now)
+    cards.shown(card, plan.fingerprint, now=now)
     if answered_meanwhile:
         cards.schedule(card, now=now)
     return Done()
@@ -132,7 +146,7 @@ def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, atte
     if isinstance(error, RateLimited) or error.retry_after is not None:
         due_at = max(due_at, delivery_outcomes.pause(plan.integration, error, now))
     kept = attempt if error.uncertain else {}
-    return Later(due_at, error.code, {"tries": tries, "since": since, **kept})
+    return Later(due_at, error.code, _asked(mine) | {"tries": tries, "since": since, **kept})
 
 
 def _code_was_spent(mine: Claim, card: Card, code: CardCode | None, now: datetime) -> Outcome:
@@ -143,7 +157,12 @@ def _code_was_spent(mine: Claim, card: Card, code: CardCode | None, now: datetim
     _spend(code, now)
     if code is not None and mine.payload.get("code_id") == code.id:
         cards.shown(card, str(mine.payload.get("fingerprint", "")), now=now)
-    return Later(now, "code spent", {})
+    return Later(now, "code spent", _asked(mine))
+
+
+def _asked(mine: Claim) -> dict[str, object]:
+    """What of the payload holds for every further try."""
+    return {name: mine.payload[name] for name in ("refreshed_at",) if name in mine.payload}
 
 
 def _spend(code: CardCode | None, now: datetime) -> None:

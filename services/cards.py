@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 
 from extensions import db
 from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
@@ -34,9 +34,13 @@ def refresh_incident(incident: Incident, *, now: datetime) -> None:
             _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
 
 
-def schedule(card: Card, *, now: datetime) -> None:
-    """Stage one card's update without waiting for further changes."""
-    _enqueue(card.id, card.tenant_id, now, now)
+def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None) -> None:
+    """Stage one card's update without waiting for further changes.
+
+    refreshed_at  its owner asked for it then: it is sent even if nothing has changed
+    """
+    payload = {"refreshed_at": refreshed_at.isoformat()} if refreshed_at else None
+    outbox.enqueue(UPDATE, tenant_id=card.tenant_id, subject_id=card.id, due_at=now, now=now, payload=payload)
 
 
 def _enqueue(card_id: int, tenant_id: int, due_at: datetime, now: datetime) -> None:
@@ -102,6 +106,16 @@ def next_code(card: Card, now: datetime) -> CardCode | None:
     """The unused right that expires first, None if there is none left."""
     usable = select(CardCode).where(CardCode.card_id == card.id, *_is_usable(now))
     return db.session.scalar(usable.order_by(CardCode.expires_at, CardCode.id).limit(1))
+
+
+def spend(card: Card, code: str, *, now: datetime) -> None:
+    """Note that a right was used: by the answer to the very press that brought it."""
+    db.session.execute(
+        update(CardCode)
+        .where(CardCode.card_id == card.id, CardCode.code == code, CardCode.used_at.is_(None))
+        .values(used_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 # --- states -------------------------------------------------------------------------------------------------------

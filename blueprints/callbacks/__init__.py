@@ -1,0 +1,5 @@
+"""What the chat platforms call: /callback/{platform}/{public_key}."""
+
+from blueprints.callbacks.views import bp
+
+__all__ = ["bp"]

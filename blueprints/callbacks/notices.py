@@ -1,0 +1,86 @@
+"""What is said about callbacks that are refused: in the log, at most a line a second, and in the setup wizard."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import datetime, timedelta
+
+from models import CheckState, Integration
+from services import checks
+from texts import N_
+
+LINE_EVERY_SECONDS = 1.0
+FAILURE_EVERY = timedelta(seconds=2)
+NOTED_EVERY = timedelta(seconds=10)
+FORGED: dict[str, object] = {
+    "code": "callback.refused",
+    "message": N_("收到了回调请求，但校验失败"),
+    "hint": N_("请检查这里填写的回调参数与平台管理后台中的是否完全一致，不要有多余的空格。"),
+}
+
+log = logging.getLogger(__name__)
+
+
+class _Throttle:
+    """Lets one line through a second and counts those that it keeps back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next_at = 0.0
+        self._kept_back = 0
+
+    def take(self) -> int | None:
+        """How many lines were kept back since the last one; None if this one is kept back too."""
+        with self._lock:
+            if time.monotonic() < self._next_at:
+                self._kept_back += 1
+                return None
+            kept_back, self._kept_back = self._kept_back, 0
+            self._next_at = time.monotonic() + LINE_EVERY_SECONDS
+            return kept_back
+
+
+_throttle = _Throttle()
+
+
+def refused(reason: str) -> None:
+    """Log a callback that is not genuine."""
+    kept_back = _throttle.take()
+    if kept_back is not None:
+        log.warning("A callback was refused (%s); %s more since the last line.", reason, kept_back)
+
+
+def clock_differs(seconds: float) -> None:
+    """Log a callback that is too old or from the future: a replay, or one of the two clocks is wrong."""
+    kept_back = _throttle.take()
+    if kept_back is not None:
+        log.warning("A callback was refused: clock differs by %.0f s (platform − here).", seconds)
+
+
+def clock_detail(seconds: float) -> dict[str, object]:
+    """The same for the wizard."""
+    return {
+        "code": "callback.clock",
+        "message": N_("平台的时间与本服务器相差 %(seconds)s 秒，回调已被拒绝"),
+        "hint": N_("请校准服务器的时钟（NTP），然后在平台管理后台重新保存。"),
+        "params": {"seconds": round(seconds)},
+    }
+
+
+def is_awaited(integration: Integration, now: datetime) -> bool:
+    """Whether a failure should be noted: no genuine callback was seen yet, and not just now another failure."""
+    check = checks.get(integration, "callback")
+    if check is None:
+        return True
+    if check.state is CheckState.PASSED:
+        return False
+    return check.at is None or now - check.at > FAILURE_EVERY
+
+
+def is_known(integration: Integration, now: datetime) -> bool:
+    """Whether nothing new would be noted: the check has passed and the last callback was a moment ago."""
+    check = checks.get(integration, "callback")
+    last = integration.last_callback_at
+    return check is not None and check.state is CheckState.PASSED and last is not None and now - last < NOTED_EVERY
