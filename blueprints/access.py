@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from flask import g, session
-from flask_login import current_user
-from sqlalchemy import select
+from flask_login import current_user, login_user
+from sqlalchemy import exists, func, select
 
+from config import SESSION_HOURS
 from errors import AppError
 from extensions import db
-from models import Membership, User
+from models import Membership, Receipt, Tenant, User
 from services import rights
+from services.clock import utcnow
 from texts import N_
 
 View = TypeVar("View", bound=Callable[..., Any])
 TENANT_KEY = "tenant_id"
+SESSION_KEY = "session"
+SINCE_KEY = "since"
+ENDED = "session"
+"""Scope of the receipts that remember ended sessions: a copied cookie is worth nothing afterwards."""
+SESSION_LIFETIME = timedelta(hours=SESSION_HOURS)
 LONGEST_NEXT = 1000
 
 
@@ -103,11 +113,64 @@ def current_member_or_none() -> Membership | None:
 
 def _find_member() -> Membership | None:
     tenant_id = session.get(TENANT_KEY)
-    if not isinstance(current_user._get_current_object(), User) or tenant_id is None:
+    if tenant_id is None or not current_user.is_authenticated:
         return None
     wanted = select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id == current_user.id)
     member = db.session.execute(wanted).scalar_one_or_none()
     return member if member is not None and rights.is_in_force(member) else None
+
+
+# --- sessions -----------------------------------------------------------------------------------------------------
+
+
+def sign_in(user: User, *, tenant_id: int | None) -> None:
+    """Begin a session; a new one, so that a planted cookie is worth nothing. It ends after 12 hours."""
+    session.clear()
+    login_user(user)
+    session.permanent = True
+    session[SESSION_KEY] = secrets.token_urlsafe(16)
+    session[SINCE_KEY] = int(time.time())
+    choose_organisation(tenant_id)
+
+
+def choose_organisation(tenant_id: int | None) -> None:
+    """Act inside this organisation from now on; the person's membership is looked up at each request."""
+    session[TENANT_KEY] = tenant_id
+    g.pop("member", None)
+
+
+def session_tenant() -> int | None:
+    """The organisation that the session stands in, None before one is chosen."""
+    tenant_id: int | None = session.get(TENANT_KEY)
+    return tenant_id
+
+
+def sign_out() -> None:
+    """End the session for good; stages a row that refuses copies of the cookie."""
+    if ended := session.get(SESSION_KEY):
+        tenant_id = session.get(TENANT_KEY)
+        if tenant_id is None:
+            tenant_id = db.session.execute(select(func.min(Tenant.id))).scalar_one()
+        db.session.add(Receipt(tenant_id=tenant_id, scope=ENDED, key=ended, at=utcnow()))
+    session.clear()
+    g.pop("member", None)
+    g.pop("_login_user", None)
+
+
+def load_user(session_user_id: str) -> User | None:
+    """The person of a session: not one that was ended, is too old, or belongs to somebody disabled since."""
+    if g.get("bare"):
+        return None
+    user_id, _, epoch = session_user_id.partition(".")
+    age = time.time() - session.get(SINCE_KEY, 0)
+    if not (user_id.isdecimal() and epoch.isdecimal()) or not 0 <= age + 60 <= SESSION_LIFETIME.total_seconds() + 60:
+        return None
+    was_ended = exists().where(Receipt.scope == ENDED, Receipt.key == session.get(SESSION_KEY, ""))
+    wanted = select(User).where(User.id == int(user_id), User.session_epoch == int(epoch))
+    return db.session.execute(wanted.where(User.is_disabled.is_(False), ~was_ended)).scalar_one_or_none()
+
+
+# --- where to go afterwards ---------------------------------------------------------------------------------------
 
 
 def safe_next(value: str | None) -> str | None:

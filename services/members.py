@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
-from models import AccountLink, Integration, Membership, MembershipState, Role, Severity, User
+from models import Membership, MembershipState, Role, Severity, User
 from services import accounts, passwords, rights
 from texts import N_
 
@@ -156,17 +156,6 @@ def restore(member: Membership, *, by: Membership) -> None:
 def set_preferences(member: Membership, chosen: dict[Severity, list[str]]) -> None:
     """Stage through which kinds of channel a person is told, for each severity."""
     member.preferences = {severity.value: chosen.get(severity, []) for severity in SEVERITIES}
-
-
-def links_of(user_id: int, *, tenant_id: int) -> list[tuple[AccountLink, Integration]]:
-    """The person's accounts on chat platforms, with the integration that each belongs to."""
-    wanted = (
-        select(AccountLink, Integration)
-        .join(Integration, Integration.id == AccountLink.integration_id)
-        .where(AccountLink.tenant_id == tenant_id, AccountLink.user_id == user_id)
-        .order_by(AccountLink.id)
-    )
-    return [(link, integration) for link, integration in db.session.execute(wanted)]
 
 
 def _keep_an_administrator(member: Membership) -> None:

@@ -35,8 +35,9 @@ def say(text: Text | str) -> str:
 def say_error(error: AppError) -> tuple[str, str]:
     """Return an error's message and hint (which may be empty) in the reader's language."""
     params = {name: _spoken(value) for name, value in error.params.items()}
-    if isinstance(reason := error.params.get("reason"), str):
-        params["reason"] = gettext(reason) % error.params if reason else ""
+    for name in ("field", "reason"):  # of InvalidInput: sentences or words of ours
+        if isinstance(sentence := error.params.get(name), str):
+            params[name] = _filled(sentence, error.params)
     return _filled(error.message, params), _filled(error.hint, params)
 
 

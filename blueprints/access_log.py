@@ -1,0 +1,44 @@
+"""One structured line and one measurement for each request."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Flask, Response, g, request, session
+
+import metrics
+from blueprints.access import TENANT_KEY
+
+QUIET = frozenset({"static", "ops.alive", "ops.ready", "ops.show_metrics"})
+
+log = structlog.get_logger("access")
+
+
+def register(app: Flask) -> None:
+    app.before_request(_start)
+    app.after_request(_finish)
+
+
+def _start() -> None:
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    seconds = time.perf_counter() - g.get("started", time.perf_counter())
+    endpoint = request.endpoint or "none"
+    metrics.observe_request(endpoint, request.method, response.status_code, seconds)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if endpoint not in QUIET or response.status_code >= 500:
+        log.info(
+            "request",
+            method=request.method,
+            path=request.full_path.rstrip("?"),
+            status=response.status_code,
+            milliseconds=round(seconds * 1000, 1),
+            address=request.remote_addr,
+            endpoint=endpoint,
+            user=session.get("_user_id", "").partition(".")[0] or None,
+            tenant=session.get(TENANT_KEY),
+        )
+    return response

@@ -1,0 +1,50 @@
+"""Forms of signing in. Messages speak to the reader; the rules themselves are in services/."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, PasswordField, StringField
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
+
+from services.passwords import ADVISED, LONGEST, SHORTEST
+
+PASSWORD_ADVICE = _l(
+    "至少 %(shortest)s 个字符，建议 %(advised)s 个以上；几个不相干的词连成一句话，好记又难猜。",
+    shortest=SHORTEST,
+    advised=ADVISED,
+)
+
+
+class SignInForm(FlaskForm):
+    username = StringField(_l("用户名"), [DataRequired(_l("请输入用户名")), Length(max=128)])
+    password = PasswordField(_l("密码"), [InputRequired(_l("请输入密码")), Length(max=LONGEST)])
+    next = HiddenField()
+
+
+class NewPasswordForm(FlaskForm):
+    """A new password, typed twice."""
+
+    password = PasswordField(
+        _l("新密码"), [InputRequired(_l("请输入新密码")), Length(max=LONGEST)], description=PASSWORD_ADVICE
+    )
+    repeated = PasswordField(
+        _l("再次输入新密码"), [InputRequired(_l("请再次输入新密码")), EqualTo("password", _l("两次输入的密码不一致"))]
+    )
+    next = HiddenField()
+
+
+class ChangePasswordForm(NewPasswordForm):
+    """One's own password, changed with proof of the old one."""
+
+    current = PasswordField(_l("当前密码"), [InputRequired(_l("请输入当前密码")), Length(max=LONGEST)])
+
+
+class FirstAdministratorForm(NewPasswordForm):
+    organisation = StringField(
+        _l("组织名称"),
+        [DataRequired(_l("请填写组织名称")), Length(max=60, message=_l("组织名称最多 60 个字符"))],
+        description=_l("显示在页面顶部和卡片上，以后可以修改。"),
+    )
+    username = StringField(_l("用户名"), [DataRequired(_l("请输入用户名")), Length(max=64)])
+    real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])

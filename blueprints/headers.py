@@ -1,0 +1,73 @@
+"""Security headers, in one place and on every answer."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+
+from config import Settings
+from services.instance import current_settings
+
+FRAME_ANCESTORS: dict[str, tuple[str, ...]] = {}
+"""Blueprint → origins that may show its pages in a frame. WeCom opens pages in a webview of their own, so none."""
+
+LANDING_FORMS = frozenset({"auth", "h5", "preferences"})
+"""Blueprints whose forms may end, over redirects, at a platform's sign-in: browsers hold form-action against those."""
+
+POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+}
+YEAR_SECONDS = 31_536_000
+
+
+def register(app: Flask) -> None:
+    app.after_request(add_headers)
+
+
+def add_headers(response: Response) -> Response:
+    """Complete an answer's headers; what a view has set itself stays."""
+    settings = current_settings()
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", content_policy(request.blueprint, settings))
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    # Pages relax this for themselves to same-origin (layouts/base.html): browsers blank a form's Origin otherwise.
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if not FRAME_ANCESTORS.get(request.blueprint or ""):
+        headers.setdefault("X-Frame-Options", "DENY")
+    if settings.is_https:
+        headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains")
+    _set_caching(response)
+    return response
+
+
+def content_policy(blueprint: str | None, settings: Settings) -> str:
+    """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames."""
+    form_targets = ["'self'"]
+    if blueprint in LANDING_FORMS:
+        form_targets += sorted({_origin(settings.wecom_oauth_base), _origin(settings.wecom_login_base)})
+    frames = " ".join(FRAME_ANCESTORS.get(blueprint or "", ())) or "'none'"
+    policy = POLICY | {"form-action": " ".join(form_targets), "frame-ancestors": frames}
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+def _set_caching(response: Response) -> None:
+    if request.endpoint == "static":
+        if "v" in request.args and response.status_code in {200, 206, 304}:
+            response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+        return
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"

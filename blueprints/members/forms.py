@@ -1,0 +1,37 @@
+"""Forms about members."""
+
+from __future__ import annotations
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import RadioField, StringField
+from wtforms.validators import DataRequired, InputRequired, Length
+
+from models import Role
+
+ROLE_NOTES = {
+    Role.ADMIN: _l("管理集成、协作空间与成员"),
+    Role.RESPONDER: _l("查看并处理故障"),
+    Role.VIEWER: _l("只能查看"),
+}
+
+
+class EditMemberForm(FlaskForm):
+    real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
+    role = RadioField(_l("角色"), [InputRequired(_l("请选择角色"))], default=Role.RESPONDER.value)
+
+    def __init__(self, **values: object) -> None:
+        super().__init__(**values)
+        self.role.choices = [(role.value, f"{gettext(role.label)} · {ROLE_NOTES[role]}") for role in Role]
+
+    def chosen_role(self) -> Role:
+        return Role(self.role.data)
+
+
+class AddMemberForm(EditMemberForm):
+    username = StringField(
+        _l("用户名"),
+        [DataRequired(_l("请填写用户名")), Length(max=64)],
+        description=_l("登录时使用，2 到 64 个字母、数字或 . _ - @，以后不能修改。"),
+    )

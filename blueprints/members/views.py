@@ -1,0 +1,137 @@
+"""List, add, change and disable members. A one-time password is shown on the answer itself, once, and kept nowhere."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from blueprints.access import current_member, requires
+from blueprints.forms import refused
+from blueprints.members.forms import AddMemberForm, EditMemberForm
+from blueprints.paging import is_first_page, page_url
+from errors import AppError
+from extensions import db
+from models import Membership, Role
+from services import linking, members
+from services.clock import utcnow
+from services.wording import say_error
+
+bp = Blueprint("members", __name__, url_prefix="/members")
+
+
+@bp.get("")
+@requires("incident.view")
+def index() -> ResponseReturnValue:
+    role = next((role for role in Role if role.value == request.args.get("role")), None)
+    text = request.args.get("q", "")
+    page = members.page(current_member(), text=text, role=role, after=request.args.get("after", ""))
+    return render_template(
+        "members/index.html",
+        page=page,
+        text=text,
+        role=role,
+        choices=[(each.value, _(each.label)) for each in Role],
+        state_labels=members.STATE_LABELS,
+        older_url=page_url(page.next_cursor, "after"),
+        first_url="" if is_first_page() else url_for(".index", q=text or None, role=role.value if role else None),
+    )
+
+
+@bp.get("/new")
+@requires("member.edit")
+def new() -> ResponseReturnValue:
+    return render_template("members/new.html", form=AddMemberForm())
+
+
+@bp.post("/new")
+@requires("member.edit")
+def add() -> ResponseReturnValue:
+    form = AddMemberForm()
+    if not form.validate_on_submit():
+        return render_template("members/new.html", form=form), 422
+    try:
+        member, password = members.add(
+            form.username.data or "",
+            form.real_name.data or "",
+            form.chosen_role(),
+            by=current_member(),
+            now=utcnow(),
+        )
+    except AppError as error:
+        return refused("members/new.html", form, error)
+    db.session.commit()
+    return render_template("members/one_time_password.html", shown=member, password=password)
+
+
+@bp.get("/<int:member_id>")
+@requires("member.edit")
+def edit(member_id: int) -> ResponseReturnValue:
+    member = members.get(member_id, viewer=current_member())
+    form = EditMemberForm(real_name=member.user.real_name, role=member.role.value)
+    return render_template("members/edit.html", form=form, **_shown(member))
+
+
+@bp.post("/<int:member_id>")
+@requires("member.edit")
+def save(member_id: int) -> ResponseReturnValue:
+    member = members.get(member_id, viewer=current_member())
+    form = EditMemberForm()
+    if not form.validate_on_submit():
+        return render_template("members/edit.html", form=form, **_shown(member)), 422
+    try:
+        members.edit(member, real_name=form.real_name.data or "", role=form.chosen_role(), by=current_member())
+    except AppError as error:
+        return refused("members/edit.html", form, error, **_shown(member))
+    db.session.commit()
+    flash(_("已保存 %(name)s 的信息", name=member.user.name), "ok")
+    return redirect(url_for(".index"), code=303)
+
+
+@bp.post("/<int:member_id>/reset-password")
+@requires("member.edit")
+def reset_password(member_id: int) -> ResponseReturnValue:
+    member = members.get(member_id, viewer=current_member())
+    try:
+        password = members.reset_password(member, by=current_member())
+    except members.OwnAccount as error:
+        return _back(member_id, error)
+    db.session.commit()
+    return render_template("members/one_time_password.html", shown=member, password=password)
+
+
+@bp.post("/<int:member_id>/disable")
+@requires("member.edit")
+def disable(member_id: int) -> ResponseReturnValue:
+    member = members.get(member_id, viewer=current_member())
+    try:
+        members.disable(member, by=current_member())
+    except (members.LastAdministrator, members.OwnAccount) as error:
+        return _back(member_id, error)
+    db.session.commit()
+    flash(_("%(name)s 已停用，登录立即失效", name=member.user.name), "ok")
+    return redirect(url_for(".index"), code=303)
+
+
+@bp.post("/<int:member_id>/restore")
+@requires("member.edit")
+def restore(member_id: int) -> ResponseReturnValue:
+    member = members.get(member_id, viewer=current_member())
+    members.restore(member, by=current_member())
+    db.session.commit()
+    flash(_("%(name)s 已恢复", name=member.user.name), "ok")
+    return redirect(url_for(".index"), code=303)
+
+
+def _shown(member: Membership) -> dict[str, object]:
+    return {
+        "shown": member,
+        "links": linking.links_of(member.user, tenant_id=member.tenant_id),
+        "state_labels": members.STATE_LABELS,
+    }
+
+
+def _back(member_id: int, error: AppError) -> ResponseReturnValue:
+    db.session.rollback()
+    flash("。".join(filter(None, say_error(error))), "error")
+    return redirect(url_for(".edit", member_id=member_id), code=303)

@@ -1,0 +1,114 @@
+"""What every page is told: where one can go, who is reading, in which language and colours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, g, request, url_for
+from flask_babel import get_locale, gettext
+
+from blueprints.access import current_member_or_none
+from blueprints.reader import choose_theme
+from models import Membership
+from services import rights
+from texts import N_
+
+
+@dataclass(frozen=True)
+class Place:
+    """An entry of the navigation, shown to those who have its right once its page exists."""
+
+    label: str
+    icon: str
+    endpoint: str = ""
+    right: str = ""
+    children: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place as the templates draw it."""
+
+    label: str
+    url: str
+    icon: str = ""
+    active: bool = False
+    badge: str = ""
+    children: tuple[Link, ...] = ()
+
+
+PLACES = (
+    Place(N_("概览"), "layout-dashboard", "overview.index"),
+    Place(N_("故障"), "flame", "incidents.index", "incident.view"),
+    Place(N_("协作空间"), "stack-2", "channels.index", "channel.view"),
+    Place(
+        N_("集成中心"),
+        "plug-connected",
+        children=(
+            Place(N_("即时消息"), "", "integrations.index", "integration.view"),
+            Place(N_("告警源"), "", "alert_sources.index", "integration.view"),
+        ),
+    ),
+    Place(N_("发送记录"), "send", "deliveries.index", "delivery.view"),
+    Place(N_("成员"), "users", "members.index", "incident.view"),
+    Place(N_("个人中心"), "user-circle", "me.index"),
+)
+ACCOUNT_PLACES = (
+    Place(N_("个人中心"), "user-circle", "me.index"),
+    Place(N_("通知偏好"), "bell", "me.preferences"),
+    Place(N_("切换组织"), "building", "auth.choose_organisation"),
+)
+
+
+def register(app: Flask) -> None:
+    app.context_processor(page_context)
+    app.config["ASSET_VERSION"] = asset_version(Path(app.static_folder or "static"))
+
+
+def asset_version(folder: Path) -> str:
+    """A short name for the present state of all static files: part of their addresses, which may be kept for ever."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def page_context() -> dict[str, Any]:
+    """Values that layouts/ use. An error page of an unreachable database gets those that need no question."""
+    member = None if g.get("bare") else current_member_or_none()
+    return {
+        "locale": str(get_locale()).partition("_")[0].replace("zh", "zh_CN"),
+        "theme": choose_theme(),
+        "asset_version": current_app.config["ASSET_VERSION"],
+        "member": member,
+        "can": lambda right: rights.can(member, right),
+        "organisation_name": member.tenant.name if member else "",
+        "nav": list(_links(PLACES, member)) if member else [],
+        "account_links": list(_links(ACCOUNT_PLACES, member)) if member else [],
+    }
+
+
+def _links(places: Iterable[Place], member: Membership | None) -> Iterator[Link]:
+    for place in places:
+        children = tuple(_links(place.children, member))
+        if not _is_open(place, member) or (place.children and not children):
+            continue
+        url = url_for(place.endpoint) if place.endpoint else children[0].url
+        active = _is_here(place.endpoint) or any(child.active for child in children)
+        yield Link(gettext(place.label), url, place.icon, active, children=children)
+
+
+def _is_open(place: Place, member: Membership | None) -> bool:
+    exists = not place.endpoint or place.endpoint in current_app.view_functions
+    return exists and (not place.right or rights.can(member, place.right))
+
+
+def _is_here(endpoint: str) -> bool:
+    """A place stays marked on all pages of its blueprint."""
+    return bool(endpoint) and request.blueprint == endpoint.partition(".")[0]

@@ -1,0 +1,140 @@
+"""How errors are answered: a page, a fragment for htmx, or JSON for programs; always with the request's number."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Flask, g, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+
+from blueprints.access import OrganisationRequired, PasswordChangeRequired, SignInRequired
+from blueprints.envelope import HTTP_CODES, refusal
+from blueprints.gate import SELF_AUTHENTICATING, turn_to
+from errors import AppError, Busy, Conflict
+from extensions import db
+from services.wording import say_error
+from texts import N_
+
+BUSY_SECONDS = 5
+SERVER_ERROR = 500
+
+SENTENCES: dict[int, tuple[str, str]] = {
+    400: (N_("请求无法识别"), N_("请刷新页面后再试。")),
+    401: (N_("请先登录"), ""),
+    403: (N_("您没有执行此操作的权限"), N_("请联系管理员为您分配相应的角色。")),
+    404: (N_("找不到这个页面"), N_("请检查地址是否完整；内容也可能已被删除。")),
+    405: (N_("这个地址不支持这种操作"), N_("请从页面上的按钮进入。")),
+    409: (N_("内容刚刚被其他人修改"), N_("请刷新页面，确认最新状态后再试。")),
+    413: (N_("提交的内容太大"), N_("请缩短内容后再试，上限为 1 MiB。")),
+    415: (N_("不支持这种内容格式"), ""),
+    429: (N_("操作过于频繁"), N_("请稍等片刻再试。")),
+    500: (N_("服务器出现了意料之外的错误"), N_("我们已记录下来。请稍后再试；若仍出现，请把请求编号告诉管理员。")),
+}
+EXPIRED = (N_("页面停留太久或已在别处重新登录"), N_("内容没有提交。请刷新页面后再试一次。"))
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as it is shown. retry_after in whole seconds, 0 for no such advice."""
+
+    status: int
+    code: str
+    api_code: str
+    message: str
+    hint: str = ""
+    retry_after: int = 0
+
+
+def register(app: Flask) -> None:
+    """Answer every error here; a blueprint that speaks to programs may have handlers of its own."""
+    app.register_error_handler(SignInRequired, _ask_to_sign_in)
+    app.register_error_handler(PasswordChangeRequired, _ask_for_password)
+    app.register_error_handler(OrganisationRequired, _ask_for_organisation)
+    app.register_error_handler(AppError, answer_app_error)
+    app.register_error_handler(StaleDataError, lambda _error: answer_app_error(Conflict()))
+    for busy in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(busy, answer_busy)
+    app.register_error_handler(CSRFError, _answer_expired)
+    app.register_error_handler(HTTPException, answer_http_error)
+
+
+def answer_app_error(error: AppError) -> ResponseReturnValue:
+    db.session.rollback()
+    if error.status >= SERVER_ERROR:
+        log.warning("%s: %s", error.code, error.detail or error)
+    message, hint = say_error(error)
+    wait = getattr(error, "retry_after", None)
+    seconds = max(1, round(wait.total_seconds())) if isinstance(wait, timedelta) else 0
+    return answer(Problem(error.status, error.code, error.api_code, message, hint, seconds))
+
+
+def answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    """An error of HTTP itself, and with status 500 whatever nobody expected (logged by Flask before)."""
+    status = error.code or SERVER_ERROR
+    if error.response is not None or status < 400:
+        return error.get_response()
+    db.session.rollback()
+    g.bare = status >= SERVER_ERROR
+    message, hint = SENTENCES.get(status, SENTENCES[500 if status >= SERVER_ERROR else 400])
+    api_code = HTTP_CODES.get(status, "InternalError")
+    response = make_response(answer(Problem(status, f"http.{status}", api_code, gettext(message), gettext(hint))))
+    for name, value in error.get_headers():
+        if name not in {"Content-Type", "Content-Length"}:
+            response.headers[name] = value
+    return response
+
+
+def answer_busy(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
+    """The database cannot take work now. Says so without asking it anything."""
+    db.session.rollback()
+    log.error("The database cannot answer: %s", type(error.__cause__ or error).__name__, exc_info=error)
+    g.bare = True
+    message, hint = say_error(Busy())
+    return answer(Problem(Busy.status, Busy.code, Busy.api_code, message, hint, BUSY_SECONDS))
+
+
+def answer(problem: Problem) -> ResponseReturnValue:
+    """Put a problem into the form that whoever asked can read."""
+    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
+    if wants_json():
+        said = f"{problem.message} {problem.hint}".strip()
+        return refusal(problem.status, problem.api_code, said, headers)
+    template = "errors/_fragment.html" if "HX-Request" in request.headers else "errors/page.html"
+    values = {"message": problem.message, "hint": problem.hint, "code": problem.code, "status": problem.status}
+    return render_template(template, request_id=g.get("request_id", ""), **values), problem.status, headers
+
+
+def wants_json() -> bool:
+    """Whether a program asks: by the address or by what it accepts."""
+    if request.blueprint in SELF_AUTHENTICATING or request.path.startswith(("/api/", "/event/", "/callback/", "/sys/")):
+        return True
+    accepted = request.accept_mimetypes
+    return accepted["application/json"] > accepted["text/html"]
+
+
+def _ask_to_sign_in(error: SignInRequired) -> ResponseReturnValue:
+    return answer_app_error(error) if wants_json() else turn_to("auth.sign_in")
+
+
+def _ask_for_password(error: PasswordChangeRequired) -> ResponseReturnValue:
+    return answer_app_error(error) if wants_json() else turn_to("auth.change_password")
+
+
+def _ask_for_organisation(error: OrganisationRequired) -> ResponseReturnValue:
+    return answer_app_error(error) if wants_json() else turn_to("auth.choose_organisation")
+
+
+def _answer_expired(error: CSRFError) -> ResponseReturnValue:
+    db.session.rollback()
+    message, hint = EXPIRED
+    return answer(Problem(400, "request.expired", "InvalidParameter", gettext(message), gettext(hint)))

@@ -1,0 +1,58 @@
+"""Commands for operators: `flask --app app …`."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask, current_app
+
+from errors import AppError
+from extensions import db
+from jobs.engine import Worker
+from models import Role
+from services import accounts, instance
+from services.clock import utcnow
+from services.wording import say_error
+
+
+def register(app: Flask) -> None:
+    app.cli.add_command(worker)
+    app.cli.add_command(create_admin)
+    app.cli.add_command(reset_password)
+
+
+@click.command("create-admin")
+@click.argument("username")
+@click.option("--name", "real_name", default="", help="The person's name.")
+@click.option("--organisation", default="", help="Name of the organisation, if this is the first account.")
+@click.password_option(help="Asked for when left out.")
+def create_admin(username: str, real_name: str, organisation: str, password: str) -> None:
+    """Create an administrator of the default organisation, the first one or a further one."""
+    now = utcnow()
+    try:
+        if accounts.is_empty():
+            accounts.create_first_administrator(username, real_name, password, organisation=organisation, now=now)
+        else:
+            user = accounts.create(username, real_name, password, now=now)
+            accounts.join(user, instance.default_tenant(now=now), Role.ADMIN, source="manual", now=now)
+    except AppError as error:
+        raise click.ClickException(" ".join(say_error(error)).strip()) from error
+    db.session.commit()
+    click.echo(f"{username} can sign in now.")
+
+
+@click.command("reset-password")
+@click.argument("username")
+def reset_password(username: str) -> None:
+    """Give somebody a one-time password, print it, and end the person's sessions."""
+    user = accounts.find(username)
+    if user is None:
+        raise click.ClickException(f"Nobody is called {username}.")
+    password = accounts.set_one_time_password(user)
+    db.session.commit()
+    click.echo(f"{password}\n{user.username} must change it at the first sign-in.")
+
+
+@click.command("worker")
+def worker() -> None:
+    """Send messages, update cards and run timers until told to stop. Any number of these may run."""
+    Worker(current_app._get_current_object()).run()  # type: ignore[attr-defined]

@@ -1,0 +1,84 @@
+"""What Prometheus may read: requests as they happen, the outbox and deliveries as they stand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+
+from extensions import db
+from models import EPOCH, Delivery, DeliveryState, Job, JobState
+from services.clock import utcnow
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+PROCESS = CollectorRegistry()
+REQUESTS = Histogram(
+    "dutybell_http_request_seconds",
+    "Time to answer a request, by endpoint.",
+    ["endpoint", "method", "status"],
+    buckets=BUCKETS,
+    registry=PROCESS,
+)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def observe_request(endpoint: str, method: str, status: int, seconds: float) -> None:
+    """Measure a request; unknown methods share a name, so that nobody can make up series."""
+    REQUESTS.labels(endpoint, method if method in METHODS else "other", str(status)).observe(seconds)
+
+
+def render() -> bytes:
+    """Everything in Prometheus' text format, over all processes if PROMETHEUS_MULTIPROC_DIR is set."""
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector())
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.MultiProcessCollector(registry)
+        return generate_latest(registry)
+    return generate_latest(PROCESS) + generate_latest(registry)
+
+
+class DatabaseCollector(Collector):
+    """Counts rows when asked: the outbox and the deliveries."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        now = utcnow()
+        pending = Job.state == JobState.PENDING
+        due, oldest = db.session.execute(
+            select(func.count(Job.id), func.min(Job.due_at)).where(pending, Job.due_at <= now)
+        ).one()
+        expired = select(func.count(Job.id)).where(pending, Job.lease_until > EPOCH, Job.lease_until < now)
+        dead = select(func.count(Job.id)).where(Job.state == JobState.DEAD)
+        yield _gauge("dutybell_outbox_due", "Rows of the outbox that are due.", due)
+        age = (now - oldest).total_seconds() if oldest else 0
+        yield _gauge("dutybell_outbox_oldest_due_seconds", "How long the oldest due row has been waiting.", age)
+        yield _gauge(
+            "dutybell_outbox_expired_leases",
+            "Claimed rows whose worker did not finish in time.",
+            db.session.execute(expired).scalar_one(),
+        )
+        yield _gauge("dutybell_outbox_dead", "Rows that were given up.", db.session.execute(dead).scalar_one())
+        yield _deliveries()
+
+
+def _deliveries() -> Metric:
+    family = GaugeMetricFamily("dutybell_deliveries", "Deliveries by state.", labels=["state"])
+    rows = db.session.execute(select(Delivery.state, func.count(Delivery.id)).group_by(Delivery.state))
+    counts: dict[DeliveryState, int] = {row[0]: row[1] for row in rows}
+    for state in DeliveryState:
+        family.add_metric([state.value], counts.get(state, 0))
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
