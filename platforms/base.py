@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
+
+from texts import N_
 
 # --- cards --------------------------------------------------------------------------------------------------------
 
@@ -182,8 +185,8 @@ class PlatformIdentity:
 class SetupField:
     """A value the administrator pastes in. name: key in settings or, if secret, in secrets.
 
-    kind: text | secret | domain | url | bool | file; pattern: what it must look like (checked first), and `wrong`
-    says so to the reader; suspects: other shapes that show which wrong value was pasted, (pattern, sentence) each.
+    kind: text | secret | domain | url | bool | file; pattern: what it must look like, and `wrong` says so to the
+    reader; suspects: shapes that show which wrong value was pasted, (pattern, sentence) each; no right value has one.
     depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of a
     bool field, the default first ("" is stored as false).
     """
@@ -204,6 +207,14 @@ class SetupField:
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
+    def problem(self, value: str) -> str:
+        """Why `value` cannot be right, as a catalogue id, or "". What it looks like says more, so that comes first."""
+        if not value:
+            return N_("请填写此项") if self.required else ""
+        suspected = (sentence for shape, sentence in self.suspects if re.search(shape, value))
+        fits = not self.pattern or re.search(self.pattern, value) is not None
+        return next(suspected, "" if fits else self.wrong)
+
 
 @dataclass(frozen=True)
 class SetupValue:
@@ -220,6 +231,7 @@ class SetupCheck:
     """A proof that something works. waits_for: said while it has not been seen; mend_step: where to mend a failure.
 
     active  the product can try it now by a call (else it is only seen when somebody else acts)
+    depends_on  name of a bool field that must be true for this check to matter
     """
 
     name: str
@@ -228,6 +240,7 @@ class SetupCheck:
     mend_step: str
     active: bool = False
     recommended_only: bool = False
+    depends_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -284,6 +297,14 @@ class SetupMode:
     label: str
     steps: tuple[SetupStep, ...]
     checks: tuple[SetupCheck, ...]
+
+    def checks_for(self, settings: Mapping[str, Any]) -> tuple[SetupCheck, ...]:
+        """The checks that matter with these settings."""
+        return tuple(check for check in self.checks if not check.depends_on or settings.get(check.depends_on))
+
+    def fields_for(self, settings: Mapping[str, Any]) -> tuple[SetupField, ...]:
+        """The fields that are asked with these settings."""
+        return tuple(f for f in self.fields if not f.depends_on or settings.get(f.depends_on))
 
     def check(self, name: str) -> SetupCheck:
         return next(check for check in self.checks if check.name == name)

@@ -26,12 +26,6 @@ class DomainDiffers(WeComError):
     hint = N_("请在 网页授权及JS-SDK → 设置可信域名 中填写相同的域名（含端口，不含 https://）。")
 
 
-class HomePageMissing(WeComError):
-    code = "wecom.home_page_missing"
-    message = N_("应用尚未设置应用主页")
-    hint = N_("请在 应用管理 → 您的应用 → 应用主页 中填入本系统给出的主页地址。")
-
-
 def run(client: Client, name: str) -> CheckResult:
     """Try the check called `name`; a failure is explained, not raised. Unknown names are a mistake of ours."""
     try:
@@ -87,20 +81,19 @@ def _visible_range(client: Client) -> dict[str, Any]:
 
 
 def _domain(client: Client) -> dict[str, Any]:
-    """WeCom's own record of the trusted domain. That the ownership file is served is the service's part."""
+    """WeCom's own record of the trusted domain is ours. That the ownership file is served is the service's part.
+
+    Before the server's address is trusted WeCom cannot be asked; then nothing contradicts (`confirmed` is false).
+    """
     client.settings.need("trusted_domain")
-    found = str(client.get_agent().get("redirect_domain") or "").strip()
-    if found.lower() != client.settings.trusted_domain.lower():
-        raise DomainDiffers("differs", found=found, expected=client.settings.trusted_domain)
-    return {"domain": found}
-
-
-def _home_page(client: Client) -> dict[str, Any]:
-    """The console holds a home page; that it works is seen when somebody opens it."""
-    address = str(client.get_agent().get("home_url") or "").strip()
-    if not address:
-        raise HomePageMissing("missing")
-    return {"home_url": address}
+    expected = client.settings.trusted_domain
+    try:
+        found = str(client.get_agent().get("redirect_domain") or "").strip()
+    except IpNotTrusted:
+        return {"domain": expected, "confirmed": False}
+    if found.lower() != expected.lower():
+        raise DomainDiffers("differs", found=found, expected=expected)
+    return {"domain": found, "confirmed": True}
 
 
 def _listed(agent: dict[str, Any], name: str, member: str) -> list[Any]:
@@ -114,5 +107,4 @@ CHECKS: dict[str, Callable[[Client], dict[str, Any]]] = {
     "trusted_ip": _trusted_ip,
     "visible_range": _visible_range,
     "domain": _domain,
-    "home_page": _home_page,
 }

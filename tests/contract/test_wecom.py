@@ -113,10 +113,11 @@ def test_another_domain_is_shown(connection, platform):
     assert result.detail["params"]["found"] == "other.example.com"
 
 
-def test_the_home_page_check_looks_into_the_console(connection, platform):
-    assert not platform.run_check("home_page").passed
-    connection.change_app(home_url="https://localhost:8000/h5/wecom/k")
-    assert platform.run_check("home_page").passed
+def test_the_domain_is_taken_on_trust_while_the_address_is_not_trusted(connection, platform):
+    connection.change_app(trusted_ips=[])
+    result = platform.run_check("domain")
+    assert result.passed
+    assert result.detail["confirmed"] is False
 
 
 def test_the_address_ranges_of_the_api_can_be_shown(platform):
