@@ -17,6 +17,7 @@ from blueprints import (
     auth,
     callbacks,
     gate,
+    h5,
     headers,
     intake,
     me,
@@ -46,6 +47,8 @@ BLUEPRINTS = (
     alert_sources.bp,
     intake.bp,
     api.bp,
+    h5.bp,
+    h5.tenant_home,
 )
 LARGEST_REQUEST = 1024 * 1024
 
