@@ -5,8 +5,10 @@ Werkzeug's own server closes every connection; clients that send hundreds of mes
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -51,16 +53,24 @@ class KeepAliveHandler(WSGIRequestHandler):
             log.exception("request failed: %s", self.path)
             self.close_connection = True
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.open_connections.add(self.connection)  # type: ignore[attr-defined]
+
+    def finish(self) -> None:
+        self.server.open_connections.discard(self.connection)  # type: ignore[attr-defined]
+        super().finish()
+
     def _body(self, environ: dict[str, Any]) -> bytes | None:
-        """The request's body, or None after an answer 413."""
+        """The request's body, or None after an answer 400 or 413."""
         if environ.get("wsgi.input_terminated"):
             return bytes(environ["wsgi.input"].read())
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > MAX_BODY_BYTES:
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             self.close_connection = True
-            self.send_error(413)
+            self.send_error(413 if length.isdigit() else 400)
             return None
-        return self.rfile.read(length)
+        return self.rfile.read(int(length))
 
     def _answer(self, status: str, headers: list[tuple[str, str]], chunks: Iterable[bytes]) -> None:
         names = {name.lower() for name, _ in headers}
@@ -100,14 +110,20 @@ class RunningServer:
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop listening and hang up on everybody who kept a connection."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self._server.open_connections):  # type: ignore[attr-defined]
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=5)
 
 
 def bind(app: Flask, host: str, port: int) -> BaseWSGIServer:
     """Take the address; port 0 lets the system choose. The caller runs `serve_forever`."""
-    return make_server(host, port, app, threaded=True, request_handler=KeepAliveHandler)
+    server = make_server(host, port, app, threaded=True, request_handler=KeepAliveHandler)
+    server.open_connections = set()  # type: ignore[attr-defined]
+    return server
 
 
 def start(app: Flask, host: str = "127.0.0.1", port: int = 0) -> RunningServer:

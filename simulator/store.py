@@ -19,6 +19,12 @@ def _fields(part: object) -> dict[str, Any]:
     return {name: value for name, value in vars(part).items() if not name.startswith("_")}
 
 
+def _frozen(section: object) -> dict[str, Any]:
+    """A section's fields with each table copied, so that rows may come and go while it is written."""
+    tables = {name: dict(value) for name, value in _fields(section).items() if isinstance(value, dict)}
+    return _fields(section) | tables
+
+
 class Section(Protocol):
     """A part of the state that knows how to read itself back from JSON."""
 
@@ -51,7 +57,10 @@ class Store:
     def register(self, name: str, section: Section) -> None:
         """Fill a section from the file and save it from now on under its name."""
         if name in self._saved:
-            section.load(self._saved[name])
+            try:
+                section.load(self._saved[name])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._put_aside(error)
         self._sections[name] = section
 
     def touch(self) -> None:
@@ -66,10 +75,7 @@ class Store:
             return
         with self._saving:
             self._dirty.clear()
-            with self.lock:
-                text = json.dumps(
-                    {"clock_offset": self.clock_offset} | self._sections, default=_fields, ensure_ascii=False
-                )
+            text = self._text()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             draft = self.path.with_suffix(self.path.suffix + ".new")
             draft.touch(mode=0o600)
@@ -84,11 +90,33 @@ class Store:
             self._saver.join(timeout=10)
         self.save()
 
+    def _text(self) -> str:
+        """The state as JSON. Writing it out does not hold the lock: a big state would stop every caller meanwhile."""
+        with self.lock:
+            frozen: dict[str, Any] = {name: _frozen(section) for name, section in self._sections.items()}
+            frozen["clock_offset"] = self.clock_offset
+        try:
+            return json.dumps(frozen, default=_fields, ensure_ascii=False)
+        except RuntimeError:  # something grew while it was written
+            with self.lock:
+                return json.dumps(frozen, default=_fields, ensure_ascii=False)
+
     def _read(self) -> dict[str, Any]:
         if self.path is None or not self.path.exists():
             return {}
-        saved: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        try:
+            saved: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            self._put_aside(error)
+            return {}
         return saved
+
+    def _put_aside(self, error: Exception) -> None:
+        """Keep a file that cannot be read, as `.old`, and start with an empty state."""
+        if self.path is not None and self.path.exists():
+            old = self.path.with_suffix(self.path.suffix + ".old")
+            self.path.replace(old)
+            log.warning("state file does not fit this version (%r); kept as %s, starting empty", error, old)
 
     def _start_saver(self) -> None:
         with self.lock:

@@ -6,7 +6,6 @@ so that the simulator knows who is asking and answers silently with a code.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -40,31 +39,15 @@ HOP_BY_HOP = {
 }
 
 
-def label_of(wecom: WeCom, corp_id: str, userid: str) -> str:
-    """The host label of a person: the userid where a host name allows it and nobody else has it, else with a mark.
-
-    Labels are remembered, so that a person's cookies stay theirs. The caller holds the store's lock.
-    """
-    owner = [corp_id, userid]
-    safe = re.sub(r"[^a-z0-9]+", "-", userid.lower()).strip("-")[:40] or "u"
-    mark = hashlib.sha256(f"{corp_id}/{userid.lower()}".encode()).hexdigest()[:6]
-    for label in (safe, f"{safe}-{mark}"):
-        if label == safe and safe != userid.lower():
-            continue
-        if wecom.state.webviews.setdefault(label, [*owner, ""])[:2] == owner:
-            return label
-    raise AssertionError("two people share a label and its mark")
-
-
-def webview_url(wecom: WeCom, label: str, path: str = "/") -> str:
+def webview_url(label: str, path: str = "/") -> str:
     """An address on a person's webview, on the port this request came in by."""
     port = urlsplit(request.host_url).port
     return f"http://{label}{SUFFIX}{f':{port}' if port else ''}{path}"
 
 
-def open_url(wecom: WeCom, label: str, url: str) -> str:
+def open_url(label: str, url: str) -> str:
     """The link that opens an address inside a person's WeCom."""
-    return webview_url(wecom, label, f"/__open?url={quote(url, safe='')}")
+    return webview_url(label, f"/__open?url={quote(url, safe='')}")
 
 
 def asset(name: str) -> str:

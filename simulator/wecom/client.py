@@ -7,7 +7,7 @@ import hashlib
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from simulator.webview import label_of, open_url
+from simulator.webview import open_url
 from simulator.wecom import presses, richtext
 from simulator.wecom.cards import as_seen, pressable
 from simulator.wecom.context import WeCom, current_wecom
@@ -88,11 +88,11 @@ def _person(wecom: WeCom, corp_id: str, userid: str) -> tuple[Corp, Person]:
 
 
 def _common(wecom: WeCom, corp: Corp, person: Person) -> dict[str, object]:
-    label = label_of(wecom, corp.corp_id, person.userid)
+    label = wecom.state.label_of(corp.corp_id, person.userid)
     return {
         "corp": corp,
         "person": person,
-        "inside": lambda url: open_url(wecom, label, url),
+        "inside": lambda url: open_url(label, url),
         "richtext": richtext,
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from simulator.webview import label_of, webview_url
+from simulator.webview import webview_url
 from simulator.wecom import callbacks, oauth, presses, setup, tokens
 from simulator.wecom.cards import as_seen, pressable
 from simulator.wecom.context import PLATFORM, WeCom, current_wecom
@@ -270,7 +270,7 @@ def _corp_summary(wecom: WeCom, corp: Corp) -> Json:
             "userid": person.userid,
             "name": person.name,
             "departments": person.departments,
-            "webview": webview_url(wecom, label_of(wecom, corp.corp_id, person.userid)),
+            "webview": webview_url(wecom.state.label_of(corp.corp_id, person.userid)),
         }
         for person in corp.people.values()
     ]

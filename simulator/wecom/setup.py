@@ -64,6 +64,7 @@ def save_person(wecom: WeCom, corp: Corp, person: Person) -> None:
     if known is not None:
         person.userid = known.userid
     corp.people[person.userid.lower()] = person
+    wecom.state.label_of(corp.corp_id, person.userid)
     wecom.store.touch()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import string
@@ -249,7 +250,7 @@ class WeComState:
     login_codes: dict[str, LoginCode] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     tokens: dict[str, TokenOwner] = field(default_factory=dict)
-    webviews: dict[str, list[str]] = field(default_factory=dict)
+    webviews: dict[str, list[str]] = field(default_factory=dict)  # label: corp_id, userid, origin shown
     limits: Limits = field(default_factory=Limits)
     pairings: dict[str, int | None] = field(default_factory=dict)
     _inboxes: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -278,6 +279,19 @@ class WeComState:
         for message_id in self._inboxes.get((corp_id, userid.lower()), []):
             if message_id in self.messages:
                 yield self.messages[message_id]
+
+    def label_of(self, corp_id: str, userid: str) -> str:
+        """The host label of a person: the userid where a host name allows it and nobody else has it, else with a mark.
+
+        Labels are remembered, so that a person's cookies stay theirs.
+        """
+        owner = [corp_id, userid]
+        safe = re.sub(r"[^a-z0-9]+", "-", userid.lower()).strip("-")[:40] or "u"
+        mark = hashlib.sha256(f"{corp_id}/{userid.lower()}".encode()).hexdigest()[:6]
+        if safe == userid.lower() and self.webviews.setdefault(safe, [*owner, ""])[:2] == owner:
+            return safe
+        self.webviews.setdefault(f"{safe}-{mark}", [*owner, ""])
+        return f"{safe}-{mark}"
 
     def with_task(self, task_id: str) -> list[Message]:
         """The messages of every app that used this task_id."""

@@ -58,7 +58,7 @@ class Lab:
 
     def settle(self, **app: Any) -> dict[str, Any]:
         """A corp with three members and an app that may call."""
-        people = [{"userid": "zhangsan", "name": "张三"}, {"userid": "LiSi", "name": "李四"}]
+        people: list[dict[str, Any]] = [{"userid": "zhangsan", "name": "张三"}, {"userid": "LiSi", "name": "李四"}]
         people.append({"userid": "zhou", "name": "周敏", "departments": [2]})
         departments = [{"id": 2, "name": "外部"}]
         self.control("wecom/corps", {"name": "示例企业", "corp_id": CORP, "people": people, "departments": departments})
