@@ -1,0 +1,139 @@
+"""A chat platform that is a list in memory: what was sent, and what it shall answer next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    CardHandle,
+    CardPress,
+    CheckResult,
+    IncidentCard,
+    OtherEvent,
+    PlatformIdentity,
+    Recipient,
+    SentMessage,
+    UrlCheck,
+)
+from platforms.errors import CallbackRefused, PlatformError
+
+SIGNATURE = "genuine"
+
+
+@dataclass
+class Message:
+    """A card or text as its reader has it; update codes are "code-1", "code-2" … over all messages."""
+
+    to: str
+    card: IncidentCard | None = None
+    text: str = ""
+    updates: list[IncidentCard] = field(default_factory=list)
+
+    @property
+    def shown(self) -> IncidentCard:
+        card = self.updates[-1] if self.updates else self.card
+        assert card is not None
+        return card
+
+
+@dataclass
+class FakePlatform:
+    """Takes one card per reference. errors: raised instead of, or with `lost` after, the next calls."""
+
+    messages: list[Message] = field(default_factory=list)
+    errors: deque[PlatformError | None] = field(default_factory=deque)
+    lost: bool = False
+    spent: set[str] = field(default_factory=set)
+    calls: int = 0
+    while_sending: Callable[[], None] = lambda: None
+
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        self.calls += 1
+        error = self._next_error()
+        if error and not self.lost:
+            raise error
+        if any(message.card and message.card.reference == card.reference for message in self.messages):
+            assert earlier_try_unanswered, "the same reference was sent twice"
+            return SentMessage("", was_repeat=True)
+        self.messages.append(Message(to.external_user_id, card))
+        self.while_sending()
+        if error:
+            raise error
+        number = len(self.messages)
+        return SentMessage(f"message-{number}", f"code-{number}")
+
+    def send_text(self, to: Recipient, content: str) -> SentMessage:
+        self.messages.append(Message(to.external_user_id, text=content))
+        return SentMessage(f"message-{len(self.messages)}")
+
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
+        from platforms.errors import UpdateCodeSpent
+
+        self.calls += 1
+        error = self._next_error()
+        if error and not self.lost:
+            raise error
+        if handle.update_code is None or handle.update_code in self.spent:
+            raise UpdateCodeSpent("spent")
+        self.spent.add(handle.update_code)
+        self.by_reference(handle.reference).updates.append(card)
+        if error:
+            raise error
+
+    def by_reference(self, reference: str) -> Message:
+        return next(one for one in self.messages if one.card and one.card.reference == reference)
+
+    def read_callback(self, request: CallbackRequest) -> Callback:
+        """The query is signature, at (Unix seconds), nonce; the body is the press as JSON."""
+        if request.query.get("signature") != SIGNATURE:
+            raise CallbackRefused("signature")
+        sent_at = datetime.fromtimestamp(float(request.query["at"]), UTC)
+        base = (SIGNATURE, request.query.get("nonce", "n"), sent_at)
+        if request.method == "GET":
+            return UrlCheck(*base, reply=request.query["echo"])
+        event = json.loads(request.body)
+        if event.get("kind"):
+            return OtherEvent(*base, event_key="other", kind=event["kind"])
+        return CardPress(*base, **event)
+
+    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply:
+        if isinstance(callback, UrlCheck):
+            return CallbackReply(200, callback.reply.encode())
+        if card is None:
+            return CallbackReply(200, b"")
+        return CallbackReply(200, json.dumps(asdict(card), ensure_ascii=False).encode(), "application/json")
+
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
+        return f"https://sign-in.example/?state={state}&to={redirect_uri}&client={in_client}"
+
+    def identify(self, code: str) -> PlatformIdentity:
+        return PlatformIdentity(code or None, code)
+
+    def run_check(self, name: str) -> CheckResult:
+        return CheckResult(True, {"name": name})
+
+    def _next_error(self) -> PlatformError | None:
+        return self.errors.popleft() if self.errors else None
+
+
+def press_of(card: IncidentCard, text: str, *, by: str = "lin", **changes: Any) -> dict[str, Any]:
+    """The press of the button that says `text`, as the fake platform's callback body."""
+    button = next(one for one in (*card.buttons, *card.menu) if one.text == text)
+    known = json.dumps([card.reference, button.key, by, changes], sort_keys=True)
+    event = {
+        "event_key": hashlib.sha256(known.encode()).hexdigest(),
+        "external_user_id": by,
+        "reference": card.reference,
+        "button_key": button.key,
+        "update_code": f"press-{hashlib.sha256(known.encode()).hexdigest()[:12]}",
+    }
+    return event | changes

@@ -1,0 +1,211 @@
+"""The outbox: rows are written with their cause, claimed by one worker, recorded behind a fence."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from extensions import db
+from jobs import outbox as claims
+from jobs.outbox import Claim, Done, Later, Outcome
+from jobs.runner import CRASHES_BEFORE_DEAD, Handler, Runner
+from models import Job, JobState, TenantStatus
+from services import outbox
+from services.clock import utcnow
+from tests.factories import default_tenant
+
+LEASE = timedelta(seconds=60)
+
+
+def stage(kind: str = "work", subject_id: int = 1, *, seconds: float = 0, **values: object) -> Job:
+    now = utcnow()
+    default_tenant()
+    due_at = now + timedelta(seconds=seconds)
+    return outbox.enqueue(kind, tenant_id=0, subject_id=subject_id, due_at=due_at, now=now, **values)  # type: ignore[arg-type]
+
+
+def runner(app: Flask, run: Callable[[Claim], Outcome], **others: Callable[[Claim], Outcome]) -> Runner:
+    handlers = {"work": Handler(run)} | {kind: Handler(other) for kind, other in others.items()}
+    return Runner(app, handlers, LEASE)
+
+
+def state_of(job: Job) -> JobState:
+    db.session.rollback()
+    db.session.refresh(job)
+    db.session.rollback()
+    return job.state
+
+
+@pytest.fixture
+def wakes(app: Flask) -> list[int]:
+    woken: list[int] = []
+    outbox.on_commit_wake(app, lambda: woken.append(1))
+    return woken
+
+
+def test_the_worker_is_woken_after_the_commit_and_not_before(wakes):
+    stage()
+    assert not wakes
+    db.session.commit()
+    assert len(wakes) == 1
+
+
+def test_a_rolled_back_change_leaves_no_row_and_wakes_nobody(wakes):
+    stage()
+    db.session.rollback()
+    db.session.commit()
+    assert not wakes
+    assert db.session.scalars(select(Job)).all() == []
+
+
+def test_a_savepoint_does_not_swallow_the_wake_up(wakes):
+    stage()
+    with db.session.begin_nested():
+        stage(subject_id=2)
+    assert not wakes
+    db.session.commit()
+    assert len(wakes) == 1
+
+
+def test_a_timer_of_later_wakes_nobody(wakes):
+    stage(seconds=30)
+    db.session.commit()
+    assert not wakes
+
+
+def test_a_broker_that_fails_never_fails_the_request(app: Flask):
+    def broken() -> None:
+        raise ConnectionError
+
+    outbox.on_commit_wake(app, broken)
+    job = stage()
+    db.session.commit()
+    assert state_of(job) is JobState.PENDING
+
+
+def test_a_unique_key_makes_one_row_for_ever(app: Flask):
+    first = stage(unique_key="purge:1")
+    db.session.commit()
+    assert stage(unique_key="purge:1").id == first.id
+
+
+def test_every_row_is_claimed_by_exactly_one_of_many_workers(app: Flask):
+    for number in range(40):
+        stage(subject_id=number)
+    db.session.commit()
+    seen: Counter[int] = Counter()
+    lock = threading.Lock()
+
+    def work(mine: Claim) -> Outcome:
+        with lock:
+            seen[mine.subject_id] += 1
+        return Done()
+
+    threads = [threading.Thread(target=runner(app, work).run_due) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == Counter(range(40))
+
+
+def test_an_outcome_is_not_recorded_once_another_worker_has_the_row(app: Flask):
+    stage()
+    db.session.commit()
+    now = utcnow()
+    slow = claims.claim(now, LEASE)
+    db.session.commit()
+    other = claims.claim(now + LEASE + timedelta(seconds=1), LEASE)
+    db.session.commit()
+    assert slow is not None
+    assert other is not None
+    assert not claims.finish(slow, Done(), now)
+    assert claims.finish(other, Done(), now)
+
+
+def test_a_leased_row_is_left_alone_and_a_row_of_this_process_even_after_its_lease(app: Flask):
+    stage()
+    db.session.commit()
+    now = utcnow()
+    mine = claims.claim(now, LEASE)
+    db.session.commit()
+    assert mine is not None
+    assert claims.claim(now, LEASE) is None
+    assert claims.claim(now + 2 * LEASE, LEASE, running_here=[mine.id]) is None
+
+
+def test_a_row_given_back_is_free_at_once(app: Flask):
+    stage()
+    db.session.commit()
+    mine = claims.claim(utcnow(), LEASE)
+    assert mine is not None
+    claims.give_back([mine])
+    db.session.commit()
+    assert claims.claim(utcnow(), LEASE) is not None
+
+
+def test_a_poison_row_ends_dead_and_the_queue_goes_on(app: Flask):
+    poison = stage("poison")
+    good = [stage(subject_id=number) for number in range(3)]
+    db.session.commit()
+    gave_up = []
+
+    def break_down(mine: Claim) -> Outcome:
+        raise ValueError("cannot be drawn")
+
+    working = runner(app, lambda mine: Done())
+    working.handlers["poison"] = Handler(break_down, lambda mine, error: gave_up.append(error))
+    for _ in range(CRASHES_BEFORE_DEAD):
+        working.run_due()
+        assert all(state_of(job) is JobState.DONE for job in good)
+        poison.due_at = utcnow()
+        db.session.commit()
+    assert state_of(poison) is JobState.DEAD
+    assert gave_up == ["ValueError: cannot be drawn"]
+    assert "cannot be drawn" in (poison.error or "")
+
+
+def test_a_row_of_a_kind_that_nobody_handles_is_dead_at_once(app: Flask):
+    job = stage("unheard of")
+    db.session.commit()
+    runner(app, lambda mine: Done()).run_due()
+    assert state_of(job) is JobState.DEAD
+
+
+def test_a_row_cancelled_while_it_ran_is_not_tried_again(app: Flask):
+    job = stage()
+    db.session.commit()
+
+    def fail_late(mine: Claim) -> Outcome:
+        outbox.cancel("work", tenant_id=0, subject_id=1)
+        db.session.commit()
+        return Later(utcnow())
+
+    assert runner(app, fail_late).run_due() == 1
+    assert state_of(job) is JobState.CANCELLED
+
+
+def test_timers_of_a_frozen_organisation_wait(app: Flask):
+    job = stage()
+    default_tenant().status = TenantStatus.FROZEN
+    db.session.commit()
+    ran: list[Claim] = []
+    runner(app, lambda mine: ran.append(mine) or Done()).run_due()  # type: ignore[func-returns-value]
+    assert not ran
+    assert state_of(job) is JobState.PENDING
+    assert job.due_at > utcnow()
+
+
+def test_the_queue_tells_how_it_is(app: Flask):
+    stage(seconds=-5)
+    stage(seconds=60)
+    db.session.commit()
+    health = outbox.health(utcnow())
+    assert (health.due, health.expired_leases, health.dead) == (1, 0, 0)
+    assert 5 <= health.oldest_due_seconds < 60
