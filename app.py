@@ -27,6 +27,7 @@ from blueprints import (
     overview,
     preferences,
     problems,
+    row_numbers,
     templating,
 )
 from blueprints.access import load_user
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings)
     app = Flask(__name__)
     app.config.from_mapping(_flask_config(settings))
+    row_numbers.register(app)
     _add_request_steps(app)
     _add_extensions(app)
     for blueprint in BLUEPRINTS:

@@ -22,9 +22,7 @@ def read_body(request: Request) -> bytes:
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge as error:
-        raise RefusedRequest(
-            413, "EntityTooLarge", f"the body must have at most {BODY_BYTES} bytes", {"Connection": "close"}
-        ) from error
+        raise RefusedRequest(413, "EntityTooLarge", f"the body must have at most {BODY_BYTES} bytes") from error
     except ClientDisconnected as error:
         raise RefusedRequest(400, "InvalidParameter", "the body ended before its Content-Length") from error
 

@@ -11,7 +11,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from blueprints.envelope import RefusedRequest
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
-from errors import Busy
 from extensions import db
 from services import alert_sources, alerts
 from sources import Push
@@ -26,7 +25,7 @@ def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
     """Store everything that one request said in one transaction, and return each event's fate.
 
     Two transactions may both find no open alert of a key: the unique index lets one win, the other starts again and
-    finds it. Raises Busy if that happens too often; nothing is stored then.
+    finds it. Raises RefusedRequest with 503 if that happens too often; nothing is stored then.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -37,7 +36,8 @@ def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
             if getattr(error.orig, "sqlstate", None) not in DEADLOCK_STATES:
                 raise
             _start_again(error)
-    raise Busy
+    message = "other pushes of the same alerts were faster; nothing of this one is stored: send it again"
+    raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"})
 
 
 def _start_again(error: Exception) -> None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
-from blueprints.envelope import RefusedRequest, answer, answer_errors
+from blueprints.envelope import RefusedRequest, answer, answer_refusals
 from blueprints.intake import rates
 from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate
@@ -23,7 +23,7 @@ from sources import SOURCES, Push, Refused, read_json
 
 bp = Blueprint("intake", __name__)
 csrf.exempt(bp)
-answer_errors(bp)
+answer_refusals(bp)
 log = logging.getLogger(__name__)
 
 
