@@ -207,6 +207,11 @@ class SetupField:
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the connection is incomplete without it; a choice always has its default."""
+        return self.required and self.kind != "bool"
+
     def problem(self, value: str) -> str:
         """Why `value` cannot be right, as a catalogue id, or "". What it looks like says more, so that comes first."""
         if not value:
@@ -283,10 +288,14 @@ class SetupStep:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What an active check found. detail: {code, message, hint, params, raw} for a failure, facts for a success."""
+    """What an active check found. detail: {code, message, hint, params, raw} for a failure, facts for a success.
+
+    is_premature  nothing was found out yet: a value is missing, or something else has to work first
+    """
 
     passed: bool
     detail: dict[str, Any] = field(default_factory=dict)
+    is_premature: bool = False
 
 
 @dataclass(frozen=True)
@@ -333,6 +342,7 @@ class Capabilities:
     coalesce_seconds    how long changes wait for one another before a card is updated
     sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word
     user_agent_mark     what the user agent of the platform's own browser contains
+    one_per_tenant      an organisation connects this platform once
     workbench_hint      how a person opens the application once, to be linked
     """
 
@@ -349,6 +359,7 @@ class Capabilities:
     sends_per_member_minute: int
     sends_per_member_hour: int
     user_agent_mark: str
+    one_per_tenant: bool
     workbench_hint: str
 
 
@@ -375,6 +386,10 @@ class Platform(Protocol):
     label: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     modes: ClassVar[tuple[SetupMode, ...]]
+
+    @property
+    def application_key(self) -> str | None:
+        """What may be connected once over all organisations ("wecom:ww…"); None while it was not entered."""
 
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
         """Send a card to one person. With `earlier_try_unanswered` a "reference used before" answer is a success."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from platforms.base import CheckResult
-from platforms.errors import PlatformError, remember
+from platforms.errors import CredentialInvalid, PlatformError, SettingsIncomplete, remember
 from platforms.wecom.client import Client
 from platforms.wecom.errors import IpNotTrusted, WeComError
 from texts import N_
@@ -29,9 +29,19 @@ class DomainDiffers(WeComError):
 def run(client: Client, name: str) -> CheckResult:
     """Try the check called `name`; a failure is explained, not raised. Unknown names are a mistake of ours."""
     try:
-        return CheckResult(True, CHECKS[name](client))
+        found = CHECKS[name](client)
+    except SettingsIncomplete as error:
+        return CheckResult(False, failed(error).detail, is_premature=True)
     except PlatformError as error:
-        return failed(error)
+        return CheckResult(False, failed(error).detail, is_premature=_is_another_checks_matter(name, error))
+    return CheckResult(True, found, is_premature=found.get("confirmed") is False)
+
+
+def _is_another_checks_matter(name: str, error: PlatformError) -> bool:
+    """One cause turns one check red: the others wait until it is mended."""
+    if isinstance(error, IpNotTrusted):
+        return name != "trusted_ip"
+    return isinstance(error, CredentialInvalid) and name not in {"credentials", "endpoint"}
 
 
 def failed(error: PlatformError) -> CheckResult:

@@ -48,6 +48,7 @@ class WeCom:
         sends_per_member_minute=30,
         sends_per_member_hour=1000,
         user_agent_mark="wxwork",
+        one_per_tenant=True,
         workbench_hint=N_("登录企业微信客户端，进入「工作台」，找到并打开本应用，完成一次登录即可关联。"),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
@@ -57,10 +58,9 @@ class WeCom:
         self.hosts = hosts
         self.client = Client(settings, settings.endpoint or hosts.api, tokens, transport)
 
-    @classmethod
-    def unique_key(cls, settings: WeComSettings) -> str | None:
-        """What may exist once over all organisations: the company. None while it was not entered."""
-        return f"wecom:{settings.corp_id.lower()}" if settings.corp_id else None
+    @property
+    def application_key(self) -> str | None:
+        return f"wecom:{self.settings.corp_id.lower()}" if self.settings.corp_id else None
 
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
         """Send one button card to one member; its reference is the task_id, which WeCom takes once."""
