@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -104,7 +105,7 @@ def test_deleting_needs_the_name_and_closes_what_is_open(app: Flask):
     make_policy(channel, admin)
     make_source(channel)
     incident = make_incident(channel)
-    delete = {"by": admin, "via": "console", "now": NOW}
+    delete: dict[str, Any] = {"by": admin, "via": "console", "now": NOW}
     with pytest.raises(InvalidInput):
         channels.delete(channel, confirmation="支付", **delete)
     assert channels.delete(channel, confirmation="支付核心", **delete) == 1

@@ -86,6 +86,7 @@ def test_what_closes_within_the_delay_is_never_told(lin):
 
 def test_a_policy_that_changes_or_goes_does_not_touch_what_runs(lin, wu):
     incident = triggered(make_level(lin), make_level(wu))
+    assert incident.channel is not None
     policy = policies.in_channel(incident.channel)[0]
     policies.update(policy, draft(name="改名", levels=[make_level(wu)]))
     policies.delete(policy)

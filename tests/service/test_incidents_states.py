@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -19,7 +20,7 @@ from tests.factories import NOW, make_channel, make_incident, make_level, make_m
 LATER = NOW + timedelta(minutes=9)
 TRIGGERED, PROCESSING, CLOSED = Progress.TRIGGERED, Progress.PROCESSING, Progress.CLOSED
 
-ACTIONS = {
+ACTIONS: dict[str, dict[str, Any]] = {
     "acknowledge": {},
     "unacknowledge": {},
     "close": {},
@@ -170,7 +171,7 @@ def test_reassigning_to_somebody_who_had_acknowledged_keeps_it_in_progress(app: 
 def test_people_are_added_once(app: Flask):
     lin, wu = make_member("lin"), make_member("wu")
     incident = make_incident(responders=(lin,))
-    add = {"by": lin, "via": "console", "now": LATER, "user_ids": [lin.user_id, wu.user_id]}
+    add: dict[str, Any] = {"by": lin, "via": "console", "now": LATER, "user_ids": [lin.user_id, wu.user_id]}
     assert spoken(incidents.add_responders(incident, **add)) == "已添加处理人员 吴凡"
     assert not incidents.add_responders(incident, **add).changed
     assert types(incident).count("add_responder") == 1
@@ -228,7 +229,7 @@ def test_of_two_people_at_once_one_is_first_and_both_are_recorded(app: Flask):
 
     def press(member_id: int) -> None:
         with app.app_context():
-            by = db.session.get(Membership, member_id)
+            by = db.session.get_one(Membership, member_id)
             db.session.rollback()
             start.wait(timeout=20)
             incident = incidents.lock(incident_id, tenant_id)
@@ -254,7 +255,7 @@ def test_a_press_on_what_was_read_before_a_close_finds_it_closed(app: Flask):
 
     def late() -> None:
         with app.app_context():
-            by, incident = db.session.get(Membership, wu), db.session.get(Incident, incident_id)
+            by, incident = db.session.get_one(Membership, wu), db.session.get_one(Incident, incident_id)
             db.session.commit()
             read.set()
             closed.wait(timeout=20)
@@ -265,7 +266,7 @@ def test_a_press_on_what_was_read_before_a_close_finds_it_closed(app: Flask):
     thread.start()
     assert read.wait(timeout=20)
     incident = incidents.lock(incident_id, 0)
-    incidents.close(incident, by=db.session.get(Membership, lin), via="console", now=NOW)
+    incidents.close(incident, by=db.session.get_one(Membership, lin), via="console", now=NOW)
     db.session.commit()
     closed.set()
     thread.join(timeout=60)
