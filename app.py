@@ -20,6 +20,7 @@ from blueprints import (
     h5,
     headers,
     intake,
+    integrations,
     me,
     members,
     navigation,
@@ -50,6 +51,8 @@ BLUEPRINTS = (
     api.bp,
     h5.bp,
     h5.tenant_home,
+    integrations.bp,
+    integrations.ownership,
 )
 LARGEST_REQUEST = 1024 * 1024
 

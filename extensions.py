@@ -120,7 +120,8 @@ def _after(statement: str, end: Any) -> Any:
 
     def listener(connection: Connection) -> None:
         try:
-            if connection.connection.dbapi_connection.in_transaction:  # a failed COMMIT may have ended it already
+            driver: Any = connection.connection.dbapi_connection
+            if driver is not None and driver.in_transaction:  # a failed COMMIT may have ended it already
                 connection.exec_driver_sql(statement)
         finally:
             end(connection)

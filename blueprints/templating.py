@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import nh3
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from platforms import PLATFORMS
 from services import failures, timeline
 from services.clock import utcnow
+from services.incident_queries import COUNT_CAP
 from services.wording import clock_time, say
 from texts import N_
 
@@ -58,14 +60,29 @@ def channel_label(kind: str) -> str:
     return gettext(labels.get(kind, kind))
 
 
+def capped(count: int) -> str:
+    """A count that stopped at its cap as "1000+"."""
+    return f"{COUNT_CAP}+" if count >= COUNT_CAP else str(count)
+
+
 def minutes(count: int) -> timedelta:
     return timedelta(minutes=count)
 
 
+def translated(words: Iterable[str]) -> list[str]:
+    """Catalogue ids in the reader's language."""
+    return [gettext(word) for word in words]
+
+
 def register(app: Flask) -> None:
     """Make these known to every template."""
-    for rule in (markdown, via_label, channel_label, minutes, clock_time):
+    for rule in (markdown, via_label, channel_label, capped, minutes, clock_time):
         app.add_template_filter(rule)
     app.jinja_env.globals.update(
-        utcnow=utcnow, say=say, describe=timeline.describe, failure_label=failures.label, failure_hint=failures.hint
+        translated=translated,
+        utcnow=utcnow,
+        say=say,
+        describe=timeline.describe,
+        failure_label=failures.label,
+        failure_hint=failures.hint,
     )

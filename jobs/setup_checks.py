@@ -17,5 +17,9 @@ def run(mine: Claim) -> Outcome:
     platform = integrations.platform_for(integration)
     db.session.commit()
     result = platform.run_check(mine.payload["check"])
-    checks.record(db.session.get_one(Integration, mine.subject_id), mine.payload["check"], result, now=utcnow())
+    integration = db.session.get_one(Integration, mine.subject_id)
+    if result.is_premature:
+        checks.wait(integration, mine.payload["check"], now=utcnow())
+    else:
+        checks.record(integration, mine.payload["check"], result, now=utcnow())
     return Done()

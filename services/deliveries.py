@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from errors import AppError, NotFound
@@ -85,6 +85,17 @@ def get(delivery_id: int, *, viewer: Membership) -> Delivery:
     if found is None:
         raise NotFound(str(delivery_id))
     return found
+
+
+def last_day(integration: Integration, *, now: datetime) -> dict[DeliveryState, int]:
+    """How many messages of the last 24 hours went through a connection, by what became of them."""
+    rows = db.session.execute(
+        select(Delivery.state, func.count())
+        .where(Delivery.tenant_id == integration.tenant_id, Delivery.integration_id == integration.id)
+        .where(Delivery.created_at > now - timedelta(days=1))
+        .group_by(Delivery.state)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def cancel_pending(incident: Incident, *, now: datetime) -> None:

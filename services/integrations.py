@@ -84,6 +84,11 @@ def incident_url(integration: Integration, num: int) -> str:
     return f"{_app_base(integration)}/h5/{integration.platform}/{integration.public_key}/incidents/{num}"
 
 
+def console_url(integration: Integration) -> str:
+    """Where the platform's own console is; deep links are appended to it."""
+    return _hosts(integration.platform).console
+
+
 def endpoint_guard() -> AddressGuard:
     """Decides about addresses that people enter; one for this process."""
     if "endpoint_guard" not in current_app.extensions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from errors import AppError
@@ -164,4 +164,40 @@ def links_of(user: User, *, tenant_id: int) -> list[tuple[AccountLink, Integrati
         .where(AccountLink.tenant_id == tenant_id, AccountLink.user_id == user.id)
         .order_by(AccountLink.id)
     )
+    return [(row[0], row[1]) for row in rows]
+
+
+def active_links(integration: Integration) -> list[AccountLink]:
+    """Links that messages can go through, by name."""
+    wanted = (
+        select(AccountLink)
+        .join(User, User.id == AccountLink.user_id)
+        .where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            AccountLink.state == LinkState.ACTIVE,
+        )
+        .order_by(User.real_name, User.username_folded)
+    )
+    return list(db.session.scalars(wanted))
+
+
+def people(
+    integration: Integration, *, state: str = "all", text: str = "", limit: int = 200
+) -> list[tuple[Membership, AccountLink | None]]:
+    """Active members with their link, if any. state: all | linked | unlinked; text: part of a name or an e-mail."""
+    mine = and_(AccountLink.user_id == Membership.user_id, AccountLink.integration_id == integration.id)
+    wanted = (
+        select(Membership, AccountLink)
+        .join(User, User.id == Membership.user_id)
+        .outerjoin(AccountLink, mine)
+        .where(Membership.tenant_id == integration.tenant_id, Membership.state == MembershipState.ACTIVE)
+    )
+    if state != "all":
+        wanted = wanted.where(AccountLink.id.is_not(None) if state == "linked" else AccountLink.id.is_(None))
+    if text.strip():
+        part = text.strip()
+        found = [column.icontains(part, autoescape=True) for column in (User.username, User.real_name, User.email)]
+        wanted = wanted.where(or_(*found))
+    rows = db.session.execute(wanted.order_by(User.real_name, User.username_folded).limit(limit))
     return [(row[0], row[1]) for row in rows]

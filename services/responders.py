@@ -39,7 +39,8 @@ def candidates(tenant_id: int) -> list[Membership]:
     active = (
         select(Membership)
         .join(User, User.id == Membership.user_id)
-        .where(Membership.tenant_id == tenant_id, Membership.state == MembershipState.ACTIVE, User.is_disabled.is_(False))
+        .where(Membership.tenant_id == tenant_id, Membership.state == MembershipState.ACTIVE)
+        .where(User.is_disabled.is_(False))
         .order_by(User.real_name, User.username_folded)
     )
     return list(db.session.scalars(active))

@@ -130,7 +130,7 @@ def oauth() -> ResponseReturnValue:
     identity = integrations.platform_for(integration).identify(code)
     if identity.external_user_id is None:
         raise linking.NotAMember
-    checks.passed(integration, "home_page", now=utcnow(), name=identity.name or identity.external_user_id)
+    checks.passed(integration, "home_page", now=utcnow(), person=identity.name or identity.external_user_id)
     link = linking.find(integration, identity.external_user_id)
     if link is None or link.user.is_disabled:
         db.session.commit()

@@ -7,27 +7,25 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from blueprints import live
 from blueprints.access import current_member
 from blueprints.h5 import bp
-from blueprints.h5.forms import (
+from blueprints.incident_actions import PLAIN_VERBS, is_fragment, search_of, standing, take
+from blueprints.incident_forms import (
     CloseForm,
     CommentForm,
-    EscalateForm,
-    PeopleForm,
     ReasonForm,
     SeverityForm,
     SnoozeForm,
+    escalate_form,
+    people_form,
 )
-from extensions import db
-from models import Incident, Severity
-from services import cards, channels, incident_queries, incidents, notifications, responders, timeline
+from models import Severity
+from services import cards, channels, incident_queries, incidents, notifications, timeline
 from services.clock import utcnow
 from services.incidents import Outcome
-from services.rights import can, require
 from services.wording import say
 
 CHIPS = (("mine", _l("我的待处理")), ("open", _l("全部未关闭")), ("closed", _l("已关闭")))
@@ -41,7 +39,7 @@ def incident_list() -> ResponseReturnValue:
     viewer = current_member()
     wanted = {name: request.args.get(name, "") for name in ("filter", "severity", "channel", "q", "before")}
     chosen = wanted["filter"] if wanted["filter"] in dict(CHIPS) else "mine"
-    page = incident_queries.page(viewer, search_for(chosen, wanted), cursor=wanted["before"] or None)
+    page = incident_queries.page(viewer, search_of(wanted, chosen), cursor=wanted["before"] or None)
     counts = incident_queries.counts(viewer)
     etag = live.tag(chosen, wanted, counts, [(item.id, item.version) for item in page.items])
     if live.unchanged(etag):
@@ -58,20 +56,6 @@ def incident_list() -> ResponseReturnValue:
         etag=etag,
         now=utcnow(),
     )
-
-
-def search_for(chosen: str, wanted: dict[str, str]) -> incident_queries.Search:
-    known = {severity.value for severity in Severity}
-    return incident_queries.Search(
-        scope=chosen,
-        severity=Severity(wanted["severity"]) if wanted["severity"] in known else None,
-        channel_id=int(wanted["channel"]) if wanted["channel"].isdecimal() else None,
-        text=wanted["q"],
-    )
-
-
-def is_fragment() -> bool:
-    return "HX-Request" in request.headers
 
 
 @bp.get("/incidents/<int:num>")
@@ -96,34 +80,11 @@ def incident(num: int) -> ResponseReturnValue:
     )
 
 
-def standing(incident: Incident) -> dict[str, Any]:
-    """What the viewer may do with it now."""
-    member = current_member()
-    mine = [responder for responder in incident.responders if responder.user_id == member.user_id]
-    return {
-        "can_handle": can(member, "incident.handle"),
-        "mine_acknowledged": any(responder.acknowledged_at for responder in mine),
-        "now": utcnow(),
-    }
-
-
 def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseReturnValue:
-    """Do one thing to one incident, commit, say what came of it, show the incident again."""
-    member = current_member()
-    require(member, "incident.handle")
-    found = incidents.get(num, viewer=member)
-    outcome = verb(found, by=member, via=VIA, now=utcnow(), **arguments)
-    db.session.commit()
+    """Do one thing to one incident, say what came of it, show the incident again."""
+    _incident, outcome = take(num, verb, via=VIA, **arguments)
     flash(say(outcome.text), "success" if outcome.changed else "info")
     return redirect(url_for("h5.incident", num=num), code=303)
-
-
-PLAIN_VERBS = {
-    "acknowledge": incidents.acknowledge,
-    "unacknowledge": incidents.unacknowledge,
-    "wake": incidents.wake,
-    "refresh": incidents.refresh,
-}
 
 
 @bp.post("/incidents/<int:num>/<any(acknowledge, unacknowledge, wake, refresh):verb>")
@@ -174,24 +135,6 @@ def more_page(num: int, **refused: Any) -> str:
     return render_template("h5/more.html", incident=found, **(standing(found) | forms | refused))
 
 
-def people_form(incident: Incident, *, new_only: bool, submitted: bool = False) -> PeopleForm:
-    form = PeopleForm() if submitted else PeopleForm(formdata=None)
-    taken = {responder.user_id for responder in incident.responders if responder.is_current} if new_only else set()
-    form.people.choices = [
-        (member.user_id, member.user.name)
-        for member in responders.candidates(incident.tenant_id)
-        if member.user_id not in taken
-    ]
-    return form
-
-
-def escalate_form(incident: Incident, *, submitted: bool = False) -> EscalateForm:
-    form = EscalateForm() if submitted else EscalateForm(formdata=None)
-    count = len(incident.assignment.get("policy", {}).get("levels", []))
-    form.level.choices = [(level, _("第 %(number)s 环节", number=level + 1)) for level in range(count)]
-    return form
-
-
 @bp.post("/incidents/<int:num>/comment")
 def comment(num: int) -> ResponseReturnValue:
     form = CommentForm()
@@ -232,4 +175,4 @@ def escalate(num: int) -> ResponseReturnValue:
     form = escalate_form(found, submitted=True)
     if not form.validate():
         return more_page(num, escalate_form=form), 422
-    return act(num, incidents.escalate, level=form.level.data)
+    return act(num, incidents.escalate, level=form.chosen_level())

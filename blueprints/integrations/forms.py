@@ -1,0 +1,65 @@
+"""A form for each step, made from the platform's description of it; and those of the detail page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import Field, PasswordField, RadioField, SelectField, StringField, ValidationError
+from wtforms.validators import DataRequired, Length
+
+from models import Integration
+from platforms.base import SetupField, SetupStep
+from services import setup
+from services.wording import say
+
+LONGEST_VALUE = 2000
+
+
+class Shape:
+    """Validates what a field of the platform must look like, and says which other value was pasted by mistake."""
+
+    def __init__(self, described: SetupField) -> None:
+        self.described = described
+        self.field_flags = {"required": True} if described.is_needed else {}
+
+    def __call__(self, _form: FlaskForm, field: Field) -> None:
+        cleaned = setup.clean(self.described, field.data or "")
+        if cleaned.error is not None:
+            suspicion = f" {say(cleaned.suspicion)}" if cleaned.suspicion else ""
+            raise ValidationError(say(cleaned.error) + suspicion)
+
+
+def step_form(integration: Integration, step: SetupStep) -> FlaskForm:
+    """The step's fields with their stored values; secrets stay empty."""
+    kinds = {described.name: form_field(described) for described in step.fields}
+    form_class = type("StepForm", (FlaskForm,), kinds)
+    form: FlaskForm = form_class(data={described.name: shown(integration, described) for described in step.fields})
+    return form
+
+
+def shown(integration: Integration, described: SetupField) -> str:
+    if described.kind == "bool":
+        return "1" if integration.settings.get(described.name) else ""
+    return setup.stored(integration, described)
+
+
+def form_field(described: SetupField) -> Any:
+    label = _(described.label)
+    options: dict[str, Any] = {"description": _(described.help) if described.help else ""}
+    if described.kind == "bool":
+        return RadioField(label, choices=[(value, _(text)) for value, text in described.choices], default="", **options)
+    options["validators"] = [Length(max=LONGEST_VALUE), Shape(described)]
+    return (PasswordField if described.is_secret else StringField)(label, **options)
+
+
+class TestCardForm(FlaskForm):
+    """Whom to send a test card: a linked member; choices are set by the view."""
+
+    user_id = SelectField(_l("接收人"), coerce=int, validators=[DataRequired(_l("请选择接收人"))])
+
+
+class RenameForm(FlaskForm):
+    name = StringField(_l("集成名称"), validators=[DataRequired(_l("请填写名称")), Length(max=setup.NAME_LENGTH)])

@@ -1,0 +1,216 @@
+"""The setup wizard: one documented step a page, drafts saved on the way, checks that turn green by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf import FlaskForm
+
+from blueprints import live
+from blueprints.access import current_member, requires
+from blueprints.integrations import bp
+from blueprints.integrations.forms import TestCardForm, step_form
+from blueprints.integrations.qr import qr_code
+from blueprints.integrations.showing import shown_checks, sketch, step_rows
+from errors import AppError, InvalidInput
+from extensions import begin_write, db
+from models import Integration
+from platforms import PLATFORMS
+from platforms.base import SetupStep
+from services import integrations, linking, setup, trial_cards
+from services.clock import utcnow
+from services.wording import say_error
+
+
+@bp.post("/new/<platform>/<mode>")
+@requires("integration.edit")
+def begin(platform: str, mode: str) -> ResponseReturnValue:
+    """Start a draft, or go on where one was left."""
+    integration = setup.begin(platform, mode, by=current_member(), now=utcnow())
+    db.session.commit()
+    return redirect(url_for(".step", integration_id=integration.id), code=303)
+
+
+@bp.get("/<int:integration_id>/setup")
+@bp.get("/<int:integration_id>/setup/<key>")
+@requires("integration.edit")
+def step(integration_id: int, key: str | None = None) -> ResponseReturnValue:
+    begin_write()
+    member = current_member()
+    integration = setup.hold(integration_id, viewer=member)
+    opened = setup.open_step(integration, key)
+    is_shared = setup.also_editing(integration, viewer=member, now=utcnow())
+    before = (integration.edited_by, integration.edited_at)
+    setup.visit(integration, opened, by=member, now=utcnow())
+    db.session.commit()
+    return page(integration, opened, step_form(integration, opened), other=before if is_shared else None)
+
+
+def page(integration: Integration, opened: SetupStep, form: FlaskForm, **context: Any) -> str:
+    """The whole page around one step."""
+    return render_template("integrations/setup.html", **step_context(integration, opened), form=form, **context)
+
+
+def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
+    progress = setup.progress(integration)
+    current = next(item for item in progress if item.step.key == opened.key)
+    keys = [item.step.key for item in progress]
+    index = keys.index(opened.key)
+    addresses = integrations.addresses(integration)
+    return {
+        "integration": integration,
+        "platform": PLATFORMS[integration.platform],
+        "mode": setup.mode_of(integration),
+        "rows": step_rows(progress, integration, opened.key),
+        "current": current,
+        "shown_checks": shown_checks(current, integration, setup.mode_of(integration)),
+        "sketch": sketch(opened.drawing, opened.where),
+        "step": opened,
+        "previous": keys[index - 1] if index else None,
+        "next": keys[index + 1] if index + 1 < len(keys) else None,
+        "addresses": addresses,
+        "qr_codes": {value.name: qr_code(addresses[value.name]) for value in opened.values if value.qr},
+        "console_url": integrations.console_url(integration) + opened.console_path if opened.console_path else "",
+        "etag": checks_tag(integration),
+        "saving_step": [item.key for item in setup.mode_of(integration).steps if any(f.is_needed for f in item.fields)][
+            -1
+        ],
+        "has_secret": lambda described: setup.has_secret(integration, described),
+        "test_form": test_form(integration) if "message" in opened.checks else None,
+    }
+
+
+def checks_tag(integration: Integration) -> str:
+    shown = [
+        (item.step.key, item.state, [(check.name, known and (known.state, known.at)) for check, known in item.checks])
+        for item in setup.progress(integration)
+    ]
+    return live.tag(shown)
+
+
+@bp.get("/<int:integration_id>/setup/<key>/state")
+@requires("integration.edit")
+def step_state(integration_id: int, key: str) -> ResponseReturnValue:
+    """The step list and this step's checks, asked for every few seconds while the page is open."""
+    integration = setup.get(integration_id, viewer=current_member())
+    opened = setup.open_step(integration, key)
+    due = [name for name in setup.due_again(integration, now=utcnow()) if name in opened.checks]
+    if due:
+        begin_write()
+        for name in due:
+            setup.try_check(integration, name, now=utcnow())
+        db.session.commit()
+        integration = setup.get(integration_id, viewer=current_member())
+    etag = checks_tag(integration)
+    if live.unchanged(etag):
+        return live.not_modified(etag)
+    return render_template("integrations/_live.html", **step_context(integration, opened))
+
+
+@bp.post("/<int:integration_id>/setup/<key>")
+@requires("integration.edit")
+def save_step(integration_id: int, key: str) -> ResponseReturnValue:
+    """Keep the step's values and go on to the next step. Refused values stay in the form."""
+    member = current_member()
+    integration = setup.hold(integration_id, viewer=member)
+    opened = setup.open_step(integration, key)
+    form = step_form(integration, opened)
+    if not form.validate():
+        return page(integration, opened, form), 422
+    was_draft = integration.status
+    try:
+        setup.save(integration, typed_values(form, opened), by=member, now=utcnow())
+    except InvalidInput as error:
+        form[error.field].errors = [*form[error.field].errors, "".join(say_error(error))]
+    except AppError as error:
+        form.form_errors.append("。".join(part for part in say_error(error) if part))
+    if form.errors:
+        db.session.rollback()
+        return page(setup.get(integration_id, viewer=member), opened, form), 422
+    refused = unfilled(integration, opened, form)
+    db.session.commit()
+    if refused:
+        return page(integration, opened, form), 422
+    if integration.status is not was_draft:
+        flash(_("集成已保存并启用，请继续完成余下的步骤"), "success")
+    return redirect(url_for(".step", integration_id=integration.id, key=following(integration, opened)), code=303)
+
+
+def typed_values(form: FlaskForm, opened: SetupStep) -> dict[str, str]:
+    return {described.name: form[described.name].data or "" for described in opened.fields}
+
+
+def unfilled(integration: Integration, opened: SetupStep, form: FlaskForm) -> bool:
+    """Mark required fields of this step that are still empty; what was filled in is kept all the same."""
+    empty = {described.name for described in setup.missing(integration)} & {item.name for item in opened.fields}
+    for name in empty:
+        form[name].errors = [*form[name].errors, _("请填写 %(field)s", field=form[name].label.text)]
+    return bool(empty)
+
+
+def following(integration: Integration, opened: SetupStep) -> str:
+    keys = [item.key for item in setup.mode_of(integration).steps]
+    return keys[min(keys.index(opened.key) + 1, len(keys) - 1)]
+
+
+@bp.post("/<int:integration_id>/setup/<key>/fields/<name>")
+@requires("integration.edit")
+def check_field(integration_id: int, key: str, name: str) -> ResponseReturnValue:
+    """One value that was just typed: judged where it stands and, if well shaped, saved to the draft."""
+    member = current_member()
+    integration = setup.hold(integration_id, viewer=member)
+    opened = setup.open_step(integration, key)
+    form = step_form(integration, opened)
+    field = form[name]
+    was_right = field.validate(form)
+    if was_right and field.data:
+        try:
+            setup.save(integration, {name: field.data}, by=member, now=utcnow())
+        except AppError as error:
+            db.session.rollback()
+            field.errors = ["。".join(part for part in say_error(error) if part)]
+    db.session.commit()
+    return render_template("integrations/_field_checked.html", field=field, at=None if field.errors else utcnow())
+
+
+@bp.post("/<int:integration_id>/checks/<name>")
+@requires("integration.edit")
+def recheck(integration_id: int, name: str) -> ResponseReturnValue:
+    """重新检查: try one check now; its result appears on the page by itself."""
+    integration = setup.get(integration_id, viewer=current_member())
+    setup.try_check(integration, setup.mode_of(integration).check(name).name, now=utcnow())
+    db.session.commit()
+    return back_to(integration)
+
+
+@bp.post("/<int:integration_id>/test-card")
+@requires("integration.edit")
+def send_test_card(integration_id: int) -> ResponseReturnValue:
+    """Send a test card to a linked member."""
+    member = current_member()
+    integration = setup.get(integration_id, viewer=member)
+    form = test_form(integration)
+    if not form.validate():
+        flash(_("请选择已关联的接收人"), "error")
+        return back_to(integration)
+    trial_cards.send(integration, user_ids=[form.user_id.data], by=member, now=utcnow())
+    db.session.commit()
+    flash(_("测试卡片已发出，请在客户端查看并点击按钮"), "success")
+    return back_to(integration)
+
+
+def test_form(integration: Integration) -> TestCardForm:
+    form = TestCardForm()
+    form.user_id.choices = [(link.user_id, link.user.name) for link in linking.active_links(integration)]
+    return form
+
+
+def back_to(integration: Integration) -> ResponseReturnValue:
+    """The page that the button was on: a step of the wizard, or the detail page."""
+    key = request.form.get("step")
+    if key in {known.key for known in setup.mode_of(integration).steps}:
+        return redirect(url_for(".step", integration_id=integration.id, key=key), code=303)
+    return redirect(url_for(".detail", integration_id=integration.id), code=303)

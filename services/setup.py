@@ -1,0 +1,371 @@
+"""Setting a chat platform up, step by step: drafts that lose nothing, values checked by shape, proofs asked for.
+
+What there is to do comes from the platform as data (platforms.base.SetupMode); this module keeps what was typed
+and decides when a step is done. Only what was seen to work turns a step green.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from errors import AppError, Conflict, InvalidInput, NotFound
+from extensions import db
+from models import (
+    CheckState,
+    Integration,
+    IntegrationCheck,
+    IntegrationStatus,
+    Membership,
+    PlatformToken,
+)
+from platforms import PLATFORMS
+from platforms.base import SetupCheck, SetupField, SetupMode, SetupStep
+from platforms.errors import recall
+from services import checks, integrations, outbox, rights
+from texts import N_, Text
+
+PUBLIC_KEY_BYTES = 24
+NAME_LENGTH = 40
+EDITING_SHOWN = timedelta(minutes=5)
+TRY_AGAIN_AFTER = timedelta(seconds=10)
+
+
+class ApplicationTaken(AppError):
+    """The application belongs to a connection already, here or in another organisation."""
+
+    code = "integration.application_taken"
+    api_code = "Conflict"
+    message = N_("AppKey重复")
+    hint = N_("该企业已被其他组织接入；一个企业只能接入一个组织。")
+    status = 409
+
+
+class AlreadyConnected(Conflict):
+    code = "integration.already_connected"
+    message = N_("本组织已接入该平台")
+    hint = N_("请在已有的集成中修改配置，或先删除它。")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A typed value after a look at its shape: usable, or what is wrong with it and what it looks like."""
+
+    value: str
+    error: Text | None = None
+    suspicion: Text | None = None
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """One step as the wizard shows it. state: passed | failed | waiting | done | todo."""
+
+    step: SetupStep
+    number: int
+    state: str
+    checks: tuple[tuple[SetupCheck, IntegrationCheck | None], ...]
+
+
+# --- finding and making -------------------------------------------------------------------------------------------
+
+
+def get(integration_id: int, *, viewer: Membership) -> Integration:
+    """Raises NotFound, also for other organisations' connections."""
+    found = db.session.scalar(
+        select(Integration).where(Integration.tenant_id == viewer.tenant_id, Integration.id == integration_id)
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def hold(integration_id: int, *, viewer: Membership) -> Integration:
+    """The connection, locked until the transaction ends: two tabs of one wizard wait for each other."""
+    integration = get(integration_id, viewer=viewer)
+    db.session.refresh(integration, with_for_update=True)
+    return integration
+
+
+def all_for(viewer: Membership) -> list[Integration]:
+    wanted = select(Integration).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
+    return list(db.session.scalars(wanted))
+
+
+def mode_of(integration: Integration) -> SetupMode:
+    platform = PLATFORMS[integration.platform]
+    return next(mode for mode in platform.modes if mode.slug == integration.mode)
+
+
+def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integration:
+    """Start a draft, or go on with the one that was left. Raises AccessDenied, NotFound, AlreadyConnected."""
+    rights.require(by, "integration.edit")
+    kind = PLATFORMS.get(platform)
+    if kind is None or mode not in {known.slug for known in kind.modes}:
+        raise NotFound
+    for existing in all_for(by):
+        if existing.platform == platform and existing.status is IntegrationStatus.DRAFT and existing.mode == mode:
+            return existing
+        if existing.platform == platform and kind.capabilities.one_per_tenant:
+            raise AlreadyConnected
+    integration = Integration(
+        tenant_id=by.tenant_id,
+        platform=platform,
+        mode=mode,
+        name=kind.label,
+        public_key=secrets.token_urlsafe(PUBLIC_KEY_BYTES),
+        settings={},
+        secrets={},
+        enhanced={},
+        created_by_id=by.user_id,
+        created_at=now,
+    )
+    db.session.add(integration)
+    db.session.flush()
+    return integration
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def clean(field: SetupField, raw: str) -> Cleaned:
+    """Look at a value's shape; recognise one that belongs into another field."""
+    value = raw.strip()
+    if not value or not field.pattern or re.fullmatch(field.pattern, value):
+        return Cleaned(value)
+    suspicion = next((said for pattern, said in field.suspects if re.search(pattern, value)), None)
+    return Cleaned(value, Text(field.wrong or N_("格式不正确")), Text(suspicion) if suspicion else None)
+
+
+def stored(integration: Integration, field: SetupField) -> str:
+    """The present value, to be shown; a secret is never shown (see has_secret)."""
+    return "" if field.is_secret else str(integration.settings.get(field.name) or "")
+
+
+def has_secret(integration: Integration, field: SetupField) -> bool:
+    return field.is_secret and field.name in integration.secrets
+
+
+def missing(integration: Integration) -> list[SetupField]:
+    """Fields that are still empty and without which nothing works."""
+    asked = mode_of(integration).fields_for(integration.settings)
+    return [field for field in asked if field.is_needed and not is_filled(integration, field)]
+
+
+def is_filled(integration: Integration, field: SetupField) -> bool:
+    return bool(stored(integration, field)) or has_secret(integration, field)
+
+
+def save(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
+    """Keep well-shaped values, encrypt the secret ones, ask for new proof of what they touch.
+
+    An empty secret keeps the stored one. A draft whose required values are complete becomes active. Returns the
+    names of what changed. Raises InvalidInput (a shape is wrong: nothing is kept), ApplicationTaken, AccessDenied.
+    """
+    rights.require(by, "integration.edit")
+    integration.edited_by_id, integration.edited_at = by.user_id, now
+    changed = []
+    for field in mode_of(integration).fields:
+        if field.name not in values:
+            continue
+        cleaned = clean(field, values[field.name])
+        if cleaned.error is not None:
+            raise InvalidInput(field.name, cleaned.error.message)
+        if _keep(integration, field, cleaned.value):
+            changed.append(field.name)
+    if changed:
+        _claim_application(integration)
+        _ask_again(integration, now)
+    if integration.status is IntegrationStatus.DRAFT and not missing(integration):
+        integration.status = IntegrationStatus.ACTIVE
+    db.session.flush()
+    return changed
+
+
+def _keep(integration: Integration, field: SetupField, value: str) -> bool:
+    """Store one value; whether that changed anything."""
+    if field.is_secret:
+        if not value:
+            return False
+        integrations.set_secret(integration, field.name, value)
+        return True
+    kept: Any = bool(value) if field.kind == "bool" else value
+    if integration.settings.get(field.name, "") == kept or (not kept and field.name not in integration.settings):
+        return False
+    integration.settings = integration.settings | {field.name: kept}
+    return True
+
+
+def _claim_application(integration: Integration) -> None:
+    """One application, one connection, over all organisations. Raises ApplicationTaken."""
+    integration.platform_key = integrations.platform_for(integration).application_key
+    try:
+        with db.session.begin_nested():
+            db.session.flush()
+    except IntegrityError as error:
+        raise ApplicationTaken from error
+
+
+def _ask_again(integration: Integration, now: datetime) -> None:
+    """Changed values prove nothing yet: forget tokens, try what can be tried, wait for the rest."""
+    db.session.execute(delete(PlatformToken).where(PlatformToken.integration_id == integration.id))
+    for check in mode_of(integration).checks_for(integration.settings):
+        if check.active:
+            checks.wait(integration, check.name, now=now)
+            try_check(integration, check.name, now=now)
+
+
+# --- checks -------------------------------------------------------------------------------------------------------
+
+
+def try_check(integration: Integration, name: str, *, now: datetime) -> None:
+    """Stage a try of one active check; the worker makes the call."""
+    outbox.enqueue(
+        "run_check",
+        tenant_id=integration.tenant_id,
+        subject_id=integration.id,
+        due_at=now,
+        now=now,
+        payload={"check": name},
+    )
+
+
+def try_all(integration: Integration, *, by: Membership, now: datetime) -> None:
+    """Stage a try of every check that can be tried. Raises AccessDenied."""
+    rights.require(by, "integration.edit")
+    for check in mode_of(integration).checks_for(integration.settings):
+        if check.active:
+            try_check(integration, check.name, now=now)
+
+
+def due_again(integration: Integration, *, now: datetime) -> list[str]:
+    """Active checks of a watched page that are worth another try: not passed, not tried just now.
+
+    Wrong credentials are not tried again by themselves: platforms ban addresses for that.
+    """
+    known = checks.by_name(integration)
+    return [
+        check.name
+        for check in mode_of(integration).checks_for(integration.settings)
+        if check.active and check.name in known and _is_worth_a_try(known[check.name], now)
+    ]
+
+
+def _is_worth_a_try(check: IntegrationCheck, now: datetime) -> bool:
+    if check.state is CheckState.PASSED or (check.at and now - check.at < TRY_AGAIN_AFTER):
+        return False
+    error = recall(check.detail) if check.state is CheckState.FAILED and "code" in check.detail else None
+    return error is None or error.failure != "credential_invalid"
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+def progress(integration: Integration) -> list[StepProgress]:
+    """Every step with its state and its checks, in the documented order."""
+    mode = mode_of(integration)
+    known = checks.by_name(integration)
+    wanted = {check.name: check for check in mode.checks_for(integration.settings)}
+    reached = _reached(integration, mode)
+    steps = []
+    for index, step in enumerate(mode.steps):
+        mine = tuple((wanted[name], known.get(name)) for name in step.checks if name in wanted)
+        steps.append(StepProgress(step, index + 1, _state(integration, step, mine, index < reached), mine))
+    return steps
+
+
+def _reached(integration: Integration, mode: SetupMode) -> int:
+    """How many steps lie behind: all of them once the connection is active, else up to the one last opened."""
+    keys = [step.key for step in mode.steps]
+    if integration.status is not IntegrationStatus.DRAFT:
+        return len(keys)
+    return keys.index(integration.current_step) if integration.current_step in keys else 0
+
+
+def _state(
+    integration: Integration,
+    step: SetupStep,
+    mine: tuple[tuple[SetupCheck, IntegrationCheck | None], ...],
+    is_behind: bool,
+) -> str:
+    states = [found.state if found else None for _, found in mine]
+    if CheckState.FAILED in states:
+        return "failed"
+    if states and all(state is CheckState.PASSED for state in states):
+        return "passed"
+    asked = [field for field in step.fields if not field.depends_on or integration.settings.get(field.depends_on)]
+    needed = [field for field in asked if field.is_needed]
+    has_all = all(is_filled(integration, field) for field in needed)
+    if mine and has_all and (is_behind or any(states)):
+        return "waiting"
+    return "done" if has_all and (is_behind or needed) else "todo"
+
+
+def open_step(integration: Integration, key: str | None) -> SetupStep:
+    """The step called `key`, else the one that was left, else the first. Raises NotFound for an unknown key."""
+    steps = {step.key: step for step in mode_of(integration).steps}
+    if key is not None and key not in steps:
+        raise NotFound
+    return steps.get(key or integration.current_step or "", next(iter(steps.values())))
+
+
+def visit(integration: Integration, step: SetupStep, *, by: Membership, now: datetime) -> None:
+    """Remember the step that is open and who is at it; begin to wait for what only others can show."""
+    integration.current_step = step.key
+    integration.edited_by_id, integration.edited_at = by.user_id, now
+    wanted = {check.name: check for check in mode_of(integration).checks_for(integration.settings)}
+    for name in step.checks:
+        if name in wanted and not wanted[name].active and checks.get(integration, name) is None:
+            checks.wait(integration, name, now=now)
+
+
+def also_editing(integration: Integration, *, viewer: Membership, now: datetime) -> bool:
+    """Whether somebody else was at it a moment ago."""
+    return (
+        integration.edited_at is not None
+        and integration.edited_by_id not in {None, viewer.user_id}
+        and now - integration.edited_at < EDITING_SHOWN
+    )
+
+
+# --- afterwards ---------------------------------------------------------------------------------------------------
+
+
+def rename(integration: Integration, name: str, *, by: Membership) -> None:
+    rights.require(by, "integration.edit")
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise InvalidInput("name", N_("请填写 1 到 40 个字符"))
+    integration.name = name
+
+
+def set_enabled(integration: Integration, is_enabled: bool, *, by: Membership) -> None:
+    """Stop or resume messages and buttons; a connection with missing values goes back to being a draft."""
+    rights.require(by, "integration.edit")
+    if not is_enabled:
+        integration.status = IntegrationStatus.DISABLED
+    else:
+        integration.status = IntegrationStatus.DRAFT if missing(integration) else IntegrationStatus.ACTIVE
+
+
+def remove(integration: Integration, *, typed_name: str, by: Membership) -> None:
+    """Delete for good; deliveries keep the name. Raises AccessDenied, InvalidInput for another name."""
+    rights.require(by, "integration.edit")
+    if typed_name.strip() != integration.name:
+        raise InvalidInput("confirm_name", N_("输入的名称不一致"))
+    db.session.delete(integration)
+    db.session.flush()
+
+
+def find_by_ownership_file(name: str) -> Integration | None:
+    """The connection that an ownership file belongs to; files are told apart by their random names."""
+    for integration in db.session.scalars(select(Integration).order_by(Integration.id)):
+        if name and integration.settings.get("ownership_file_name") == name:
+            return integration
+    return None
