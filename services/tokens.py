@@ -72,7 +72,7 @@ class DatabaseTokenStore:
                     return usable
                 raise self._kept_error(row, now)
             if row is None or row.refreshing_until <= now:
-                lease = self._claim(kind, now)
+                lease = self._claim(kind, now, row.expires_at if row else EPOCH, row.retry_at if row else EPOCH)
                 if lease:
                     return self._refresh(kind, fetch, lease, usable)
             elif usable:
@@ -84,7 +84,7 @@ class DatabaseTokenStore:
     def renew(self, kind: str, fetch: Fetch) -> str:
         """Fetch now, unless another process is doing just that."""
         _refuse_inside_transaction()
-        lease = self._claim(kind, utcnow())
+        lease = self._claim(kind, utcnow())  # whatever is stored
         return self._refresh(kind, fetch, lease, "") if lease else self.get(kind, fetch)
 
     def drop(self, kind: str, value: str) -> None:
@@ -116,12 +116,17 @@ class DatabaseTokenStore:
         self._memos().pop((self.integration_id, kind), None)
         return value
 
-    def _claim(self, kind: str, now: datetime) -> datetime | None:
-        """Become the one who fetches; returns the lease, which fences what is stored under it."""
+    def _claim(self, kind: str, now: datetime, *seen: datetime) -> datetime | None:
+        """Become the one who fetches; returns the lease, which fences what is stored under it.
+
+        seen  expires_at and retry_at as they were read: if either has changed, somebody else fetched meanwhile
+        """
         lease = now + LEASE
         with db.engine.begin() as connection:
             self._ensure(connection, kind)
             free = self._where(update(PlatformToken), kind).where(PlatformToken.refreshing_until <= now)
+            if seen:
+                free = free.where(PlatformToken.expires_at == seen[0], PlatformToken.retry_at == seen[1])
             won = connection.execute(free.values(refreshing_until=lease)).rowcount
         return lease if won else None
 

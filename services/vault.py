@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from config import ConfigError, EncryptionKey
 from errors import AppError
 from extensions import db
-from models import Canary, Integration, PlatformToken
+from models import Canary, Integration, IntegrationKey, PlatformToken
 from services.instance import current_settings
 from texts import N_
 
@@ -62,6 +62,11 @@ def integration_field(name: str) -> str:
     return f"integration.{name}"
 
 
+def push_key_field(key_hash: str) -> str:
+    """The field under which a monitoring system's key is sealed: its hash names the row, so none opens in another."""
+    return f"integration_key.{key_hash}"
+
+
 def check_keys() -> None:
     """Prove at start that the keys are those that the stored secrets were encrypted with.
 
@@ -88,6 +93,10 @@ def reseal_all() -> int:
         changed += sum(1 for name, cipher_text in fresh.items() if cipher_text != integration.secrets[name])
         if fresh != integration.secrets:
             integration.secrets = fresh
+    for key in db.session.execute(select(IntegrationKey)).scalars():
+        cipher_text = reseal(key.tenant_id, push_key_field(key.key_hash), key.key_cipher)
+        changed += cipher_text != key.key_cipher
+        key.key_cipher = cipher_text
     for token in db.session.execute(select(PlatformToken)).scalars():
         db.session.delete(token)
     return changed
@@ -99,6 +108,7 @@ def _problems(connection: Connection, keys: Iterable[EncryptionKey]) -> Iterable
         if key_id in known and not _opens(known[key_id], cipher_text):
             yield f"ENCRYPTION_KEYS: {key_id} is not the key that the stored secrets were encrypted with"
     used = {c.partition(":")[0] for row in connection.execute(select(Integration.secrets)) for c in row[0].values()}
+    used |= {cipher_text.partition(":")[0] for cipher_text in connection.scalars(select(IntegrationKey.key_cipher))}
     for key_id in sorted(used - set(known)):
         yield f"ENCRYPTION_KEYS: {key_id} is missing, but stored secrets need it"
 
