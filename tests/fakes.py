@@ -24,7 +24,8 @@ from platforms.base import (
     SentMessage,
     UrlCheck,
 )
-from platforms.errors import CallbackRefused, PlatformError
+from platforms.errors import CallbackRefused, PlatformError, UpdateCodeSpent
+from platforms.wecom.platform import WeCom
 
 SIGNATURE = "genuine"
 
@@ -49,6 +50,7 @@ class Message:
 class FakePlatform:
     """Takes one card per reference. errors: raised instead of, or with `lost` after, the next calls."""
 
+    capabilities = WeCom.capabilities
     messages: list[Message] = field(default_factory=list)
     errors: deque[PlatformError | None] = field(default_factory=deque)
     lost: bool = False
@@ -76,8 +78,6 @@ class FakePlatform:
         return SentMessage(f"message-{len(self.messages)}")
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
-        from platforms.errors import UpdateCodeSpent
-
         self.calls += 1
         error = self._next_error()
         if error and not self.lost:
