@@ -184,12 +184,7 @@ def push_address(source: AlertSource) -> str:
 def current_key(source: AlertSource) -> str:
     """The newest key, in clear."""
     key = source.keys[0]
-    return vault.unseal(source.tenant_id, key_field(key.key_hash), key.key_cipher)
-
-
-def key_field(key_hash: str) -> str:
-    """The field under which a key is sealed: bound to its hash, so that one row's cipher text opens in no other."""
-    return f"integration_key.{key_hash}"
+    return vault.unseal(source.tenant_id, vault.push_key_field(key.key_hash), key.key_cipher)
 
 
 def _add_key(source: AlertSource, now: datetime) -> None:
@@ -199,7 +194,7 @@ def _add_key(source: AlertSource, now: datetime) -> None:
             tenant_id=source.tenant_id,
             source=source,
             key_hash=_hash(key),
-            key_cipher=vault.seal(source.tenant_id, key_field(_hash(key)), key),
+            key_cipher=vault.seal(source.tenant_id, vault.push_key_field(_hash(key)), key),
             created_at=now,
         )
     )
