@@ -14,10 +14,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from simulator import control, csrf, i18n, pages, webview
 from simulator.faults import Faults
 from simulator.store import Store
-from simulator.wecom import api, client, console, login
+from simulator.wecom import api, client, console_apps, login
 from simulator.wecom import control as wecom_control
 from simulator.wecom.context import WeCom, current_wecom
 from simulator.wecom.presses import CannotPress
+from simulator.wecom.reports import Unknown
 from simulator.wecom.setup import SetupError
 from simulator.wire import WireLog
 
@@ -52,12 +53,12 @@ def create_app(state_path: Path | str | None = None, *, product_url: str = "") -
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["simulator_store"] = store
     app.extensions["simulator_wecom"] = wecom
-    for blueprint in (api.bp, control.bp, wecom_control.bp, pages.bp, i18n.bp, console.bp, client.bp, login.bp):
+    for blueprint in (api.bp, control.bp, wecom_control.bp, pages.bp, i18n.bp, console_apps.bp, client.bp, login.bp):
         app.register_blueprint(blueprint)
     app.before_request(_route_by_host)
     app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _error_page)
-    for refusal in (wecom_control.Unknown, CannotPress, SetupError, KeyError, TypeError, ValueError):
+    for refusal in (Unknown, CannotPress, SetupError, KeyError, TypeError, ValueError):
         app.register_error_handler(refusal, _control_error)
     app.jinja_env.globals.update(t=i18n.t, lang=i18n.language, csrf_field=csrf.field, csrf_token=csrf.token)
     app.jinja_env.globals.update(asset=webview.asset, is_webview=webview.is_webview_host)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 
 from simulator import faults
 from simulator.faults import Fault
-from simulator.wecom import control as wecom_control
+from simulator.wecom import reports
 from simulator.wecom.context import PLATFORM as WECOM
 from simulator.wecom.context import WeCom
 from simulator.wecom.presses import CannotPress
@@ -35,13 +35,13 @@ def messages() -> Response:
     with wecom.store.lock:
         if request.args.get("platform", WECOM) != WECOM or request.args.get("chat"):
             return jsonify([])
-        return jsonify(wecom_control.listed(wecom, request.args.get("person", "")))
+        return jsonify(reports.listed(wecom, request.args.get("person", "")))
 
 
 @bp.post("/press")
 def press() -> Response:
     """`{"platform", "message_id", "person", "key", "selected"?}` → `{"http_status", "answer", …}` of a real call."""
-    return jsonify(wecom_control.press(_wecom(), request.get_json(force=True)))
+    return jsonify(reports.press(_wecom(), request.get_json(force=True)))
 
 
 @bp.get("/wire")
@@ -96,7 +96,7 @@ def reset() -> Response:
     """Forget messages, wire log, faults and counters; `{"all": true}` also corps, limits and the clock's offset."""
     body, wecom = request.get_json(force=True, silent=True) or {}, _wecom()
     with wecom.store.lock:
-        wecom_control.reset(wecom, everything=bool(body.get("all")))
+        reports.reset(wecom, everything=bool(body.get("all")))
         wecom.wire.clear()
         wecom.faults.clear()
         if body.get("all"):
@@ -114,13 +114,13 @@ def state() -> Response:
                 "now": wecom.store.now(),
                 "offset_seconds": wecom.store.clock_offset,
                 "faults": wecom.faults.listing(),
-                "wecom": wecom_control.summary(wecom),
+                "wecom": reports.summary(wecom),
             }
         )
 
 
 def refused(error: Exception) -> tuple[Response, int]:
-    status = {wecom_control.Unknown: 404, CannotPress: 409, SetupError: 400}.get(type(error), 400)
+    status = {reports.Unknown: 404, CannotPress: 409, SetupError: 400}.get(type(error), 400)
     return jsonify({"error": str(error)}), status
 
 

@@ -3,90 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from simulator.webview import webview_url
-from simulator.wecom import callbacks, oauth, presses, setup, tokens
-from simulator.wecom.cards import as_seen, pressable
-from simulator.wecom.context import PLATFORM, WeCom, current_wecom
+from simulator.wecom import callbacks, oauth, setup, tokens
+from simulator.wecom.context import WeCom, current_wecom
 from simulator.wecom.errors import PAIRINGS
-from simulator.wecom.state import CONTACT_SYNC, ROOT_DEPARTMENT, App, Callback, Corp, Limits, Message, Person
+from simulator.wecom.reports import Json, Unknown, app_summary, corp_summary
+from simulator.wecom.state import ROOT_DEPARTMENT, App, Callback, Corp, Limits, Person
 
 bp = Blueprint("wecom_control", __name__, url_prefix="/control/wecom")
-
-Json = dict[str, Any]
-
-
-class Unknown(Exception):
-    """A corp, app, person or message that does not exist."""
-
-
-# --- what the generic control asks of every platform -----------------------------------------------------------
-
-
-def find_person(wecom: WeCom, text: str) -> tuple[str, str]:
-    """(corp_id, userid) of "zhangsan" or "corp_id/userid". Raises Unknown, also when two corps have that userid."""
-    corp_id, _, userid = text.rpartition("/")
-    corps = [wecom.state.corps[corp_id]] if corp_id in wecom.state.corps else []
-    if not corp_id:
-        corps = [corp for corp in wecom.state.corps.values() if corp.person(userid)]
-    if len(corps) > 1:
-        raise Unknown(f"{userid} exists in several corps; write corp_id/userid")
-    if not corps:
-        raise Unknown(f"no such person: {text}")
-    person = corps[0].person(userid)
-    return corps[0].corp_id, person.userid if person else userid
-
-
-def listed(wecom: WeCom, person: str = "") -> list[Json]:
-    """Messages as the person sees them now, or everybody's, a row for each receiver, oldest first."""
-    if person:
-        corp_id, userid = find_person(wecom, person)
-        return [_row(message, userid) for message in wecom.state.inbox(corp_id, userid) if not message.recalled]
-    messages = [message for message in wecom.state.messages.values() if not message.recalled]
-    return [_row(message, userid) for message in messages for userid in message.to]
-
-
-def press(wecom: WeCom, body: Json) -> Json:
-    """Press a button for a person. Raises Unknown or presses.CannotPress."""
-    with wecom.store.lock:
-        _, userid = find_person(wecom, str(body.get("person", "")))
-    selected = {key: list(ids) for key, ids in (body.get("selected") or {}).items()}
-    result = presses.press(wecom, str(body.get("message_id", "")), userid, str(body.get("key", "")), selected)
-    last = result.delivery.last
-    return {
-        "http_status": last.http_status,
-        "answer": last.answer,
-        "attempts": len(result.delivery.attempts),
-        "response_code": result.response_code,
-        "problem": result.problem,
-    }
-
-
-def summary(wecom: WeCom) -> Json:
-    return {
-        "corps": [_corp_summary(wecom, corp) for corp in wecom.state.corps.values()],
-        "messages": len(wecom.state.messages),
-        "unused_response_codes": len(wecom.state.response_codes),
-        "limits": asdict(wecom.state.limits),
-        "pairings": PAIRINGS | wecom.state.pairings,
-    }
-
-
-def reset(wecom: WeCom, *, everything: bool) -> None:
-    """Forget messages, codes and counters; with everything also corps, tokens, limits and pairings."""
-    wecom.state.forget_traffic()
-    wecom.counters.clear()
-    wecom.recent_bodies.clear()
-    wecom.last_callbacks.clear()
-    if everything:
-        for known in (wecom.state.corps, wecom.state.tokens, wecom.state.webviews, wecom.state.pairings):
-            known.clear()
-        wecom.state.limits = Limits()
-    wecom.store.touch()
-
 
 # --- set-up ----------------------------------------------------------------------------------------------------
 
@@ -105,7 +31,7 @@ def create_corp() -> Response:
                 setup.add_department(wecom, corp, department["name"], parent_id, int(department.get("id") or 0))
         for person in body.get("people") or []:
             setup.save_person(wecom, corp, _person(person))
-        return jsonify(_corp_summary(wecom, corp))
+        return jsonify(corp_summary(wecom, corp))
 
 
 @bp.patch("/corps")
@@ -121,7 +47,7 @@ def change_corp() -> Response:
         for userid in body.get("remove_people") or []:
             setup.remove_person(wecom, corp, userid)
         wecom.store.touch()
-        return jsonify(_corp_summary(wecom, corp))
+        return jsonify(corp_summary(wecom, corp))
 
 
 @bp.post("/apps")
@@ -136,7 +62,7 @@ def create_app() -> Response:
         _change(wecom, corp, app, {"visible": "all"} | body, ip_delay_seconds=0)
         if app.trusted_domain:
             app.domain_verified_at = wecom.store.now()
-        return jsonify(_app_summary(app) | {"secret": app.secret, "verify_file": setup.verify_file(app)})
+        return jsonify(app_summary(app) | {"secret": app.secret, "verify_file": setup.verify_file(app)})
 
 
 @bp.patch("/apps")
@@ -147,7 +73,7 @@ def change_app() -> Response:
     with wecom.store.lock:
         corp, app = _app(wecom, body)
         _change(wecom, corp, app, body, ip_delay_seconds=corp.ip_delay_seconds)
-        return jsonify(_app_summary(app))
+        return jsonify(app_summary(app))
 
 
 @bp.post("/callback")
@@ -242,62 +168,6 @@ def change_pairings() -> Response:
         wecom.state.pairings |= body
         wecom.store.touch()
         return jsonify(PAIRINGS | wecom.state.pairings)
-
-
-# --- rows ------------------------------------------------------------------------------------------------------
-
-
-def _row(message: Message, userid: str) -> Json:
-    copy = message.copy_of(userid)
-    is_card = message.kind == "template_card"
-    return {
-        "id": message.id,
-        "platform": PLATFORM,
-        "to": userid,
-        "kind": message.kind,
-        "card": as_seen(copy) if is_card else message.body,
-        "buttons": pressable(copy) if is_card else [],
-        "updates": copy.updates,
-        "at": message.at,
-        "corp_id": message.corp_id,
-        "agent_id": message.agent_id,
-    }
-
-
-def _corp_summary(wecom: WeCom, corp: Corp) -> Json:
-    people = [
-        {
-            "userid": person.userid,
-            "name": person.name,
-            "departments": person.departments,
-            "webview": webview_url(wecom.state.label_of(corp.corp_id, person.userid)),
-        }
-        for person in corp.people.values()
-    ]
-    return {
-        "corp_id": corp.corp_id,
-        "name": corp.name,
-        "ip_delay_seconds": corp.ip_delay_seconds,
-        "contact_sync_secret": corp.apps[CONTACT_SYNC].secret,
-        "people": people,
-        "departments": [asdict(department) for department in corp.departments.values()],
-        "apps": [_app_summary(app) for app in corp.own_apps()],
-    }
-
-
-def _app_summary(app: App) -> Json:
-    return {
-        "agent_id": app.agent_id,
-        "name": app.name,
-        "enabled": app.enabled,
-        "visible_users": app.visible_users,
-        "visible_departments": app.visible_departments,
-        "trusted_domain": app.trusted_domain,
-        "is_domain_verified": app.domain_verified_at > 0,
-        "trusted_ips": [asdict(ip) for ip in app.trusted_ips],
-        "home_url": app.home_url,
-        "callback_url": app.callback.url if app.callback else "",
-    }
 
 
 def _change(wecom: WeCom, corp: Corp, app: App, body: Json, ip_delay_seconds: float) -> None:

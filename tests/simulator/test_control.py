@@ -33,6 +33,15 @@ def test_a_person_may_be_named_with_the_corp(wired):
     assert wired.get("messages?chat=x") == []
 
 
+def test_namesakes_in_two_corps_must_be_told_apart_except_on_a_message(wired):
+    sent = wired.send_card()
+    people = [{"userid": "zhangsan", "name": "另一位张三"}]
+    wired.control("wecom/corps", {"name": "别家", "corp_id": "ww9999999999999999", "people": people})
+    assert wired.http.get("/control/messages?person=zhangsan").status_code == 404
+    assert len(wired.seen_by(f"{CORP}/zhangsan")) == 1
+    assert wired.press(sent["msgid"], "ack").get_json()["http_status"] == 200
+
+
 def test_the_wire_log_shows_both_sides_in_order(wired, product):
     last = wired.get("wire")[-1]["index"]
     wired.press(wired.send_card()["msgid"], "ack")

@@ -20,6 +20,7 @@ def run():
         command = [sys.executable, "-m", "simulator", "--port", "0", *arguments]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         running.append(process)
+        assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("simulator: listening on http://localhost:")
         return process, line.rpartition(" ")[2].strip().replace("localhost", "127.0.0.1")
@@ -27,8 +28,7 @@ def run():
     yield start
     for process in running:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def test_a_second_start_continues_where_the_first_ended(run, tmp_path):
