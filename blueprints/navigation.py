@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def register(app: Flask) -> None:
     app.config["ASSET_VERSION"] = asset_version(Path(app.static_folder or "static"))
 
 
+@cache
 def asset_version(folder: Path) -> str:
     """A short name for the present state of all static files: part of their addresses, which may be kept for ever."""
     digest = hashlib.sha256()
