@@ -14,7 +14,18 @@ from demo.company import CHANNELS, HISTORY, INTEGRATION, ORGANISATION, PEOPLE, S
 from extensions import db
 from models import Alert, AlertSource, Channel, Incident, Integration, IntegrationStatus, Membership
 from platforms.base import PlatformIdentity
-from services import accounts, alert_sources, alerts, api_tokens, channels, incidents, integrations, linking, policies
+from services import (
+    accounts,
+    alert_sources,
+    alerts,
+    api_tokens,
+    channels,
+    incidents,
+    integrations,
+    linking,
+    policies,
+    setup,
+)
 from services.clock import utcnow
 from sources import SOURCES as SOURCE_KINDS
 
@@ -41,7 +52,15 @@ def load(settings: Settings) -> None:
     simulated_wecom.connect(known, addresses, settings)
     if "base_url" not in known:
         simulated_wecom.push_first_alert(push_url)
+        prove(integration, now=utcnow())
     record.write(settings, known | {"base_url": settings.public_url, "simulator_url": settings.simulator_url})
+
+
+def prove(integration: Integration, *, now: datetime) -> None:
+    """Have the worker try every set-up check that can be tried."""
+    administrator = accounts.administrators(integration.tenant_id)[0]
+    setup.try_all(integration, by=linking.membership(administrator, integration.tenant_id), now=now)
+    db.session.commit()
 
 
 def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:

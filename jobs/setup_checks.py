@@ -19,7 +19,7 @@ def run(mine: Claim) -> Outcome:
     result = platform.run_check(mine.payload["check"])
     integration = db.session.get_one(Integration, mine.subject_id)
     if result.is_premature:
-        checks.wait(integration, mine.payload["check"], now=utcnow())
+        checks.wait(integration, mine.payload["check"], now=utcnow()).at = utcnow()
     else:
         checks.record(integration, mine.payload["check"], result, now=utcnow())
     return Done()

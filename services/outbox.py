@@ -83,12 +83,17 @@ def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> in
 
 def pending(kind: str, subject_id: int) -> Job | None:
     """The next row of this kind about this subject, running or not."""
-    return db.session.execute(
+    return next(iter(unfinished(kind, subject_id)), None)
+
+
+def unfinished(kind: str, subject_id: int) -> list[Job]:
+    """The rows of this kind about this subject that are not done with, the next one first."""
+    rows = db.session.scalars(
         select(Job)
         .where(Job.kind == kind, Job.subject_id == subject_id, Job.state == JobState.PENDING)
         .order_by(Job.due_at, Job.id)
-        .limit(1)
-    ).scalar_one_or_none()
+    )
+    return list(rows)
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,9 @@ def _ask_again(integration: Integration, now: datetime) -> None:
 
 
 def try_check(integration: Integration, name: str, *, now: datetime) -> None:
-    """Stage a try of one active check; the worker makes the call."""
+    """Stage a try of one active check, unless one is waiting; the worker makes the call."""
+    if any(job.payload == {"check": name} for job in outbox.unfinished("run_check", integration.id)):
+        return
     outbox.enqueue(
         "run_check",
         tenant_id=integration.tenant_id,
@@ -253,11 +255,13 @@ def due_again(integration: Integration, *, now: datetime) -> list[str]:
     return [
         check.name
         for check in mode_of(integration).checks_for(integration.settings)
-        if check.active and check.name in known and _is_worth_a_try(known[check.name], now)
+        if check.active and _is_worth_a_try(known.get(check.name), now)
     ]
 
 
-def _is_worth_a_try(check: IntegrationCheck, now: datetime) -> bool:
+def _is_worth_a_try(check: IntegrationCheck | None, now: datetime) -> bool:
+    if check is None:
+        return True
     if check.state is CheckState.PASSED or (check.at and now - check.at < TRY_AGAIN_AFTER):
         return False
     error = recall(check.detail) if check.state is CheckState.FAILED and "code" in check.detail else None

@@ -8,5 +8,5 @@ from markupsafe import Markup
 
 def qr_code(address: str) -> Markup:
     """An inline SVG without styles of its own, black on white so that every phone reads it in dark mode too."""
-    drawn = segno.make(address, error="m").svg_inline(scale=4, border=4, light="#fff", omitsize=True, nl=False)
+    drawn = segno.make(address, error="m").svg_inline(scale=4, border=4, light="#fff", omitsize=True)
     return Markup(drawn)  # noqa: S704  (made by segno from modules, not from text)
