@@ -306,10 +306,7 @@ def greet(env: dict[str, str]) -> None:
     else:
         lines += [f"首位管理员 First administrator    {url}/first-admin"]
     lines += ["", "Ctrl-C 结束全部程序 ends everything."]
-    print(flush=True)
-    for line in lines:
-        say(line)
-    print(flush=True)
+    print("\n".join(["", *lines, ""]), flush=True)  # without prefixes, so that the curl line can be copied
 
 
 if __name__ == "__main__":

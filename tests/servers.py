@@ -23,7 +23,7 @@ import requests
 from flask import Flask
 
 from config import Settings
-from tests.conftest import ROOT, make_settings, running_app
+from tests.conftest import ROOT, running_app
 from tests.private_servers import free_port
 
 Found = TypeVar("Found")
@@ -82,7 +82,7 @@ class Process:
             return not self.has_ended()
         try:
             return requests.get(self.health, timeout=5).status_code < 500
-        except requests.ConnectionError:
+        except requests.RequestException:  # refused, or accepted by a program that is still starting
             return False
 
     def has_ended(self) -> bool:
@@ -207,14 +207,22 @@ class Product:
         }
 
 
-@pytest.fixture
-def product(tmp_path: Path, sqlite_template: Path, request: pytest.FixtureRequest) -> Iterator[Product]:
-    """The product with an empty, migrated SQLite database, started. Its last log lines are shown with a failure."""
-    shutil.copy(sqlite_template, make_settings(tmp_path).home / "dutybell.sqlite")
-    product = Product(tmp_path)
+@contextmanager
+def running_product(home: Path, database: Path) -> Iterator[Product]:
+    """The product over a copy of `database`, started; at the end killed, and its last log lines printed."""
+    home.mkdir(exist_ok=True)
+    shutil.copy(database, home / "dutybell.sqlite")
+    product = Product(home)
     try:
         product.start()
         yield product
     finally:
         product.kill()
         print(product.logs())  # pytest shows it with a failure only
+
+
+@pytest.fixture
+def product(tmp_path: Path, sqlite_template: Path) -> Iterator[Product]:
+    """The product with an empty, migrated SQLite database, started."""
+    with running_product(tmp_path / "home", sqlite_template) as product:
+        yield product

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from sqlalchemy import select
 from extensions import db
 from models import Alert, Delivery, DeliveryState, Incident
 from tests.conftest import ROOT
-from tests.servers import Product, wait_until
+from tests.servers import Product, running_product, wait_until
 
 CRASH_STATUS = 137
 CRASH_POINT = re.compile(r'crash_here\("([a-z_.]+)"\)')
@@ -30,12 +31,26 @@ def crash_points(prefix: str) -> list[str]:
     return sorted(name for name in set(CRASH_POINT.findall("\n".join(sources))) if name.startswith(prefix))
 
 
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Product]:
+    """One running product for all of these tests: starting it is most of their time."""
+    with running_product(tmp_path_factory.mktemp("product"), sqlite_template) as product:
+        yield product
+
+
+@pytest.fixture(scope="module")
+def loaded(product: Product) -> dict[str, Any]:
+    return product.load_demo()
+
+
 @pytest.fixture
-def demo(product: Product) -> Iterator[dict[str, Any]]:
-    """The demo company, with nothing left to be sent."""
-    info = product.load_demo()
-    wait_until(lambda: product.messages("lin"), "the first card")
-    yield info
+def demo(product: Product, loaded: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The demo company, with every process running before and after."""
+    yield loaded
+    for process in product.processes:
+        if process.has_ended() or not process.is_healthy():
+            process.kill()
+            process.start()
 
 
 def push(demo: dict[str, Any], title: str) -> requests.Response:
