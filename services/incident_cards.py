@@ -68,6 +68,7 @@ def build(
             facts=tuple(_facts(incident, now)),
             body=tuple(_body(incident)),
             footer=footer,
+            footer_label=say(N_("动态")),
             url=integrations.incident_url(integration, incident.num),
             buttons=tuple(_buttons(incident, integration, delivery, now, is_superseded)),
             menu_label=say(N_("更多屏蔽时长")) if snoozes_shown else "",

@@ -1,0 +1,183 @@
+"""What a chat platform gets when it calls us."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from blueprints.callbacks import notices
+from extensions import db
+from models import CheckState, Incident, Integration, IntegrationStatus, Progress, TimelineEntry
+from services import card_keys, checks
+from services.clock import utcnow
+from services.incident_cards import build
+from services.notifications import notify
+from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
+from tests.fakes import SIGNATURE, FakePlatform, press_of
+
+
+class Caller:
+    """The platform, as it calls one integration's address."""
+
+    def __init__(self, client: Any, integration: Integration) -> None:
+        self.client = client
+        self.path = f"/callback/{integration.platform}/{integration.public_key}"
+
+    def query(self, seconds_ago: float = 0, **changes: Any) -> dict[str, Any]:
+        return {"signature": SIGNATURE, "at": time.time() - seconds_ago, "nonce": "n"} | changes
+
+    def verify(self, **changes: Any) -> Any:
+        return self.client.get(self.path, query_string=self.query(**changes, echo="7386429105823746152"))
+
+    def post(self, event: dict[str, Any], **changes: Any) -> Any:
+        return self.client.post(self.path, query_string=self.query(**changes), data=json.dumps(event))
+
+
+@pytest.fixture
+def integration(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Integration:
+    platform = FakePlatform()
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    monkeypatch.setattr(notices, "_throttle", notices._Throttle())
+    found: Integration = make_integration()
+    return found
+
+
+@pytest.fixture
+def caller(client: Any, integration: Integration) -> Caller:
+    return Caller(client, integration)
+
+
+@pytest.fixture
+def incident(integration: Integration) -> Incident:
+    lin = make_member("lin")
+    make_link(integration, lin)
+    found: Incident = make_incident(make_channel(), responders=(lin,))
+    return found
+
+
+@pytest.fixture
+def press(integration: Integration, incident: Incident) -> dict[str, Any]:
+    """Lin's press on 开始处理 of a card that was sent."""
+    notification = notify(incident, cause="assign", user_ids=[incident.responders[0].user_id], now=utcnow())
+    db.session.commit()
+    (delivery,) = notification.deliveries
+    card = build(incident, integration=integration, delivery=delivery, now=utcnow())
+    db.session.commit()
+    return press_of(card, "开始处理")
+
+
+def check_of(integration: Integration) -> Any:
+    return checks.get(integration, "callback")
+
+
+def test_the_address_is_verified_with_the_plain_text_alone(caller: Caller, integration: Integration):
+    integration.status = IntegrationStatus.DRAFT
+    answer = caller.verify()
+    assert (answer.status_code, answer.data) == (200, b"7386429105823746152")
+    assert check_of(integration).state is CheckState.PASSED
+
+
+def test_a_press_is_applied_and_answered_with_the_card(caller: Caller, press: dict[str, Any], incident: Incident):
+    answer = caller.post(press)
+    assert answer.status_code == 200
+    assert answer.get_json()["footer"].endswith("开始处理")
+    assert incident.progress is Progress.PROCESSING
+
+
+def test_the_platforms_repeats_get_the_same_bytes(caller: Caller, press: dict[str, Any]):
+    first = caller.post(press)
+    again = caller.post(press, seconds_ago=10)
+    assert again.data == first.data
+    acks = select(func.count()).select_from(TimelineEntry).where(TimelineEntry.type == "ack")
+    assert db.session.scalar(acks) == 1
+
+
+def test_a_wrong_signature_is_refused_without_a_word(caller: Caller, press: dict[str, Any], incident: Incident):
+    answer = caller.post(press, signature="forged")
+    assert (answer.status_code, answer.data) == (403, b"")
+    assert incident.progress is Progress.TRIGGERED
+
+
+def test_a_wizard_that_waits_learns_why_nothing_arrives(caller: Caller, integration: Integration):
+    caller.verify(signature="forged")
+    assert check_of(integration).state is CheckState.FAILED
+    caller.verify()
+    assert check_of(integration).state is CheckState.PASSED
+    caller.verify(signature="forged")
+    assert check_of(integration).state is CheckState.PASSED
+
+
+@pytest.mark.parametrize("seconds_ago", [600, 301, -301, -600])
+def test_a_replay_or_a_wrong_clock_is_refused_and_the_log_says_by_how_much(
+    caller: Caller, press: dict[str, Any], incident: Incident, seconds_ago: int, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.WARNING):
+        answer = caller.post(press, seconds_ago=seconds_ago)
+    assert answer.status_code == 403
+    assert incident.progress is Progress.TRIGGERED
+    assert "clock differs by" in caplog.text
+
+
+def test_forgeries_fill_no_log(caller: Caller, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING):
+        for _ in range(30):
+            caller.verify(signature="forged")
+    assert len([line for line in caplog.messages if "refused" in line]) < 10
+
+
+def test_an_unknown_address_does_not_exist(client: Any, integration: Integration):
+    for path in ("/callback/wecom/unknown", f"/callback/nowhere/{integration.public_key}"):
+        assert client.get(path).status_code == 404
+
+
+def test_an_event_that_we_do_not_act_on_is_answered(caller: Caller):
+    answer = caller.post({"kind": "enter_agent"})
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
+def test_a_body_of_more_than_a_mebibyte_is_not_read(caller: Caller):
+    answer = caller.client.post(caller.path, query_string=caller.query(), data=b"x" * (1024 * 1024 + 1))
+    assert answer.status_code == 413
+
+
+def test_when_a_callback_came_last_is_noted(caller: Caller, press: dict[str, Any], integration: Integration):
+    caller.post(press)
+    assert integration.last_callback_at is not None
+
+
+def test_a_locked_database_is_answered_in_time_and_nothing_is_half_done(
+    app: Flask, caller: Caller, press: dict[str, Any], incident: Incident
+):
+    db.session.commit()
+    other = sqlite3.connect(app.config["SETTINGS"].home / "dutybell.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    try:
+        pressed = caller.post(press)
+        verified = caller.verify()
+    finally:
+        seconds = time.monotonic() - began
+        other.execute("ROLLBACK")
+        other.close()
+    assert pressed.status_code == 503
+    assert (verified.status_code, verified.data) == (200, b"7386429105823746152")
+    assert seconds < 4
+    assert incident.progress is Progress.TRIGGERED
+    assert caller.post(press).status_code == 200
+    assert incident.progress is Progress.PROCESSING
+
+
+def test_a_key_of_another_card_is_refused_and_the_press_is_answered(
+    app: Flask, caller: Caller, press: dict[str, Any], incident: Incident
+):
+    foreign = card_keys.make(app.config["SETTINGS"].secret_key, "close", "another-card")
+    answer = caller.post(press | {"button_key": foreign})
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert incident.progress is Progress.TRIGGERED
