@@ -22,8 +22,8 @@ test: setup-dev ## run every test (TESTS=path and ARGS=… narrow it down)
 check: setup-dev ## style, types, templates, translations, vendored files, secrets
 	@$(VENV)/python scripts/check.py
 
-test-oracles: setup-oracles ## compare our signatures and ciphers with those of the vendors' own libraries
-	.venv-oracles/bin/python -m pytest tests/oracles $(ARGS)
+test-oracles: setup-dev setup-oracles ## compare our signatures and ciphers with those of other implementations
+	$(VENV)/python -m pytest tests/oracles $(ARGS)
 
 demo-info: setup ## print one JSON object about the running demo, for programs
 	@$(VENV)/python -m demo info

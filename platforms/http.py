@@ -46,7 +46,9 @@ CHUNK_BYTES = 64 * 1024
 LONGEST_WAIT = timedelta(hours=24)
 JSON_BODY = "application/json; charset=utf-8"
 
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # its lines hold whole addresses, tokens included
+for _module in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    # Their lines hold whole addresses, tokens included. A filter stays whatever levels are set later.
+    logging.getLogger(f"urllib3.{_module}").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 Resolve = Callable[[str, int], list[str]]
 """Host and port → IP addresses that may be connected to. Raises OSError or AddressRefused."""

@@ -78,9 +78,9 @@ CLOSED = [
 ]
 
 
-def guard(found: dict[str, list[str]] | None = None, **options: object) -> AddressGuard:
+def guard(found: dict[str, list[str]] | None = None) -> AddressGuard:
     answers = found or {}
-    return AddressGuard(ALLOWED, resolve=lambda host, port: answers.get(host, ["10.9.8.7"]), **options)
+    return AddressGuard(ALLOWED, resolve=lambda host, port: answers.get(host, ["10.9.8.7"]))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from defusedxml import ElementTree
@@ -35,7 +36,7 @@ def posted(plaintext: str, receiver: str = CORP) -> CallbackRequest:
     return signed(f"<xml><Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>", encrypted)
 
 
-def read(plaintext: str) -> object:
+def read(plaintext: str) -> Any:
     return callbacks.read(SETTINGS, posted(plaintext))
 
 
@@ -176,12 +177,13 @@ def test_the_answer_carries_the_new_card_for_the_presser():
     press = read(PRESS)
     reply = callbacks.answer(SETTINGS, press, make_card(title="a ]]> b", facts=()))
     outer = ElementTree.fromstring(reply.body)
-    parts = [outer.findtext(name) for name in ("MsgSignature", "TimeStamp", "Nonce", "Encrypt")]
+    parts = [outer.findtext(name, "") for name in ("MsgSignature", "TimeStamp", "Nonce", "Encrypt")]
     inner = ElementTree.fromstring(CallbackCipher(TOKEN, KEY, CORP).open(*parts))
     assert inner.findtext("ToUserName") == "zhangsan"
     assert inner.findtext("FromUserName") == CORP
     assert inner.findtext("MsgType") == "update_template_card"
     card = inner.find("TemplateCard")
+    assert card is not None
     assert card.findtext("MainTitle/Title") == "a ]]> b"
     assert [b.findtext("Key") for b in card.findall("ButtonList")] == ["acknowledge", "close", "snooze:120", "refresh"]
     assert len(card.findall("ActionMenu/ActionList")) == 2

@@ -1,0 +1,50 @@
+"""Other people's implementations, asked over a pipe. Without .venv-oracles (`make test-oracles`) tests are skipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import receiver, simulator, started_simulator
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-oracles/bin/python"
+
+__all__ = ["receiver", "simulator", "started_simulator"]
+
+
+class OracleRefused(Exception):
+    """The oracle raised; the text names its exception."""
+
+
+class Oracle:
+    """One process of .venv-oracles that answers line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ask(self, call: str, **values: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"call": call} | values) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise OracleRefused(f"{answer['error']}: {answer['detail']}")
+        return answer["result"]
+
+
+@pytest.fixture(scope="session")
+def wechatpy() -> Iterator[Oracle]:
+    if not PYTHON.exists():
+        pytest.skip("no .venv-oracles: run `make test-oracles`")
+    script = Path(__file__).with_name("wechatpy_oracle.py")
+    with subprocess.Popen([PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Oracle(process)
+        assert process.stdin
+        process.stdin.close()
