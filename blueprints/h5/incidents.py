@@ -47,6 +47,8 @@ def incident_list() -> ResponseReturnValue:
     return render_template(
         "h5/_incident_list.html" if is_fragment() else "h5/incidents.html",
         page=page,
+        older_url=url_for("h5.incident_list", **(wanted | {"before": page.next_cursor})) if page.next_cursor else "",
+        newer_url=url_for("h5.incident_list", **(wanted | {"before": page.prev_cursor})) if page.prev_cursor else "",
         counts_by_chip={"mine": counts.mine, "open": counts.open},
         chips=CHIPS,
         chosen=chosen,
