@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -94,24 +93,6 @@ def unfinished(kind: str, subject_id: int) -> list[Job]:
         .order_by(Job.due_at, Job.id)
     )
     return list(rows)
-
-
-@dataclass(frozen=True)
-class Health:
-    """The state of the queue: rows that wait although due, since when, leases that ran out, rows given up."""
-
-    due: int
-    oldest_due_seconds: float
-    expired_leases: int
-    dead: int
-
-
-def health(now: datetime) -> Health:
-    is_due = (Job.state == JobState.PENDING, Job.due_at <= now, Job.lease_until <= now)
-    due, oldest = db.session.execute(select(func.count(), func.min(Job.due_at)).where(*is_due)).one()
-    expired = db.session.scalar(select(func.count()).select_from(Job).where(*is_due, Job.lease_until > EPOCH))
-    dead = db.session.scalar(select(func.count()).select_from(Job).where(Job.state == JobState.DEAD))
-    return Health(due, (now - oldest).total_seconds() if oldest else 0.0, expired or 0, dead or 0)
 
 
 # --- waking the worker --------------------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ class Office:
     def notify(self, *people: Membership, **values: Any) -> Notification:
         """Tell people (Lin) about the incident; the messages leave with the next work()."""
         user_ids = [person.user_id for person in people or (self.lin,)]
-        values = {"cause": "assign", "user_ids": user_ids, "now": utcnow()} | values
-        notification = notifications.notify(self.incident, **values)
+        known: dict[str, Any] = {"cause": "assign", "user_ids": user_ids, "now": utcnow()}
+        notification = notifications.notify(self.incident, **(known | values))
         db.session.commit()
         return notification
 

@@ -33,7 +33,7 @@ from platforms.errors import (
 from services import checks, deliveries, failures, incidents, notifications, trial_cards
 from services.policy_levels import UNIFIED, Personal
 from services.wording import say
-from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
+from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member, make_tenant
 from tests.fakes import FakePlatform
 from tests.service.messaging import Office
 
@@ -156,8 +156,7 @@ def test_what_will_never_work_is_tried_once(office: Office, error):
 def test_an_account_that_is_gone_breaks_the_link_and_a_message_that_arrives_mends_it(office: Office):
     office.platform.errors.append(RecipientUnreachable("81013"))
     office.tell()
-    link = office.lin.user and deliveries.notifications.AddressBook(0, [office.lin.user_id]).links
-    (found,) = link.values()
+    (found,) = notifications.AddressBook(0, [office.lin.user_id]).links.values()
     assert found.state is LinkState.BROKEN
     assert office.tell().state is DeliveryState.SENT
     db.session.refresh(found)
@@ -308,14 +307,8 @@ def test_the_list_pages_by_key_and_filters(office: Office):
     assert [len(first.items), len(second.items), second.next_before] == [4, 2, None]
     failed = deliveries.page(office.lin, states=[DeliveryState.FAILED]).items
     assert {one.user_id for one in failed} == {wu.user_id}
-    stranger = make_member("zhou", tenant=make_integration_tenant())
+    stranger = make_member("zhou", tenant=make_tenant("别的组织"))
     assert deliveries.page(stranger).items == []
-
-
-def make_integration_tenant():
-    from tests.factories import make_tenant
-
-    return make_tenant("别的组织")
 
 
 def test_a_test_card_works_from_a_draft_and_to_somebody_unlinked(office: Office):
@@ -325,3 +318,11 @@ def test_a_test_card_works_from_a_draft_and_to_somebody_unlinked(office: Office)
     office.work()
     assert sent[0].state is DeliveryState.SENT
     assert office.platform.messages[0].to == "zhouning"
+
+
+def test_a_responder_may_send_a_test_card_to_nobody_else(office: Office):
+    (mine,) = trial_cards.send(office.integration, user_ids=[office.lin.user_id], by=office.lin, now=office.now())
+    office.work()
+    assert mine.state is DeliveryState.SENT
+    with pytest.raises(AccessDenied):
+        trial_cards.send(office.integration, external_user_ids=["wu"], by=office.lin, now=office.now())

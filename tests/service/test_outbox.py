@@ -200,12 +200,3 @@ def test_timers_of_a_frozen_organisation_wait(app: Flask):
     assert not ran
     assert state_of(job) is JobState.PENDING
     assert job.due_at > utcnow()
-
-
-def test_the_queue_tells_how_it_is(app: Flask):
-    stage(seconds=-5)
-    stage(seconds=60)
-    db.session.commit()
-    health = outbox.health(utcnow())
-    assert (health.due, health.expired_leases, health.dead) == (1, 0, 0)
-    assert 5 <= health.oldest_due_seconds < 60
