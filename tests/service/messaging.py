@@ -28,7 +28,7 @@ class Office:
 
     app: Flask
     platform: FakePlatform
-    clock: time_machine.Coordinates
+    clock: time_machine.Traveller
     integration: Integration
     incident: Incident
     lin: Membership
