@@ -8,7 +8,6 @@ from typing import Any
 from models import Role, Severity
 
 ORGANISATION = "星河科技"
-INTEGRATION = "企业微信"
 APPLICATION = "值班铃"
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from config import Settings
 from demo import record
-from demo.company import FIRST_ALERT, PEOPLE
+from demo.company import PEOPLE
 from demo.load import ADMIN, source_of
 from extensions import db
 from models import AlertSource, Integration
@@ -54,13 +54,15 @@ def greeting(settings: Settings) -> list[str]:
     known = loaded(settings)
     integration = db.session.get_one(Integration, known["integration_id"])
     push_url = alert_sources.push_url(source_of("standard", integration.tenant_id))
-    title, labels = FIRST_ALERT["title_rule"], '{"resource": "db-07", "check": "disk.used>95%"}'
-    body = f'{{"event_status": "Critical", "title_rule": "{title}", "alert_key": "demo-2", "labels": {labels}}}'
+    labels = '{"resource": "db-07", "check": "disk.used>95%"}'
+    # A key of its own each time, so that every call of the line raises another alert.
+    body = f"""'{{"event_status": "Critical", "title_rule": "db-07 / disk.used>95%", "labels": {labels}, \
+"alert_key": "demo-'$(date +%s)'"}}'"""
     return [
         f"登录 Sign in        {ADMIN}  {known['passwords'][ADMIN]}",
         f"模拟器 Simulator    {settings.simulator_url}",
         "触发告警 Raise an alert:",
-        f"curl -d '{body}' -H 'Content-Type: application/json' '{push_url}'",
+        f"curl -d {body} -H 'Content-Type: application/json' '{push_url}'",
     ]
 
 

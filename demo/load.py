@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,9 +9,9 @@ from sqlalchemy import select
 
 from config import Settings
 from demo import record, simulated_wecom
-from demo.company import CHANNELS, HISTORY, INTEGRATION, ORGANISATION, PEOPLE, SOURCES, DemoLevel, PastIncident
+from demo.company import CHANNELS, HISTORY, ORGANISATION, PEOPLE, SOURCES, DemoLevel, PastIncident
 from extensions import db
-from models import Alert, AlertSource, Channel, Incident, Integration, IntegrationStatus, Membership
+from models import Alert, AlertSource, Channel, Incident, Integration, Membership, Role
 from platforms.base import PlatformIdentity
 from services import (
     accounts,
@@ -42,25 +41,45 @@ def load(settings: Settings) -> None:
         known = record.invent()
         known |= make_company(known, now=utcnow())
         record.write(settings, known)
+        db.session.commit()
     elif not known:
         raise record.NotADemo("This instance has its own data; the demo is for an empty DUTYBELL_HOME.")
-    integration = db.session.get_one(Integration, known["integration_id"])
-    integration.settings = integration.settings | {"trusted_domain": settings.public_host}
-    addresses = integrations.addresses(integration)
-    push_url = alert_sources.push_url(source_of("standard", integration.tenant_id))
-    db.session.commit()  # before any call: the product has to answer them
-    simulated_wecom.connect(known, addresses, settings)
-    if "base_url" not in known:
+    is_first_time = "base_url" not in known
+    known |= {"base_url": settings.public_url, "simulator_url": settings.simulator_url}
+    connect(known, settings)
+    record.write(settings, known)
+    if is_first_time:
+        push_url = alert_sources.push_url(source_of("standard", known["tenant_id"]))
+        db.session.commit()  # before the call: the product has to answer it
         simulated_wecom.push_first_alert(push_url)
-        prove(integration, now=utcnow())
-    record.write(settings, known | {"base_url": settings.public_url, "simulator_url": settings.simulator_url})
 
 
-def prove(integration: Integration, *, now: datetime) -> None:
-    """Have the worker try every set-up check that can be tried."""
-    administrator = accounts.administrators(integration.tenant_id)[0]
-    setup.try_all(integration, by=linking.membership(administrator, integration.tenant_id), now=now)
+def connect(known: dict[str, Any], settings: Settings) -> None:
+    """Connect the company to its application as an administrator would, value by value; safe to repeat.
+
+    Each side proves the other: the product calls the platform, the platform the callback address and the domain.
+    """
+    integration = db.session.get_one(Integration, known["integration_id"])
+    addresses = integrations.addresses(integration) | {"home_url": home_url(integration, settings)}
     db.session.commit()
+    ownership_file = simulated_wecom.make_application(known["wecom"], addresses, settings)
+    if ownership_file:
+        known["ownership_file"] = ownership_file
+    name = known["ownership_file"]
+    values = {
+        "corp_id": known["wecom"]["corp_id"],
+        "agent_id": str(known["wecom"]["agent_id"]),
+        "trusted_domain": settings.public_host,
+        "ownership_file_name": name,
+        "ownership_file_content": name.removeprefix("WW_verify_").removesuffix(".txt"),
+    }
+    secret_values = {name: known["wecom"][name] for name in ("secret", "token", "encoding_aes_key")}
+    integration = db.session.get_one(Integration, known["integration_id"], populate_existing=True)
+    if not integration.secrets:
+        values |= secret_values
+    setup.save(integration, values, by=administrator(integration.tenant_id), now=utcnow())
+    db.session.commit()
+    simulated_wecom.prove(known["wecom"], addresses, settings)
 
 
 def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -81,38 +100,16 @@ def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:
         alert_sources.create(spaces[channel].id, kind, name, by=admin, now=began_at)
     for past in HISTORY:
         make_past_incident(past, spaces[past.channel], people, now=now)
-    for channel in CHANNELS:
-        levels = [level_json(level, people) for level in channel.levels]
-        policies.create(spaces[channel.name], policies.draft(name=channel.policy, levels=levels), now=began_at)
-    integration = make_integration(known["wecom"], admin, now=now)
+    for c in CHANNELS:
+        levels = [level_json(level, people) for level in c.levels]
+        policies.create(spaces[c.name], policies.draft(name=c.policy, levels=levels), now=began_at)
+    integration = setup.begin("wecom", "self_built", by=admin, now=now)
     for person in PEOPLE:
         if person.is_linked:
             identity = PlatformIdentity(person.username, person.name)
             linking.link(integration, people[person.username].user, identity, source="admin", now=now)
     _, api_token = api_tokens.create("demo", [scope.value for scope in api_tokens.Scope], by=admin, now=now)
-    return {"integration_id": integration.id, "api_token": api_token}
-
-
-def make_integration(credentials: dict[str, Any], admin: Membership, *, now: datetime) -> Integration:
-    """A finished connection to the simulated application."""
-    integration = Integration(
-        tenant_id=admin.tenant_id,
-        platform="wecom",
-        mode="self_built",
-        name=INTEGRATION,
-        status=IntegrationStatus.ACTIVE,
-        settings={"corp_id": credentials["corp_id"], "agent_id": str(credentials["agent_id"])},
-        platform_key=f"wecom:{credentials['corp_id']}",
-        public_key=secrets.token_urlsafe(24),
-        created_by_id=admin.user_id,
-        created_at=now,
-    )
-    integration.secrets = {}
-    for name in ("secret", "token", "encoding_aes_key"):
-        integrations.set_secret(integration, name, credentials[name])
-    db.session.add(integration)
-    db.session.flush()
-    return integration
+    return {"tenant_id": admin.tenant_id, "integration_id": integration.id, "api_token": api_token}
 
 
 def make_past_incident(
@@ -162,3 +159,13 @@ def level_json(level: DemoLevel, people: dict[str, Membership]) -> dict[str, Any
 def source_of(kind: str, tenant_id: int) -> AlertSource:
     wanted = select(AlertSource).where(AlertSource.tenant_id == tenant_id, AlertSource.type == kind)
     return db.session.scalars(wanted.order_by(AlertSource.id).limit(1)).one()
+
+
+def administrator(tenant_id: int) -> Membership:
+    wanted = select(Membership).where(Membership.tenant_id == tenant_id, Membership.role == Role.ADMIN)
+    return db.session.scalars(wanted.order_by(Membership.id).limit(1)).one()
+
+
+def home_url(integration: Integration, settings: Settings) -> str:
+    """The home page as it will be once the trusted domain is today's."""
+    return f"{settings.public_url}/h5/{integration.platform}/{integration.public_key}"

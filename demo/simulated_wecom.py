@@ -10,48 +10,44 @@ from config import Settings
 from demo.company import APPLICATION, FIRST_ALERT, ORGANISATION, PEOPLE
 
 SECONDS = 30
-CALLBACK_TRIES = 10
+TRIES = 10
 
 
 class SetupFailed(Exception):
     """The simulated platform refused a step; the message is its reason."""
 
 
-def connect(known: dict[str, Any], addresses: dict[str, str], settings: Settings) -> None:
-    """See that company, application and addresses are there, and that the callback address proves itself.
+def make_application(credentials: dict[str, Any], addresses: dict[str, str], settings: Settings) -> str:
+    """See that company and application are there and know today's addresses, which change with PORT.
 
-    Safe to repeat: what exists is only brought to today's addresses, which change with PORT.
+    Returns the name of the domain's ownership file if the application is new, else "".
     """
-    credentials, simulator = known["wecom"], Control(str(settings.simulator_url))
+    simulator = Control(settings)
     corps = {corp["corp_id"]: corp for corp in simulator.call("GET", "/state")["wecom"]["corps"]}
     app = {"corp_id": credentials["corp_id"], "agent_id": credentials["agent_id"]}
-    if credentials["corp_id"] not in corps:
+    if app["corp_id"] not in corps:
         people = [{"userid": person.username, "name": person.name, "departments": [1]} for person in PEOPLE]
         simulator.call("POST", "/wecom/corps", {"corp_id": app["corp_id"], "name": ORGANISATION, "people": people})
-        corps = {app["corp_id"]: {"apps": []}}
     places = {
         "trusted_domain": addresses["trusted_domain"],
         "trusted_ips": [ip for ip in addresses["egress_ips"].split(";") if ip],
         "home_url": addresses["home_url"],
     }
-    present = next((a for a in corps[app["corp_id"]]["apps"] if a["agent_id"] == app["agent_id"]), None)
-    if present is None:
-        about = {"name": APPLICATION, "secret": credentials["secret"], "visible": "all"}
-        simulator.call("POST", "/wecom/apps", app | about | places)
-    elif present["trusted_domain"] != places["trusted_domain"] or present["home_url"] != places["home_url"]:
+    present = [known["agent_id"] for known in corps.get(app["corp_id"], {"apps": []})["apps"]]
+    if app["agent_id"] in present:
         simulator.call("PATCH", "/wecom/apps", app | places)
-    if present is None or present["callback_url"] != addresses["callback_url"]:
-        keys = {name: credentials[name] for name in ("token", "encoding_aes_key")}
-        prove_callback(simulator, app | keys | {"url": addresses["callback_url"]})
+        return ""
+    about = {"name": APPLICATION, "secret": credentials["secret"], "visible": "all"}
+    return str(simulator.call("POST", "/wecom/apps", app | about | places)["verify_file"])
 
 
-def prove_callback(simulator: Control, body: dict[str, Any]) -> None:
-    """Save the callback address, which WeCom tries with a second's patience; a busy machine gets some more tries."""
-    for _ in range(CALLBACK_TRIES):
-        answer = simulator.call("POST", "/wecom/callback", body)
-        if answer["ok"]:
-            return
-    raise SetupFailed(f"The callback address did not prove itself: {answer['reason']}")
+def prove(credentials: dict[str, Any], addresses: dict[str, str], settings: Settings) -> None:
+    """Let the platform try the domain and the callback address, as its console does when they are saved."""
+    simulator = Control(settings)
+    app = {"corp_id": credentials["corp_id"], "agent_id": credentials["agent_id"]}
+    keys = {name: credentials[name] for name in ("token", "encoding_aes_key")}
+    simulator.insist("/wecom/verify_domain", app)
+    simulator.insist("/wecom/callback", app | keys | {"url": addresses["callback_url"]})
 
 
 def push_first_alert(push_url: str) -> None:
@@ -64,8 +60,16 @@ def push_first_alert(push_url: str) -> None:
 class Control:
     """The simulator's control interface."""
 
-    def __init__(self, simulator_url: str) -> None:
-        self._base = f"{simulator_url}/control"
+    def __init__(self, settings: Settings) -> None:
+        self._base = f"{settings.simulator_url}/control"
+
+    def insist(self, path: str, body: dict[str, Any]) -> None:
+        """A step in which the platform tries the product, with a second's patience: a busy machine gets more tries."""
+        for _ in range(TRIES):
+            answer = self.call("POST", path, body)
+            if answer["ok"]:
+                return
+        raise SetupFailed(f"{path}: {answer['reason']}")
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
