@@ -8,12 +8,19 @@ import pytest
 from flask import Flask
 
 from extensions import db
-from models import IntegrationStatus
+from models import Integration, IntegrationStatus
 from platforms.errors import AddressRefused, SettingsIncomplete
+from platforms.wecom.platform import WeCom
 from services import integrations
 from tests.factories import make_integration, make_tenant
 
 SETTINGS = {"corp_id": "ww1234567890abcdef", "agent_id": "1000002"}
+
+
+def platform_of(integration: Integration) -> WeCom:
+    platform = integrations.platform_for(integration)
+    assert isinstance(platform, WeCom)
+    return platform
 
 
 def configure(app: Flask, **changes: object) -> None:
@@ -39,7 +46,7 @@ def test_the_stored_values_reach_the_platform(app):
     integration = make_integration(settings=SETTINGS)
     integrations.set_secret(integration, "secret", "s3cret")
     db.session.commit()
-    platform = integrations.platform_for(integration)
+    platform = platform_of(integration)
     assert platform.settings.secret == "s3cret"
     assert platform.settings.agent_id == "1000002"
     assert platform.hosts.api == "https://qyapi.weixin.qq.com"
@@ -49,18 +56,18 @@ def test_the_stored_values_reach_the_platform(app):
 def test_making_a_platform_reads_nothing_from_the_database(app):
     integration = make_integration(settings=SETTINGS)
     db.session.commit()
-    integrations.platform_for(integration)
+    platform_of(integration)
     assert not db.session().in_transaction()
 
 
 def test_transports_are_shared(app):
     first, second = make_integration(settings=SETTINGS), make_integration(settings=SETTINGS)
-    transports = {id(integrations.platform_for(each).client._transport) for each in (first, second)}
+    transports = {id(platform_of(each).client._transport) for each in (first, second)}
     assert len(transports) == 1
 
 
 def test_a_draft_says_what_is_missing_when_it_is_needed(app):
-    platform = integrations.platform_for(make_integration(settings={}))
+    platform = platform_of(make_integration(settings={}))
     db.session.commit()
     with pytest.raises(SettingsIncomplete):
         platform.identify("code")
@@ -70,17 +77,17 @@ def test_a_draft_says_what_is_missing_when_it_is_needed(app):
 def test_an_endpoint_must_be_allowed_by_the_operator(app):
     private = make_integration(settings=SETTINGS | {"is_private": True, "endpoint": "https://wwlocal.example.com"})
     with pytest.raises(AddressRefused):
-        integrations.platform_for(private)
+        platform_of(private)
     app.extensions.pop("endpoint_guard")
     configure(app, endpoint_allowlist=("wwlocal.example.com",))
-    platform = integrations.platform_for(private)
+    platform = platform_of(private)
     assert platform.client._base == "https://wwlocal.example.com"
     assert platform.sign_in_url("https://x", "s", in_client=True).startswith("https://wwlocal.example.com/connect/")
 
 
 def test_a_leftover_endpoint_of_a_public_deployment_is_ignored(app):
     settings = SETTINGS | {"is_private": False, "endpoint": "https://169.254.169.254"}
-    assert integrations.platform_for(make_integration(settings=settings)).client._base == "https://qyapi.weixin.qq.com"
+    assert platform_of(make_integration(settings=settings)).client._base == "https://qyapi.weixin.qq.com"
 
 
 def test_addresses_are_made_of_the_public_address_and_the_key(app):

@@ -123,6 +123,7 @@ def test_trouble_is_not_repeated_within_seconds(store):
         with pytest.raises(NetworkFailed) as failure:
             store.get(KIND, failing)
     assert failing.count == 1
+    assert failure.value.retry_after is not None
     assert failure.value.retry_after <= timedelta(seconds=5)
 
 
