@@ -53,6 +53,16 @@ class UsernameTaken(AppError):
     status = 422
 
 
+class WrongPassword(AppError):
+    """The signed-in person's own password was asked for and another one given."""
+
+    code = "password.wrong"
+    api_code = "InvalidParameter"
+    message = N_("当前密码不正确")
+    status = 422
+    field = "current"
+
+
 class PasswordUnchanged(passwords.WeakPassword):
     code = "password.unchanged"
     message = N_("新密码与旧密码相同")
@@ -82,6 +92,17 @@ def authenticate(username: str, password: str, *, address: str, now: datetime) -
     _keep_up_to_date(user, password)
     user.last_sign_in_at = now
     return user
+
+
+def confirm(user: User, password: str, *, address: str, now: datetime) -> None:
+    """Make sure that it is still this person who acts: their password, counted like a sign-in. Commits on the way.
+
+    Raises WrongPassword, throttling.TooManyAttempts, passwords.HashingBusy.
+    """
+    try:
+        authenticate(user.username, password, address=address, now=now)
+    except SignInRefused as error:
+        raise WrongPassword from error
 
 
 def find(username: str) -> User | None:

@@ -130,8 +130,7 @@ def submit_password() -> ResponseReturnValue:
     user: User = current_user._get_current_object()
     try:
         if isinstance(form, ChangePasswordForm):
-            address = request.remote_addr or ""
-            accounts.authenticate(user.username, form.current.data or "", address=address, now=utcnow())
+            accounts.confirm(user, form.current.data or "", address=request.remote_addr or "", now=utcnow())
         accounts.change_password(user, form.password.data or "")
     except AppError as error:
         return refused("auth/change_password.html", form, error)
