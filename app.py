@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from datetime import timedelta
 
 from flask import Flask
+from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -16,9 +20,13 @@ from blueprints import (
     api,
     auth,
     callbacks,
+    channels,
+    compression,
+    deliveries,
     gate,
     h5,
     headers,
+    incidents,
     intake,
     integrations,
     me,
@@ -26,6 +34,7 @@ from blueprints import (
     navigation,
     ops,
     overview,
+    policies,
     preferences,
     problems,
     row_numbers,
@@ -33,16 +42,23 @@ from blueprints import (
 )
 from blueprints.access import load_user
 from blueprints.reader import choose_locale, choose_zone
-from config import SESSION_HOURS, Settings
+from config import SESSION_HOURS, ConfigError, Settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate, tune_sqlite
 from jobs import engine
+from services import vault
 from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
+
+log = logging.getLogger(__name__)
 
 BLUEPRINTS = (
     auth.bp,
     preferences.bp,
     ops.bp,
     overview.bp,
+    incidents.bp,
+    channels.bp,
+    policies.bp,
+    deliveries.bp,
     members.bp,
     me.bp,
     callbacks.bp,
@@ -57,9 +73,26 @@ BLUEPRINTS = (
 LARGEST_REQUEST = 1024 * 1024
 
 
+CANNOT_START = 3
+"""The exit status that gunicorn takes as "do not try again"."""
+
+
 def create_app(settings: Settings | None = None) -> Flask:
-    """Build the web application from `settings` (default: the environment; raises ConfigError)."""
-    settings = settings or Settings.from_env()
+    """Build the web application from `settings`, by default from the environment.
+
+    A mistake in the environment ends the process with one line for each; with `settings` given it raises ConfigError.
+    """
+    if settings is not None:
+        return _build(settings)
+    try:
+        return _build(Settings.from_env())
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"dutybell cannot start: {problem}", file=sys.stderr)
+        raise SystemExit(CANNOT_START) from error
+
+
+def _build(settings: Settings) -> Flask:
     logs.configure(settings)
     app = Flask(__name__)
     app.config.from_mapping(_flask_config(settings))
@@ -76,7 +109,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    _check_keys(app)
     return app
+
+
+def _check_keys(app: Flask) -> None:
+    """Refuse to run with keys that do not open what is stored; a database that is not there yet has nothing stored."""
+    with app.app_context():
+        try:
+            if inspect(db.engine).has_table("canaries"):
+                vault.check_keys()
+        except OperationalError as error:
+            log.warning("the database does not answer yet, keys are not checked: %s", error.orig)
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
@@ -102,6 +146,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _add_request_steps(app: Flask) -> None:
     """What happens before and after every view; answers pass the last registered step first."""
     access_log.register(app)
+    compression.register(app)
     gate.register(app)
     headers.register(app)
 

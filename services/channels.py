@@ -84,6 +84,12 @@ def update(
         _look_at_time_limits(channel, now)
 
 
+def set_enabled(channel: Channel, is_enabled: bool) -> None:
+    """A disabled channel takes no new events; its incidents stay and can be handled to their end."""
+    channel.is_enabled = is_enabled
+    db.session.flush()
+
+
 def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now: datetime) -> int:
     """Delete a channel with its policies and alert sources, and close its open incidents; return how many.
 

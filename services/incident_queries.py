@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import selectinload
 
 from extensions import db
 from models import EPOCH, Alert, Incident, Membership, Progress, Severity
@@ -143,7 +144,9 @@ class _Place:
 def _rows(conditions: Sequence[ColumnElement[bool]], limit: int, *, newest_first: bool) -> list[Incident]:
     order = (Incident.changed_at, Incident.id)
     ordered = [column.desc() if newest_first else column.asc() for column in order]
-    return list(db.session.scalars(select(Incident).where(*conditions).order_by(*ordered).limit(limit)))
+    shown = (selectinload(Incident.responders), selectinload(Incident.channel))
+    found = select(Incident).where(*conditions).order_by(*ordered).limit(limit).options(*shown)
+    return list(db.session.scalars(found))
 
 
 def _count(viewer: Membership, search: Search) -> int:

@@ -20,6 +20,7 @@ from texts import N_
 MAX_NAME, MAX_DESCRIPTION = 39, 500
 MAX_PRIORITY, MAX_DELAY_SECONDS, MAX_LEVELS = 200, 3600, 10
 PREVIEW_DAYS, PREVIEW_ALERTS = 7, 5000
+PRIORITY_DISTANCE = 10
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,53 @@ def update(policy: DispatchPolicy, written: Draft, *, version: int | None = None
 def delete(policy: DispatchPolicy) -> None:
     db.session.delete(policy)
     db.session.flush()
+
+
+def set_enabled(policy: DispatchPolicy, is_enabled: bool) -> None:
+    """Disabled policies are skipped."""
+    policy.is_enabled = is_enabled
+    db.session.flush()
+
+
+def move(policy: DispatchPolicy, *, places: int) -> bool:
+    """Try a policy earlier (places -1) or later (1) than its neighbour; False if it stands at that end already.
+
+    The channel's priorities are numbered anew, evenly, so that the order holds whatever they were.
+    """
+    ordered = in_channel(policy.channel)
+    here = ordered.index(policy)
+    there = here + places
+    if not 0 <= there < len(ordered):
+        return False
+    ordered.insert(there, ordered.pop(here))
+    distance = max(1, min(PRIORITY_DISTANCE, MAX_PRIORITY // len(ordered)))
+    for number, each in enumerate(ordered, 1):
+        each.priority = min(number * distance, MAX_PRIORITY)
+    db.session.flush()
+    return True
+
+
+def duplicate(policy: DispatchPolicy, *, name: str, now: datetime) -> DispatchPolicy:
+    """A disabled copy right behind the original, under a free name that begins with `name`."""
+    taken = {each.name for each in in_channel(policy.channel)}
+    names = (f"{name[: MAX_NAME - 4]}{suffix}" for suffix in ["", *(f" {number}" for number in range(2, 1000))])
+    copy = DispatchPolicy(
+        tenant_id=policy.tenant_id,
+        channel_id=policy.channel_id,
+        channel=policy.channel,
+        name=next(free for free in names if free not in taken),
+        description=policy.description,
+        priority=policy.priority,
+        is_enabled=False,
+        time_windows=list(policy.time_windows),
+        filters=list(policy.filters),
+        delay_seconds=policy.delay_seconds,
+        levels=list(policy.levels),
+        created_at=now,
+    )
+    db.session.add(copy)
+    db.session.flush()
+    return copy
 
 
 def levels_of(policy: DispatchPolicy) -> tuple[Level, ...]:

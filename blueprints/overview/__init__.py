@@ -1,13 +1,5 @@
-"""The first page after signing in."""
+"""概览: the first page after signing in, which answers in the order in which one would ask."""
 
-from __future__ import annotations
+from blueprints.overview.views import bp
 
-from flask import Blueprint, redirect, url_for
-from flask.typing import ResponseReturnValue
-
-bp = Blueprint("overview", __name__)
-
-
-@bp.get("/")
-def index() -> ResponseReturnValue:
-    return redirect(url_for("me.index"))
+__all__ = ["bp"]

@@ -1,0 +1,45 @@
+"""Forms about channels."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, HiddenField, IntegerField, StringField, TextAreaField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
+
+from models import Channel
+from services.channels import MAX_DESCRIPTION, MAX_NAME, MAX_TIMEOUT_MINUTES
+
+
+class ChannelForm(FlaskForm):
+    name = StringField(
+        _l("名称"),
+        [DataRequired(_l("请填写名称")), Length(max=MAX_NAME, message=_l("名称不能超过 59 个字符"))],
+        description=_l("通常是一个系统或一个团队，例如：支付核心。"),
+    )
+    description = TextAreaField(_l("描述"), [Length(max=MAX_DESCRIPTION, message=_l("描述不能超过 500 个字符"))])
+    is_private = BooleanField(
+        _l("私有"), description=_l("只有创建人、管理员，以及某个故障的处理人员（仅该故障）能看到。")
+    )
+    closes_on_recovery = BooleanField(
+        _l("恢复后自动关闭"), default=True, description=_l("关联的告警全部恢复时，自动关闭故障。")
+    )
+    close_timeout_minutes = IntegerField(
+        _l("超时自动关闭"),
+        [
+            InputRequired(_l("请填写分钟数，0 表示不启用")),
+            NumberRange(0, MAX_TIMEOUT_MINUTES, _l("请填写 0 到 43200 之间的分钟数")),
+        ],
+        default=0,
+        description=_l("0 表示不启用；最长 43200 分钟（30 天）。"),
+    )
+    timeout_from_last_merge = BooleanField(_l("从最近一次事件起算"), description=_l("不勾选时，从故障触发时起算。"))
+    version = HiddenField()
+
+    @classmethod
+    def of(cls, channel: Channel) -> ChannelForm:
+        return cls(formdata=None, obj=channel)
+
+    def seen_version(self) -> int | None:
+        text = self.version.data or ""
+        return int(text) if text.isascii() and text.isdecimal() else None

@@ -1,0 +1,9 @@
+"""故障: the list, one incident, and everything that can be done to it."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+bp = Blueprint("incidents", __name__, url_prefix="/incidents")
+
+from blueprints.incidents import actions, editing, views  # noqa: E402, F401  (they register their views)

@@ -1,0 +1,131 @@
+"""From what was typed to a policy: every mistake found at once, each named by the field it stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_babel import gettext
+
+from blueprints.policies.sheet import Level, Sheet
+from errors import AppError, InvalidInput
+from models import DispatchPolicy
+from services import filters, policies, policy_levels
+from services.policies import Draft
+from services.policy_levels import TimeWindow
+from services.wording import say_error
+from texts import N_
+
+TOP_FIELDS = {
+    N_("策略名称"): "name",
+    N_("描述"): "description",
+    N_("优先级"): "priority",
+    N_("延迟通知"): "delay_seconds",
+    N_("分派环节"): "levels",
+}
+LEVEL_FIELDS = {
+    N_("分派对象"): "people",
+    N_("个人渠道"): "personal",
+    N_("循环通知"): "max",
+    N_("升级等待时长"): "escalate_after",
+    N_("升级条件"): "condition",
+}
+"""What the services call a field → the field's name on the form, without its row."""
+CARRIED = ("team_ids", "schedule_ids", "group_targets")
+
+
+class Checked:
+    """A sheet after a look at it: a draft to store, or errors by field name (and "" for the whole)."""
+
+    def __init__(self, sheet: Sheet, stored: DispatchPolicy | None = None) -> None:
+        self.errors: dict[str, str] = {}
+        self.draft: Draft | None = None
+        windows = [window.to_json() for window in sheet.windows]
+        groups = [[condition.to_json() for condition in group] for group in sheet.groups]
+        levels = [self._level(number, level, stored) for number, level in enumerate(sheet.levels)]
+        self._pieces(windows, groups, levels)
+        self._whole(sheet, windows, groups, levels)
+
+    def add(self, error: AppError, fields: Mapping[str, str] = TOP_FIELDS) -> None:
+        """Put what a service refused beside its field, or above all."""
+        name = fields.get(error.field, "") if isinstance(error, InvalidInput) else ""
+        sentence = gettext(error.params["reason"]) if name else "。".join(filter(None, say_error(error)))
+        self.errors.setdefault(name, sentence)
+
+    def _pieces(self, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
+        for number, window in enumerate(windows):
+            self._try(TimeWindow.from_json, window, f"windows-{number}")
+        for place, group in enumerate(groups):
+            for number, condition in enumerate(group):
+                name = f"groups-{place}-conditions-{number}"
+                self._try(filters.Condition.from_json, condition, name)
+        for number, level in enumerate(levels):
+            if not any(name.startswith(f"levels-{number}-") for name in self.errors):
+                fields = {label: f"levels-{number}-{name}" for label, name in LEVEL_FIELDS.items()}
+                self._try(policy_levels.Level.from_json, level, f"levels-{number}", fields)
+
+    def _whole(self, sheet: Sheet, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
+        priority = self._number(sheet.priority, "priority")
+        delay = self._number(sheet.delay_seconds, "delay_seconds")
+        has_sound_parts = not any("-" in name for name in self.errors)
+        try:
+            draft = policies.draft(
+                name=sheet.name,
+                description=sheet.description,
+                priority=priority,
+                is_enabled=sheet.is_enabled,
+                delay_seconds=delay,
+                time_windows=windows if has_sound_parts else (),
+                filter_groups=groups if has_sound_parts else (),
+                levels=levels if has_sound_parts else [{"user_ids": [1]}],
+            )
+        except InvalidInput as error:
+            self.add(error)
+        else:
+            self.draft = None if self.errors else draft
+
+    def _try(
+        self, read: Callable[[Any], object], piece: Any, name: str, fields: Mapping[str, str] | None = None
+    ) -> None:
+        try:
+            read(piece)
+        except InvalidInput as error:
+            self.errors.setdefault((fields or {}).get(error.field, name), gettext(error.params["reason"]))
+
+    def _level(self, number: int, typed: Level, stored: DispatchPolicy | None) -> dict[str, Any]:
+        prefix = f"levels-{number}"
+        level = {
+            "user_ids": typed.user_ids(),
+            "personal": {"mode": typed.mode, "unified": typed.kinds},
+            "repeat": {
+                "max": self._number(typed.max, f"{prefix}-max"),
+                "every_minutes": self._decimal(typed.every, f"{prefix}-every"),
+            },
+            "escalate_after_minutes": self._number(typed.escalate_after, f"{prefix}-escalate_after"),
+            "condition": typed.condition,
+        }
+        return level | _carried(typed.origin, stored)
+
+    def _number(self, text: str, name: str) -> int:
+        text = text.strip()
+        if text.isascii() and text.isdecimal() and len(text) <= 9:
+            return int(text)
+        self.errors[name] = gettext("请填写整数")
+        return 0
+
+    def _decimal(self, text: str, name: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if policy_levels.MIN_EVERY_MINUTES <= value <= policy_levels.MAX_EVERY_MINUTES:
+            return value
+        self.errors[name] = gettext("间隔应为 0.5–120 分钟")
+        return policy_levels.Repeat.every_minutes
+
+
+def _carried(origin: str, stored: DispatchPolicy | None) -> dict[str, Any]:
+    """What a stored level holds beyond the form."""
+    if stored is None or not (origin.isascii() and origin.isdecimal()) or int(origin) >= len(stored.levels):
+        return {}
+    return {name: stored.levels[int(origin)].get(name, []) for name in CARRIED}

@@ -1,0 +1,191 @@
+"""A policy as it is typed: every value as text, so that a refused form comes back exactly as it was.
+
+Rows have numbers in their field names (`levels-0-max`, `groups-1-conditions-0-vals`); buttons that add or remove
+rows send the sheet along and get it back changed, so the editor works without scripts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from models import DispatchPolicy
+from services.filters import LABEL_PREFIX, PLAIN_KEYS
+from services.policy_levels import FOLLOW_PREFERENCE, NOT_ACKNOWLEDGED, NOTIFIED_SEVERITIES
+
+LABEL_KEY = "labels"
+MOST_ROWS = 20
+Form = MultiDict[str, str]
+
+
+@dataclass
+class Condition:
+    """label: the label's name, when key is LABEL_KEY; vals: one value a line."""
+
+    key: str = "severity"
+    label: str = ""
+    op: str = "IN"
+    vals: str = ""
+
+    @classmethod
+    def read(cls, form: Form, prefix: str) -> Condition:
+        return cls(**{name: form.get(f"{prefix}-{name}", "") for name in ("key", "label", "op", "vals")})
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Condition:
+        key = data["key"]
+        label = "" if key in PLAIN_KEYS else key.removeprefix(LABEL_PREFIX)
+        return cls(LABEL_KEY if label else key, label, data["op"], "\n".join(data["vals"]))
+
+    def to_json(self) -> dict[str, Any]:
+        key = f"{LABEL_PREFIX}{self.label.strip()}" if self.key == LABEL_KEY else self.key
+        return {"key": key, "op": self.op, "vals": [line.strip() for line in self.vals.splitlines() if line.strip()]}
+
+
+@dataclass
+class Window:
+    """Weekdays as "1" … "7", times as HH:MM."""
+
+    days: list[str] = field(default_factory=lambda: ["1", "2", "3", "4", "5"])
+    start: str = "09:00"
+    end: str = "18:00"
+
+    @classmethod
+    def read(cls, form: Form, prefix: str) -> Window:
+        return cls(form.getlist(f"{prefix}-days"), form.get(f"{prefix}-start", ""), form.get(f"{prefix}-end", ""))
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Window:
+        return cls([str(day) for day in data["weekdays"]], data["start"], data["end"])
+
+    def to_json(self) -> dict[str, Any]:
+        days = [int(day) for day in self.days if day.isascii() and day.isdecimal()]
+        return {"weekdays": days, "start": self.start.strip(), "end": self.end.strip()}
+
+
+@dataclass
+class Level:
+    """origin: the number of the stored level that this row began as; it carries what the form does not show."""
+
+    origin: str = ""
+    people: list[str] = field(default_factory=list)
+    mode: str = FOLLOW_PREFERENCE
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    max: str = "0"
+    every: str = "10"
+    escalate_after: str = "30"
+    condition: str = NOT_ACKNOWLEDGED
+
+    @classmethod
+    def read(cls, form: Form, prefix: str) -> Level:
+        texts = {
+            name: form.get(f"{prefix}-{name}", "")
+            for name in ("origin", "mode", "max", "every", "escalate_after", "condition")
+        }
+        kinds = {each.value: form.getlist(f"{prefix}-kinds-{each.value}") for each in NOTIFIED_SEVERITIES}
+        return cls(people=form.getlist(f"{prefix}-people"), kinds=kinds, **texts)
+
+    @classmethod
+    def of(cls, number: int, data: Mapping[str, Any]) -> Level:
+        personal, repeat = data.get("personal") or {}, data.get("repeat") or {}
+        return cls(
+            origin=str(number),
+            people=[str(user_id) for user_id in data["user_ids"]],
+            mode=personal.get("mode", FOLLOW_PREFERENCE),
+            kinds={severity: list(kinds) for severity, kinds in (personal.get("unified") or {}).items()},
+            max=str(repeat.get("max", 0)),
+            every=f"{repeat.get('every_minutes', 10):g}",
+            escalate_after=str(data.get("escalate_after_minutes", 30)),
+            condition=data.get("condition", NOT_ACKNOWLEDGED),
+        )
+
+    def user_ids(self) -> list[int]:
+        return [int(text) for text in self.people if text.isascii() and text.isdecimal()]
+
+
+@dataclass
+class Sheet:
+    name: str = ""
+    description: str = ""
+    priority: str = "100"
+    is_enabled: bool = True
+    delay_seconds: str = "0"
+    version: str = ""
+    windows: list[Window] = field(default_factory=list)
+    groups: list[list[Condition]] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=lambda: [Level()])
+
+    @classmethod
+    def read(cls, form: Form) -> Sheet:
+        """What was sent."""
+        texts = {name: form.get(name, "") for name in ("name", "description", "priority", "delay_seconds", "version")}
+        groups = [
+            [
+                Condition.read(form, f"groups-{group}-conditions-{number}")
+                for number in _numbers(form, f"groups-{group}-conditions")
+            ]
+            for group in _numbers(form, "groups")
+        ]
+        return cls(
+            is_enabled="is_enabled" in form,
+            windows=[Window.read(form, f"windows-{number}") for number in _numbers(form, "windows")],
+            groups=[group for group in groups if group],
+            levels=[Level.read(form, f"levels-{number}") for number in _numbers(form, "levels")],
+            **texts,
+        )
+
+    @classmethod
+    def of(cls, policy: DispatchPolicy) -> Sheet:
+        """What is stored."""
+        return cls(
+            name=policy.name,
+            description=policy.description,
+            priority=str(policy.priority),
+            is_enabled=policy.is_enabled,
+            delay_seconds=str(policy.delay_seconds),
+            version=str(policy.version),
+            windows=[Window.of(window) for window in policy.time_windows],
+            groups=[[Condition.of(condition) for condition in group] for group in policy.filters],
+            levels=[Level.of(number, level) for number, level in enumerate(policy.levels)],
+        )
+
+    def change(self, wish: str) -> None:
+        """Add or remove a row, as a button says: "add-level", "remove-condition:0:1". Others change nothing."""
+        verb, _, rest = wish.partition(":")
+        places = [int(part) for part in rest.split(":") if part.isascii() and part.isdecimal()]
+        if verb.startswith("add-"):
+            self._add(verb.removeprefix("add-"), places)
+        elif verb.startswith("remove-"):
+            self._remove(verb.removeprefix("remove-"), places)
+
+    def _add(self, what: str, places: list[int]) -> None:
+        rows: list[Any] | None = self._rows(what, places)
+        if rows is None or len(rows) >= MOST_ROWS:
+            return
+        new: dict[str, Any] = {"window": Window(), "group": [Condition()], "condition": Condition(), "level": Level()}
+        rows.append(new[what])
+
+    def _remove(self, what: str, places: list[int]) -> None:
+        *outer, number = places or [-1]
+        rows = self._rows(what, outer)
+        if rows is None or not 0 <= number < len(rows):
+            return
+        del rows[number]
+        self.groups = [group for group in self.groups if group]
+
+    def _rows(self, what: str, places: list[int]) -> list[Any] | None:
+        if what == "condition":
+            return self.groups[places[0]] if places and places[0] < len(self.groups) else None
+        known: dict[str, list[Any]] = {"window": self.windows, "group": self.groups, "level": self.levels}
+        return known.get(what)
+
+
+def _numbers(form: Form, prefix: str) -> list[int]:
+    """Which numbers a kind of row has in what was sent, in order; no more than rows are allowed."""
+    pattern = re.compile(rf"{re.escape(prefix)}-(\d{{1,4}})-")
+    found = {int(match[1]) for name in form if (match := pattern.match(name))}
+    return sorted(found)[:MOST_ROWS]

@@ -1,0 +1,116 @@
+"""What the first page says: is anything on fire, undelivered, unhealthy, and what is left to set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, func, select
+
+from extensions import db
+from models import (
+    AccountLink,
+    AlertSource,
+    Channel,
+    CheckState,
+    Delivery,
+    DeliveryState,
+    DispatchPolicy,
+    Integration,
+    IntegrationCheck,
+    IntegrationStatus,
+    Job,
+    JobState,
+    LinkState,
+    Membership,
+    MembershipState,
+)
+from services import delivery_queries
+from services.delivery_queries import Search
+
+RECENT = timedelta(days=1)
+FAILURES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """Messages in trouble. failed: of the last 24 hours; dead_jobs: work given up, whatever it was."""
+
+    failed: int
+    retrying: int
+    dead_jobs: int
+    newest: list[Delivery]
+
+
+@dataclass(frozen=True)
+class Health:
+    """A connection to a chat platform, and how many of its checks failed when last looked at."""
+
+    integration: Integration
+    failed_checks: int
+
+    @property
+    def is_well(self) -> bool:
+        return self.integration.status is IntegrationStatus.ACTIVE and not self.failed_checks
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What exists already, in the order in which it is made."""
+
+    has_colleagues: bool
+    has_channel: bool
+    has_source: bool
+    has_policy: bool
+    has_integration: bool
+    is_linked: bool
+
+    @property
+    def is_complete(self) -> bool:
+        parts = (self.has_colleagues, self.has_channel, self.has_source, self.has_policy, self.has_integration)
+        return all(parts) and self.is_linked
+
+
+def undelivered(viewer: Membership, now: datetime) -> Undelivered:
+    """What the viewer may see of it."""
+    failed = Search(state=DeliveryState.FAILED, since=now - RECENT)
+    dead = select(func.count()).select_from(Job).where(Job.tenant_id == viewer.tenant_id, Job.state == JobState.DEAD)
+    return Undelivered(
+        failed=delivery_queries.count(viewer, failed),
+        retrying=delivery_queries.count(viewer, Search(state=DeliveryState.RETRYING)),
+        dead_jobs=db.session.scalar(dead) or 0,
+        newest=delivery_queries.page(viewer, failed, limit=FAILURES_SHOWN).items,
+    )
+
+
+def health(viewer: Membership) -> list[Health]:
+    """Every connection of the organisation, oldest first."""
+    failed = (
+        select(func.count())
+        .where(IntegrationCheck.integration_id == Integration.id, IntegrationCheck.state == CheckState.FAILED)
+        .scalar_subquery()
+    )
+    mine = select(Integration, failed).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
+    rows = db.session.execute(mine).all()
+    return [Health(row[0], row[1]) for row in rows]
+
+
+def setup(viewer: Membership) -> Setup:
+    """What is left to set up in the viewer's organisation, their own link included."""
+    tenant_id = viewer.tenant_id
+    active = (Membership.tenant_id == tenant_id, Membership.state == MembershipState.ACTIVE)
+    answers = db.session.execute(
+        select(
+            exists().where(*active, Membership.user_id != viewer.user_id),
+            exists().where(Channel.tenant_id == tenant_id),
+            exists().where(AlertSource.tenant_id == tenant_id),
+            exists().where(DispatchPolicy.tenant_id == tenant_id, DispatchPolicy.is_enabled.is_(True)),
+            exists().where(Integration.tenant_id == tenant_id, Integration.status == IntegrationStatus.ACTIVE),
+            exists().where(
+                AccountLink.tenant_id == tenant_id,
+                AccountLink.user_id == viewer.user_id,
+                AccountLink.state == LinkState.ACTIVE,
+            ),
+        )
+    ).one()
+    return Setup(*answers)
