@@ -29,7 +29,6 @@ from services.incidents import Outcome
 from services.wording import say
 
 CHIPS = (("mine", _l("我的待处理")), ("open", _l("全部未关闭")), ("closed", _l("已关闭")))
-POLL_SECONDS = 15
 VIA = "h5"
 
 
@@ -47,8 +46,8 @@ def incident_list() -> ResponseReturnValue:
     return render_template(
         "h5/_incident_list.html" if is_fragment() else "h5/incidents.html",
         page=page,
-        older_url=url_for("h5.incident_list", **(wanted | {"before": page.next_cursor})) if page.next_cursor else "",
-        newer_url=url_for("h5.incident_list", **(wanted | {"before": page.prev_cursor})) if page.prev_cursor else "",
+        older_url=list_url(wanted, page.next_cursor),
+        newer_url=list_url(wanted, page.prev_cursor),
         counts_by_chip={"mine": counts.mine, "open": counts.open},
         chips=CHIPS,
         chosen=chosen,
@@ -58,6 +57,14 @@ def incident_list() -> ResponseReturnValue:
         etag=etag,
         now=utcnow(),
     )
+
+
+def list_url(wanted: dict[str, str], cursor: str | None) -> str:
+    """The same list from another place on; empty when there is nothing that way."""
+    if cursor is None:
+        return ""
+    query: dict[str, Any] = wanted | {"before": cursor}
+    return url_for("h5.incident_list", **query)
 
 
 @bp.get("/incidents/<int:num>")

@@ -29,7 +29,7 @@ def test_a_card_has_the_documented_parts():
     }
     assert card["horizontal_content_list"][-1] == {"keyname": "动态", "value": "林值班 已于 09:31 开始处理"}
     assert card["card_action"] == {"type": 1, "url": "https://oncall.example.com/h5/wecom/k/incidents/1024"}
-    assert [b["style"] for b in card["button_list"]] == [1, 2, 3, 3]
+    assert [b["style"] for b in card["button_list"]] == [1, 2, 4, 4]
     assert card["action_menu"]["desc"] == "更多屏蔽"
 
 
