@@ -55,9 +55,9 @@ def configure(settings: Settings) -> None:
     )
     handler = logging.StreamHandler()
     handler.set_name(OWN)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=_renderers(readable=readable))
-    )
+    foreign = [*before, _without_formatted]
+    renderers = _renderers(readable=readable)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=renderers))
     root = logging.getLogger()
     for other in [each for each in root.handlers if each.get_name() == OWN]:
         root.removeHandler(other)
@@ -74,6 +74,13 @@ def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     if traceback is not None:
         cleaned["exception"] = masked(str(traceback))
     return cleaned
+
+
+def _without_formatted(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Drop what another handler's formatter left on a library's record: it says everything twice."""
+    event.pop("message", None)
+    event.pop("asctime", None)
+    return event
 
 
 def masked(text: str) -> str:

@@ -28,6 +28,10 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 def run() -> None:
     arguments = current_app.extensions["migrate"].configure_args | {"process_revision_directives": skip_empty}
     with db.engine.connect() as connection:
+        if (
+            connection.dialect.name == "sqlite"
+        ):  # a table is changed by copying it; dropping the old one must delete no rows
+            connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
@@ -37,6 +41,8 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+        if connection.dialect.name == "sqlite":
+            connection.connection.cursor().execute("PRAGMA foreign_keys=ON")
 
 
 run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from texts import Text
 LOCALES = ("zh_CN", "en")
 DEFAULT_LOCALE = "zh_CN"
 DEFAULT_TIMEZONE = "Asia/Shanghai"
+PLACE = re.compile(r"%\((\w+)\)s")
 
 
 def say(text: Text | str) -> str:
@@ -35,9 +37,9 @@ def say(text: Text | str) -> str:
 def say_error(error: AppError) -> tuple[str, str]:
     """Return an error's message and hint (which may be empty) in the reader's language."""
     params = {name: _spoken(value) for name, value in error.params.items()}
-    for name in ("field", "reason"):  # of InvalidInput: sentences or words of ours
-        if isinstance(sentence := error.params.get(name), str):
-            params[name] = _filled(sentence, error.params)
+    for name in ("field", "reason"):  # of InvalidInput: words of ours, or what a stranger sent
+        if isinstance(words := error.params.get(name), str) and words:
+            params[name] = _inserted(gettext(words), error.params)
     return _filled(error.message, params), _filled(error.hint, params)
 
 
@@ -90,6 +92,11 @@ def _filled(message: str, params: dict[str, Any]) -> str:
     if not message:
         return ""
     return gettext(message, **params) if params and "%(" in message else gettext(message)
+
+
+def _inserted(words: str, params: dict[str, Any]) -> str:
+    """Fill in the named places that are known and leave everything else alone, for it may be hostile."""
+    return PLACE.sub(lambda place: str(params[place[1]]) if place[1] in params else place[0], words)
 
 
 def _spoken(value: Any) -> Any:

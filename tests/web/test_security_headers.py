@@ -1,0 +1,246 @@
+"""A walk over every address of the product: headers, sessions, form tokens, origins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+from werkzeug.routing.converters import AnyConverter, NumberConverter
+
+from app import create_app
+from blueprints.gate import SELF_AUTHENTICATING
+from config import Settings
+from extensions import db
+from models import Membership
+from tests.conftest import make_settings
+from tests.web.conftest import Browser
+
+OPEN_TO_STRANGERS = {
+    "auth.sign_in",
+    "auth.submit_sign_in",
+    "auth.first_admin",
+    "auth.create_first_admin",
+    "preferences.set_language",
+    "preferences.set_theme",
+    "ops.alive",
+    "ops.ready",
+    "ops.show_metrics",
+    "api.openapi",
+    "static",
+}
+"""The only addresses that do anything for somebody without session, key, token or signature."""
+REFUSALS = {301, 302, 303, 308, 400, 401, 403, 404, 405}
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Address:
+    endpoint: str
+    method: str
+    path: str
+
+    @property
+    def blueprint(self) -> str:
+        return self.endpoint.partition(".")[0]
+
+
+def addresses(app: Flask) -> Iterator[Address]:
+    """Every address with every method; places in it are filled with something that fits but does not exist."""
+    with app.test_request_context():
+        router = app.url_map.bind("localhost")
+        for rule in app.url_map.iter_rules():
+            path = router.build(rule.endpoint, _values(rule), method=next(iter(rule.methods or {"GET"})))
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield Address(rule.endpoint, method, path)
+
+
+def _values(rule: Rule) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, converter in rule._converters.items():
+        if isinstance(converter, NumberConverter):
+            values[name] = 987654
+        elif isinstance(converter, AnyConverter):
+            values[name] = sorted(converter.items)[0]
+        else:
+            values[name] = {"platform": "wecom", "filename": "css/tokens.css"}.get(name, "unknown")
+    return values | dict(rule.defaults or {})
+
+
+def test_every_answer_carries_the_security_headers(app: Flask, admin_client: Browser) -> None:
+    for address in addresses(app):
+        if address.method != "GET":
+            continue
+        headers = admin_client.get(address.path).headers
+        policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+        assert policy["script-src"] == "'self'", address
+        assert policy["style-src"] == "'self'", address
+        assert policy["object-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'", address
+        assert policy["form-action"].startswith("'self'"), address
+        assert headers["X-Content-Type-Options"] == "nosniff", address
+        assert headers["Referrer-Policy"] == "no-referrer", address
+        assert "Permissions-Policy" in headers, address
+        assert headers["X-Frame-Options"] == "DENY", address
+        assert headers["X-Request-Id"], address
+        if address.endpoint != "static":
+            assert "public" not in headers["Cache-Control"], address
+        assert "Server" not in headers or "Python" not in headers["Server"], address
+
+
+def test_pages_hold_no_inline_script_or_style(app: Flask, admin_client: Browser) -> None:
+    for address in addresses(app):
+        if address.method != "GET" or address.endpoint == "static":
+            continue
+        answer = admin_client.get(address.path, follow_redirects=True)
+        if answer.mimetype != "text/html":
+            continue
+        page = answer.text
+        assert "<script>" not in page, address
+        assert "<style" not in page, address
+        assert " style=" not in page, address
+        assert " onclick=" not in page, address
+        assert "javascript:" not in page, address
+
+
+def test_only_the_listed_addresses_answer_without_a_session(app: Flask, client: Browser, admin: Membership) -> None:
+    for address in addresses(app):
+        if address.endpoint in OPEN_TO_STRANGERS:
+            continue
+        token = client.token("/sign-in")
+        answer = client.open(address.path, method=address.method, headers={"X-CSRFToken": token})
+        assert answer.status_code in REFUSALS, (address, answer.status_code)
+        if answer.status_code in {301, 302, 303, 308}:
+            assert answer.location.startswith(("/sign-in", "/h5/", "https://open.weixin.qq.com/")), address
+
+
+def test_the_list_of_open_addresses_names_only_addresses_that_exist(app: Flask) -> None:
+    assert {address.endpoint for address in addresses(app)} >= OPEN_TO_STRANGERS
+
+
+def test_every_change_needs_the_forms_token(app: Flask, admin_client: Browser) -> None:
+    for address in addresses(app):
+        if address.method not in UNSAFE or address.blueprint in SELF_AUTHENTICATING:
+            continue
+        answer = admin_client.open(address.path, method=address.method, data={"language": "en", "theme": "dark"})
+        assert answer.status_code == 400, (address, answer.status_code)
+        assert "request.expired" in answer.text, address
+    assert admin_client.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost:1"]
+)
+def test_every_change_needs_our_own_origin(app: Flask, admin_client: Browser, origin: str) -> None:
+    token = admin_client.token("/me")
+    for address in addresses(app):
+        if address.method not in UNSAFE or address.blueprint in SELF_AUTHENTICATING:
+            continue
+        headers = {"Origin": origin, "X-CSRFToken": token}
+        answer = admin_client.open(address.path, method=address.method, headers=headers)
+        assert answer.status_code == 403, (address, answer.status_code)
+        assert "request.foreign_origin" in answer.text, address
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost", "http://localhost:80", "http://LOCALHOST", "http://localhost:8000"]
+)
+def test_our_own_origin_in_any_spelling_is_let_through(admin_client: Browser, origin: str) -> None:
+    sent = admin_client.submit("/preferences/theme", {"theme": "dark"}, page="/me", headers={"Origin": origin})
+    assert sent.status_code == 303
+
+
+def test_a_browser_that_says_cross_site_is_refused_without_an_origin(admin_client: Browser) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert admin_client.submit("/me", {"real_name": "x"}, headers=headers).status_code == 403
+
+
+def test_no_page_of_the_console_changes_anything_when_read(app: Flask, admin_client: Browser) -> None:
+    def rows() -> dict[str, int]:
+        found = {
+            table.name: db.session.execute(db.select(db.func.count()).select_from(table)).scalar_one()
+            for table in db.metadata.sorted_tables
+        }
+        db.session.rollback()
+        return found
+
+    before = rows()
+    for address in addresses(app):
+        if address.method == "GET" and address.blueprint not in {"h5", "callbacks"}:
+            admin_client.get(address.path)
+    assert rows() == before
+
+
+def test_the_session_cookie_is_out_of_reach(client: Browser, admin: Membership) -> None:
+    cookie = client.sign_in(admin).headers["Set-Cookie"]
+    assert cookie.startswith("dutybell=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Path=/" in cookie
+
+
+def test_behind_https_the_cookie_is_bound_to_the_host(app: Flask, tmp_path: Path) -> None:
+    settings: Settings = make_settings(tmp_path, public_url="https://bell.example")
+    secure = create_app(settings).test_client()
+    answer = secure.get("/sign-in", base_url="https://bell.example", headers={"Accept": "application/json"})
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    with create_app(settings).app_context():
+        db.create_all()
+        db.session.remove()
+    cookie = create_app(settings).test_client().get("/first-administrator", base_url="https://bell.example")
+    assert cookie.headers["Set-Cookie"].startswith("__Host-dutybell=")
+    assert "Secure" in cookie.headers["Set-Cookie"]
+    assert "Domain" not in cookie.headers["Set-Cookie"]
+
+
+def test_the_address_of_the_visitor_is_taken_from_trusted_proxies_only(tmp_path: Path) -> None:
+    def seen(**changes: object) -> str:
+        app = create_app(make_settings(tmp_path, **changes))
+        app.add_url_rule("/who", view_func=_who, endpoint="static_who")
+        return app.test_client().get("/who", headers={"X-Forwarded-For": "198.51.100.7, 203.0.113.9"}).text
+
+    assert seen() == "127.0.0.1"
+    assert seen(trusted_proxies=1) == "203.0.113.9"
+
+
+def test_static_files_are_kept_for_ever_under_their_version(client: Browser, admin: Membership) -> None:
+    page = client.get("/sign-in").text
+    address = page.split('href="/static/css/tokens.css')[1].split('"')[0]
+    assert "immutable" in client.get(f"/static/css/tokens.css{address}").headers["Cache-Control"]
+    assert "immutable" not in client.get("/static/css/tokens.css").headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "/static/../config.py",
+        "/static/..%2fconfig.py",
+        "/static/%2e%2e/config.py",
+        "/static../config.py",
+        "/static/..\\config.py",
+        "/static/%5c..%5cconfig.py",
+        "/static//etc/passwd",
+        "/static/css/../../app.py",
+    ],
+)
+def test_static_files_lead_to_nothing_else(client: Browser, trick: str) -> None:
+    answer = client.get(trick)
+    assert "import" not in answer.text
+    assert answer.status_code in {303, 308, 404}
+
+
+def test_metrics_are_for_this_machine_or_the_holder_of_the_token(tmp_path: Path, client: Browser) -> None:
+    assert "dutybell_outbox_due" in client.get("/metrics").text
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "203.0.113.9"}).status_code == 404
+    assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 404
+
+
+def _who() -> str:
+    from flask import request
+
+    return request.remote_addr or ""
+
+
+_who.is_public = True  # type: ignore[attr-defined]
