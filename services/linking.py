@@ -98,18 +98,20 @@ def get(link_id: int, *, tenant_id: int) -> AccountLink | None:
 
 def membership(user: User, tenant_id: int) -> Membership:
     """The person's place in the organisation, whatever its state. Raises NoMembership."""
-    found = db.session.scalar(
-        select(Membership).where(Membership.user_id == user.id, Membership.tenant_id == tenant_id)
-    )
+    found = _place(user, tenant_id)
     if found is None or found.state is MembershipState.REFUSED:
         raise NoMembership(user.username)
     return found
 
 
+def _place(user: User, tenant_id: int) -> Membership | None:
+    return db.session.scalar(select(Membership).where(Membership.user_id == user.id, Membership.tenant_id == tenant_id))
+
+
 def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> None:
-    """Note a silent sign-in. It proves that the account is reachable again, so a broken link is mended."""
-    if link.state is LinkState.BROKEN:
-        link.state = LinkState.ACTIVE
+    """Note a silent sign-in. It proves that the account is reachable: the link holds if the membership does."""
+    if link.state is not LinkState.ACTIVE:
+        link.state = _state_of(_place(link.user, link.tenant_id))
     if identity.name and identity.name != link.external_name:
         link.external_name = identity.name
     if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
@@ -141,7 +143,7 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
         user_id=user.id,
         external_user_id=external_id,
         external_name=identity.name,
-        state=LinkState.ACTIVE if place.state is MembershipState.ACTIVE else LinkState.PENDING,
+        state=_state_of(place),
         source=source,
         linked_at=now,
         last_seen_at=now,
@@ -149,6 +151,10 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     db.session.add(made)
     db.session.flush()
     return Linked(made, replaced)
+
+
+def _state_of(place: Membership | None) -> LinkState:
+    return LinkState.ACTIVE if place and place.state is MembershipState.ACTIVE else LinkState.PENDING
 
 
 def unlink(link: AccountLink) -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, url_for
+from typing import Any
+
+from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_login import current_user
 
-from blueprints.access import current_member, sign_out
+from blueprints.access import current_member, current_member_or_none, safe_next, sign_out
 from blueprints.h5 import bp
-from blueprints.h5.visit import current_link, visit
+from blueprints.h5.visit import LINK_KEY, current_link, visit
+from blueprints.navigation import Link
 from extensions import db
 from services import deliveries, linking, trial_cards
 from services.clock import utcnow
+
+
+@bp.context_processor
+def menu() -> dict[str, Any]:
+    """The menu at the top right leads to the pages here. Whoever came in silently switches, and does not sign out."""
+    if not current_user.is_authenticated:
+        return {}
+    links = [Link(_("切换账户"), url_for("h5.switch_account"), "switch-horizontal")]
+    if current_member_or_none() is not None:
+        links.insert(0, Link(_("我的账户"), url_for("h5.account"), "user-circle"))
+        links.append(Link(_("通知偏好"), url_for("me.preferences"), "bell"))
+    return {"account_links": links, "h5_silent": LINK_KEY in session}
 
 
 @bp.get("/account")
@@ -22,7 +38,7 @@ def account() -> ResponseReturnValue:
 @bp.get("/account/switch")
 def switch_account() -> ResponseReturnValue:
     """Say who is linked now and what switching means, and ask."""
-    return render_template("h5/switch.html", visit=visit(), link=current_link(), member=current_member())
+    return render_template("h5/switch.html", visit=visit(), link=current_link())
 
 
 @bp.post("/account/unlink")
@@ -33,7 +49,7 @@ def unlink() -> ResponseReturnValue:
         linking.unlink(link)
     sign_out()
     db.session.commit()
-    flash(_("已取消关联，原账号不再收到本应用的消息"), "success")
+    flash(_("已取消关联，原账号不再收到本应用的消息") if link else _("您已退出登录"), "success")
     return redirect(url_for("h5.home"), code=303)
 
 
@@ -54,4 +70,4 @@ def resend_missed() -> ResponseReturnValue:
     sent = deliveries.resend_after_link(member.user, visit().integration, now=utcnow())
     db.session.commit()
     flash(_("已重新发送 %(count)s 条通知", count=len(sent)), "success")
-    return redirect(url_for("h5.incident_list"), code=303)
+    return redirect(safe_next(request.form.get("next")) or url_for("h5.incident_list"), code=303)

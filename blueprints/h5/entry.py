@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import TENANT_KEY, public, safe_next, sign_in, sign_out
+from blueprints.access import TENANT_KEY, current_member, public, safe_next, sign_in, sign_out
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
@@ -27,11 +27,13 @@ from blueprints.h5.visit import (
 )
 from errors import AppError, NotFound
 from extensions import begin_write, db
-from models import AccountLink, LinkState, MembershipState, User
+from models import AccountLink, MembershipState, User
 from services import accounts, checks, deliveries, integrations, linking, rights
 from services.clock import utcnow
 from services.wording import say_error
 
+SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink"}
+"""What also a person may do who may not look at incidents: go, and come back as somebody else."""
 OPEN_VIEWS = {"h5.home", "h5.log_in", "h5.oauth", "h5.bind", "h5.bind_post", "h5.confirm_bind", "h5.link_account"}
 
 
@@ -59,7 +61,7 @@ def admit() -> ResponseReturnValue | None:
         db.session.commit()
     if not current_user.is_authenticated:
         return redirect(url_for("h5.home", next=wanted_path()))
-    return not_admitted()
+    return None if request.endpoint in SIGNED_IN_VIEWS else not_admitted()
 
 
 def not_admitted() -> ResponseReturnValue | None:
@@ -145,8 +147,7 @@ def oauth() -> ResponseReturnValue:
 def enter(user: User, link: AccountLink) -> None:
     """Begin a session for a linked person; a new one, so that a planted cookie is worth nothing."""
     sign_in(user, tenant_id=link.tenant_id)
-    if link.state is LinkState.ACTIVE:
-        session[LINK_KEY] = link.id
+    session[LINK_KEY] = link.id
 
 
 @bp.get("/bind")
@@ -200,7 +201,7 @@ def candidate() -> User | None:
 @bp.post("/bind/confirm", endpoint="link_account")
 @public
 def link_account() -> ResponseReturnValue:
-    """Link, sign in, and offer what was missed for want of a link."""
+    """Link and sign in."""
     remembered, user = remembered_identity(), candidate()
     if remembered is None or user is None:
         return redirect(url_for("h5.home"), code=303)
@@ -209,11 +210,18 @@ def link_account() -> ResponseReturnValue:
     made = linking.link(visit().integration, user, identity, source="login", now=utcnow())
     enter(user, made.link)
     db.session.commit()
-    missed = deliveries.resendable_after_link(user, visit().integration) if made.link.state is LinkState.ACTIVE else []
-    if missed:
-        return render_template("h5/linked.html", waiting=len(missed), wanted=wanted)
     flash(_("关联成功，以后打开会自动登录"), "success")
-    return redirect(wanted, code=303)
+    return redirect(url_for("h5.linked", next=wanted), code=303)
+
+
+@bp.get("/linked")
+def linked() -> ResponseReturnValue:
+    """After linking: what failed for want of a link and is still about something open, if there is any."""
+    wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
+    missed = deliveries.resendable_after_link(current_member().user, visit().integration)
+    if not missed:
+        return redirect(wanted)
+    return render_template("h5/linked.html", waiting=len(missed), wanted=wanted)
 
 
 @tenant_home.get("/tenantId/<int:tenant_id>")

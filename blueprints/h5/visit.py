@@ -111,6 +111,6 @@ def current_link() -> AccountLink | None:
     if remembered is None:
         return None
     link = linking.get(remembered, tenant_id=visit().integration.tenant_id)
-    if link is None or link.integration_id != visit().integration.id or link.state is not LinkState.ACTIVE:
+    if link is None or link.integration_id != visit().integration.id or link.state is LinkState.BROKEN:
         return None
     return link
