@@ -184,8 +184,7 @@ def _record(mine: Claim, plan: Plan, made: Try, result: SentMessage | PlatformEr
 
 def _record_sent(mine: Claim, plan: Plan, delivery: Delivery, incident: Incident | None, message: SentMessage) -> None:
     now = utcnow()
-    lines_cut = message.truncated_lines
-    delivery_outcomes.sent(delivery, plan.integration, message_id=message.message_id, lines_cut=lines_cut, now=now)
+    delivery_outcomes.sent(delivery, plan.integration, message, now=now)
     _mark_check(plan.integration, now)
     if incident is None:
         if message.update_code:

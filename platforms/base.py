@@ -86,12 +86,14 @@ class SentMessage:
     update_code      a right to change it once, where the platform gives such (WeCom response_code)
     truncated_lines  lines of the body that the platform's limits cut off
     was_repeat       the platform says that an earlier, unanswered try had arrived
+    lacks_buttons    the application may not send buttons yet, so the card went out without them
     """
 
     message_id: str
     update_code: str | None = None
     truncated_lines: int = 0
     was_repeat: bool = False
+    lacks_buttons: bool = False
 
 
 @dataclass(frozen=True)

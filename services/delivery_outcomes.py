@@ -17,7 +17,7 @@ from models import (
     JobState,
     LinkState,
 )
-from platforms.base import Capabilities
+from platforms.base import Capabilities, SentMessage
 from platforms.errors import PlatformError, RateLimited, RecipientUnreachable
 from services import failures, linking, retries
 from services.notifications import DELIVER
@@ -63,11 +63,11 @@ def note_try(delivery: Delivery, made: Try) -> int:
     return db.session.scalar(counted) or 0
 
 
-def sent(delivery: Delivery, integration: Integration, *, message_id: str, lines_cut: int, now: datetime) -> None:
+def sent(delivery: Delivery, integration: Integration, message: SentMessage, *, now: datetime) -> None:
     """The platform accepted it. What waits because the platform was down need not wait any longer."""
     delivery.state = DeliveryState.SENT
-    delivery.platform_message_id = message_id or delivery.platform_message_id
-    delivery.rendered = {"truncated_lines": lines_cut}
+    delivery.platform_message_id = message.message_id or delivery.platform_message_id
+    delivery.rendered = {"truncated_lines": message.truncated_lines, "lacks_buttons": message.lacks_buttons}
     delivery.failure_code, delivery.failure, delivery.next_attempt_at = None, {}, None
     delivery.sent_at = now
     _mend_link(delivery, integration)

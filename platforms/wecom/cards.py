@@ -32,7 +32,7 @@ URL_BYTES = 2048
 GREY, BLACK, RED, GREEN = range(4)
 COLOURS = {"critical": RED, "warning": BLACK, "info": GREY, "ok": GREEN, "muted": GREY}
 STYLES = {"primary": 1, "danger": 2, "plain": 4}
-"""1 is the filled button, 2 the red one, 3 the quiet one."""
+"""1 is the filled button, 2 and 3 are coloured words, 4 is the quiet one."""
 
 Json = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
@@ -24,7 +25,7 @@ from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.wecom import callbacks, cards, checks, setup
 from platforms.wecom.client import Client
-from platforms.wecom.errors import TaskIdTaken
+from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.settings import WeComSettings
 from texts import N_
 
@@ -63,14 +64,22 @@ class WeCom:
         return f"wecom:{self.settings.corp_id.lower()}" if self.settings.corp_id else None
 
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
-        """Send one button card to one member; its reference is the task_id, which WeCom takes once."""
+        """Send one button card to one member; its reference is the task_id, which WeCom takes once.
+
+        An application without callback address may not send buttons: the news goes out without them.
+        """
+        lines_cut = cards.truncated_lines(card)
         try:
             sent = self.client.send_template_card(to.external_user_id, cards.as_json(card))
         except TaskIdTaken:
             if not earlier_try_unanswered:
                 raise
-            return SentMessage("", truncated_lines=cards.truncated_lines(card), was_repeat=True)
-        return SentMessage(sent.message_id, sent.response_code, cards.truncated_lines(card))
+            return SentMessage("", truncated_lines=lines_cut, was_repeat=True)
+        except CallbackUrlNeeded:
+            bare = replace(card, buttons=(), menu=())
+            sent = self.client.send_template_card(to.external_user_id, cards.as_json(bare))
+            return SentMessage(sent.message_id, truncated_lines=lines_cut, lacks_buttons=True)
+        return SentMessage(sent.message_id, sent.response_code, lines_cut)
 
     def send_text(self, to: Recipient, content: str) -> SentMessage:
         return SentMessage(self.client.send_text(to.external_user_id, content).message_id)

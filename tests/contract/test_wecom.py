@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from platforms.base import OtherEvent
-from platforms.wecom.errors import AgentMismatch, CallbackUrlNeeded, IpNotTrusted, from_answer
+from platforms.wecom.errors import AgentMismatch, IpNotTrusted, from_answer
 
 TEXT = (
     "<xml><ToUserName><![CDATA[{corp}]]></ToUserName><FromUserName><![CDATA[lin]]></FromUserName>"
@@ -63,10 +63,13 @@ def test_an_address_that_is_not_trusted_is_named(connection, platform, card):
     assert failure.value.failure == "ip_not_allowed"
 
 
-def test_an_application_without_callback_address_cannot_send_buttons(connection, platform, card):
+def test_an_application_without_callback_address_sends_the_news_without_buttons(connection, platform, card):
     connection.change_app(callback=None)
-    with pytest.raises(CallbackUrlNeeded):
-        platform.send_card(connection.member("lin"), card)
+    sent = platform.send_card(connection.member("lin"), card)
+    assert sent.lacks_buttons and sent.update_code is None
+    (message,) = connection.messages("lin")
+    assert message["buttons"] == []
+    assert card.title in message["card"]["main_title"]["title"]
 
 
 def test_a_secret_of_another_application_is_recognised(connection, card):
