@@ -19,7 +19,6 @@ from typing import Any
 
 from flask import Flask
 from huey import Huey, RedisHuey, SqliteHuey
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
@@ -27,7 +26,8 @@ from extensions import db, read_only
 from jobs import outbox, periodic
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
-from models import Heartbeat, Tenant
+from models import Heartbeat
+from services import instance
 from services.clock import utcnow
 from services.outbox import on_commit_wake
 
@@ -193,9 +193,10 @@ class Worker:
             self.drains.wake()
 
     def _beat(self) -> None:
-        tenant_id = db.session.scalar(select(Tenant.id).order_by(Tenant.id).limit(1))
-        if tenant_id is not None:
-            db.session.merge(Heartbeat(name=self.name, tenant_id=tenant_id, at=utcnow()))
+        now = utcnow()
+        tenant = instance.default_tenant(now=now)  # also of an empty instance: it must become ready to be set up
+        db.session.flush()
+        db.session.merge(Heartbeat(name=self.name, tenant_id=tenant.id, at=now))
         db.session.commit()
         self.beaten_at = time.monotonic()
 
