@@ -144,9 +144,7 @@ def _read(path: Path) -> Catalog:
 
 def _write(path: Path, catalogue: Catalog) -> None:
     """Write a catalogue whose header says nothing that changes from day to day."""
-    catalogue.header_comment = (
-        "# Sentences of Dutybell; `make translations` adds new ones and compiles them."
-    )
+    catalogue.header_comment = "# Sentences of Dutybell; `make translations` adds new ones and compiles them."
     catalogue.project, catalogue.version = "dutybell", "1"
     catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = "-"
     catalogue.creation_date = catalogue.revision_date = datetime(2026, 1, 1, tzinfo=UTC)

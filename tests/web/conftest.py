@@ -93,5 +93,3 @@ def viewer(admin: Membership) -> Membership:
 def admin_client(client: Browser, admin: Membership) -> Browser:
     assert client.sign_in(admin).status_code == 303
     return client
-
-
