@@ -96,6 +96,7 @@ def _build(settings: Settings) -> Flask:
     logs.configure(settings)
     app = Flask(__name__)
     app.config.from_mapping(_flask_config(settings))
+    app.url_map.strict_slashes = False  # people type addresses with and without one at the end
     row_numbers.register(app)
     _add_request_steps(app)
     _add_extensions(app)

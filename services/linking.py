@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import lazyload
 
 from errors import AppError
 from extensions import db
@@ -197,6 +198,7 @@ def people(
         select(Membership, AccountLink)
         .join(User, User.id == Membership.user_id)
         .outerjoin(AccountLink, mine)
+        .options(lazyload(AccountLink.user))  # joined, it would leave out those without a link
         .where(Membership.tenant_id == integration.tenant_id, Membership.state == MembershipState.ACTIVE)
     )
     if state != "all":

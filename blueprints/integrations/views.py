@@ -26,7 +26,7 @@ from services.wording import say_error
 PEOPLE_FILTERS = ("all", "linked", "unlinked")
 
 
-@bp.get("/")
+@bp.get("")
 @requires("integration.view")
 def index() -> ResponseReturnValue:
     """What is connected, how it is, and what can be connected."""
