@@ -24,6 +24,17 @@ def index() -> str:
         return render_template("index.html", corps=list(wecom.state.corps.values()), product_url=wecom.product_url)
 
 
+@bp.get("/wework_admin/frame")
+def admin_console() -> BaseResponse:
+    """Where deep links into the real console lead: to the company's applications, if there is but one company."""
+    wecom = current_wecom()
+    with wecom.store.lock:
+        corps = list(wecom.state.corps)
+    if len(corps) == 1:
+        return redirect(url_for("wecom_console.apps", corp_id=corps[0]))
+    return redirect(url_for("wecom_console.corps"))
+
+
 @bp.get("/wire")
 def wire() -> str:
     """The newest exchanges that contain the filter's text, newest first; secrets are shortened."""

@@ -328,3 +328,8 @@ def test_every_text_of_a_template_has_its_english():
     for template in root.rglob("*.html"):
         texts |= set(re.findall(r"\bt\('([^']*)'", template.read_text(encoding="utf-8")))
     assert texts - set(i18n.english()) == set()
+
+
+def test_deep_links_into_the_real_console_lead_to_the_company(visitor):
+    visitor.get("/wework_admin/frame")
+    assert visitor.path.startswith("/wecom/console/")
