@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from platforms.base import OtherEvent
+from platforms.base import Hosts, OtherEvent
+from platforms.errors import AddressRefused
+from platforms.http import Transport
+from platforms.outbound import AddressGuard
 from platforms.wecom.errors import AgentMismatch, IpNotTrusted, from_answer
+from platforms.wecom.platform import WeCom
+from tests.tokens import MemoryTokens
 
 TEXT = (
     "<xml><ToUserName><![CDATA[{corp}]]></ToUserName><FromUserName><![CDATA[lin]]></FromUserName>"
@@ -146,3 +152,20 @@ def test_the_sign_in_outside_the_client_is_the_web_login(platform):
 
 def test_too_frequent_calls_wait_at_least_a_minute():
     assert from_answer(45009, "api freq out of limit").retry_after == timedelta(seconds=60)
+
+
+def test_a_private_deployment_is_reached_through_the_guard_of_entered_addresses(connection, card):
+    """As the demo allows it: the operator listed the simulator, which is neither https nor elsewhere."""
+    own = ("http://localhost:8000", "127.0.0.1")
+    guard = AddressGuard([connection.simulator.url], own_addresses=own, is_demo=True)
+    private = replace(connection.platform.settings, is_private=True, endpoint=connection.simulator.url)
+    nowhere = Hosts(api="http://nowhere.invalid", oauth="", login="", console="")
+    guard.check(private.endpoint)
+    platform = WeCom(private, nowhere, MemoryTokens(), Transport(resolve=guard.resolve))
+    assert platform.run_check("endpoint").passed
+    assert platform.send_card(connection.member("lin"), card).update_code
+
+
+def test_outside_a_demo_the_same_address_is_refused(connection):
+    with pytest.raises(AddressRefused):
+        AddressGuard([connection.simulator.url]).check(connection.simulator.url)
