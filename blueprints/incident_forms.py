@@ -6,7 +6,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import IntegerField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from models import Incident, Severity
@@ -56,7 +56,7 @@ class PeopleForm(FlaskForm):
 class EscalateForm(FlaskForm):
     """Levels of the running policy; made by `escalate_form`."""
 
-    level = SelectField(_l("升级到环节"), coerce=int)
+    level = SelectField(_l("升级到环节"), validators=[InputRequired()], coerce=int)
 
     def chosen_level(self) -> int | None:
         """0-based; None: the next one."""
