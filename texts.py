@@ -17,7 +17,7 @@ def N_(message: str) -> str:
 class Text:
     """A sentence with its values, to be said later: Text(N_("%(name)s 已于 %(at)s 关闭"), name="王芳", at=when).
 
-    Values may be strings, numbers, aware datetimes (said in the reader's zone) or further Texts.
+    Values may be strings, numbers, aware datetimes (said in the reader's zone), further Texts, or lists of these.
     """
 
     __slots__ = ("message", "params")

@@ -13,14 +13,13 @@ from errors import AppError
 from extensions import db
 from services.accounts import UsernameTaken
 from services.passwords import WeakPassword
-from services.wording import say_error
+from services.wording import error_sentence
 
 
 def refused(template: str, form: FlaskForm, error: AppError, **context: Any) -> ResponseReturnValue:
     """The form again, with the error beside the field that it concerns or above all of them."""
     db.session.rollback()
-    message, hint = say_error(error)
-    sentence = f"{message}。{hint}" if hint else message
+    sentence = error_sentence(error)
     field = _field_of(form, error)
     if field is None:
         form.form_errors.append(sentence)

@@ -15,7 +15,7 @@ from platforms import PLATFORMS
 from services import failures, timeline
 from services.clock import utcnow
 from services.incident_queries import COUNT_CAP
-from services.wording import clock_time, say
+from services.wording import clock_time, listed, say
 from texts import N_
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
@@ -76,7 +76,7 @@ def translated(words: Iterable[str]) -> list[str]:
 
 def register(app: Flask) -> None:
     """Make these known to every template."""
-    for rule in (markdown, via_label, channel_label, capped, minutes, clock_time):
+    for rule in (markdown, via_label, channel_label, capped, minutes, clock_time, listed):
         app.add_template_filter(rule)
     app.jinja_env.globals.update(
         translated=translated,

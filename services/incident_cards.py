@@ -12,7 +12,7 @@ from platforms.base import CardButton, Fact, IncidentCard
 from services import card_keys, integrations, responders
 from services.incident_changes import acknowledged_text, closed_text
 from services.instance import current_settings
-from services.wording import clock_time, say, speaking
+from services.wording import clock_time, listed, say, speaking
 from texts import N_, Text
 
 PRODUCT = N_("值班铃")
@@ -131,7 +131,7 @@ def _facts(incident: Incident, now: datetime) -> Iterable[Fact]:
     yield Fact(say(N_("处理进度")), say(incident.progress.label))
     yield Fact(say(N_("触发时间")), clock_time(incident.started_at, now))
     if people := responders.current(incident):
-        names = say(N_("、")).join(person.user.name for person in people[:NAMES_SHOWN])
+        names = listed(person.user.name for person in people[:NAMES_SHOWN])
         yield Fact(say(N_("处理人员")), names + ("…" if len(people) > NAMES_SHOWN else ""))
     if incident.alert_count:
         yield Fact(say(N_("关联告警")), str(incident.alert_count))

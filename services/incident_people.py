@@ -65,8 +65,8 @@ def add_responders(incident: Incident, *, by: Membership, via: str, now: datetim
     timeline.record(incident, "add_responder", by=by, via=via, at=now, people=names)
     dispatch.tell(incident, [responder.user_id for responder in added], cause="add_responder", now=now)
     show(incident, now)
-    return Outcome(True, Text(N_("已添加处理人员 %(people)s"), people="、".join(names)))
+    return Outcome(True, Text(N_("已添加处理人员 %(people)s"), people=names))
 
 
-def _names(people: Sequence[Membership]) -> str:
-    return "、".join(member.user.name for member in people)
+def _names(people: Sequence[Membership]) -> list[str]:
+    return [member.user.name for member in people]

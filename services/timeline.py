@@ -99,12 +99,10 @@ def _named(message: str) -> Callable[[TimelineEntry], Text]:
 
 
 def _shown(detail: dict[str, Any]) -> dict[str, Any]:
-    """Values as a reader wants them: times as times, lists of names joined, levels counted from 1."""
+    """Values as a reader wants them: times as times, levels counted from 1."""
     shown = {key: value for key, value in detail.items() if key not in {"message", "name"}}
     if until := detail.get("until"):
         shown["until"] = datetime.fromisoformat(until)
-    if "people" in detail:
-        shown["people"] = "、".join(detail["people"])
     if detail.get("level") is not None:
         shown["level"] = detail["level"] + 1
     return shown

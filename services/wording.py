@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,8 @@ PLACE = re.compile(r"%\((\w+)\)s")
 def say(text: Text | str) -> str:
     """Translate a sentence and fill in its values.
 
-    Datetimes become HH:MM today and MM-DD HH:MM on other days, in the current zone; nested Texts are said first.
+    Datetimes become HH:MM today and MM-DD HH:MM on other days, in the current zone; nested Texts are said first,
+    lists are joined.
     """
     if isinstance(text, str):
         return gettext(text) if text else ""
@@ -41,6 +42,16 @@ def say_error(error: AppError) -> tuple[str, str]:
         if isinstance(words := error.params.get(name), str) and words:
             params[name] = _inserted(gettext(words), error.params)
     return _filled(error.message, params), _filled(error.hint, params)
+
+
+def error_sentence(error: AppError) -> str:
+    """An error's message and hint in one piece."""
+    return gettext("。").join(filter(None, say_error(error)))
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in one line, parted as the reader's language does."""
+    return gettext("、").join(words)
 
 
 @contextmanager
@@ -104,4 +115,6 @@ def _spoken(value: Any) -> Any:
         return say(value)
     if isinstance(value, datetime):
         return clock_time(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, list):
+        return listed(str(_spoken(each)) for each in value)
     return value

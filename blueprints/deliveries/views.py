@@ -16,7 +16,7 @@ from extensions import db
 from models import Delivery, DeliveryState
 from services import deliveries, delivery_queries, failures, responders, setup
 from services.clock import utcnow
-from services.wording import say_error
+from services.wording import error_sentence, say_error
 
 FILTERS = ("state", "reason", "person", "integration", "q", "since", "until")
 MOST_AT_ONCE = 100
@@ -61,7 +61,7 @@ def resend(delivery_id: int) -> ResponseReturnValue:
         deliveries.resend(deliveries.get(delivery_id, viewer=member), by=member, now=utcnow())
     except deliveries.NotResendable as error:
         db.session.rollback()
-        flash("。".join(filter(None, say_error(error))), "info")
+        flash(error_sentence(error), "info")
     else:
         db.session.commit()
         flash(_("已重新发送，结果会显示在这里"), "ok")

@@ -22,7 +22,7 @@ from platforms import PLATFORMS
 from platforms.base import SetupStep
 from services import integrations, linking, setup, trial_cards
 from services.clock import utcnow
-from services.wording import say_error
+from services.wording import error_sentence
 
 
 @bp.post("/new/<platform>/<mode>")
@@ -124,9 +124,9 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
     try:
         setup.save(integration, typed_values(form, opened), by=member, now=utcnow())
     except InvalidInput as error:
-        form[error.field].errors = [*form[error.field].errors, "".join(say_error(error))]
+        form[error.field].errors = [*form[error.field].errors, error_sentence(error)]
     except AppError as error:
-        form.form_errors.append("。".join(part for part in say_error(error) if part))
+        form.form_errors.append(error_sentence(error))
     if form.errors:
         db.session.rollback()
         return page(setup.get(integration_id, viewer=member), opened, form), 422
@@ -171,7 +171,7 @@ def check_field(integration_id: int, key: str, name: str) -> ResponseReturnValue
             setup.save(integration, {name: field.data}, by=member, now=utcnow())
         except AppError as error:
             db.session.rollback()
-            field.errors = ["。".join(part for part in say_error(error) if part)]
+            field.errors = [error_sentence(error)]
     db.session.commit()
     return render_template("integrations/_field_checked.html", field=field, at=None if field.errors else utcnow())
 

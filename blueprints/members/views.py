@@ -15,7 +15,7 @@ from extensions import db
 from models import Membership, Role
 from services import linking, members
 from services.clock import utcnow
-from services.wording import say_error
+from services.wording import error_sentence
 
 bp = Blueprint("members", __name__, url_prefix="/members")
 
@@ -133,5 +133,5 @@ def _shown(member: Membership) -> dict[str, object]:
 
 def _back(member_id: int, error: AppError) -> ResponseReturnValue:
     db.session.rollback()
-    flash("。".join(filter(None, say_error(error))), "error")
+    flash(error_sentence(error), "error")
     return redirect(url_for(".edit", member_id=member_id), code=303)

@@ -13,7 +13,7 @@ from models import DispatchPolicy
 from services import filters, policies, policy_levels
 from services.policies import Draft
 from services.policy_levels import TimeWindow
-from services.wording import say_error
+from services.wording import error_sentence
 from texts import N_
 
 TOP_FIELDS = {
@@ -49,7 +49,7 @@ class Checked:
     def add(self, error: AppError, fields: Mapping[str, str] = TOP_FIELDS) -> None:
         """Put what a service refused beside its field, or above all."""
         name = fields.get(error.field, "") if isinstance(error, InvalidInput) else ""
-        sentence = gettext(error.params["reason"]) if name else "。".join(filter(None, say_error(error)))
+        sentence = gettext(error.params["reason"]) if name else error_sentence(error)
         self.errors.setdefault(name, sentence)
 
     def _pieces(self, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
