@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from extensions import db
 from models import CheckState, Integration, IntegrationCheck
-from platforms.base import CheckResult
+from platforms.setup import CheckResult
 
 
 def get(integration: Integration, name: str) -> IntegrationCheck | None:
@@ -44,7 +45,7 @@ def passed(integration: Integration, name: str, *, now: datetime, **detail: Any)
 
 
 def failed(integration: Integration, name: str, *, now: datetime, **detail: Any) -> IntegrationCheck:
-    """It was tried and failed. detail: {code, message, hint, params, raw} as of platforms.base.CheckResult."""
+    """It was tried and failed. detail: {code, message, hint, params, raw} as of platforms.setup.CheckResult."""
     return _record(integration, name, CheckState.FAILED, now, detail)
 
 
@@ -64,15 +65,19 @@ def _record(
 
 def _ensured(integration: Integration, name: str, now: datetime) -> IntegrationCheck:
     check = get(integration, name)
-    if check is None:
-        check = IntegrationCheck(
-            tenant_id=integration.tenant_id,
-            integration_id=integration.id,
-            name=name,
-            state=CheckState.WAITING,
-            since=now,
-            detail={},
-        )
-        db.session.add(check)
-        db.session.flush()
+    if check is not None:
+        return check
+    check = IntegrationCheck(
+        tenant_id=integration.tenant_id,
+        integration_id=integration.id,
+        name=name,
+        state=CheckState.WAITING,
+        since=now,
+        detail={},
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(check)
+    except IntegrityError:  # two saw it for the first time at once
+        return get(integration, name) or check
     return check

@@ -1,12 +1,11 @@
 """Setting a chat platform up, step by step: drafts that lose nothing, values checked by shape, proofs asked for.
 
-What there is to do comes from the platform as data (platforms.base.SetupMode); this module keeps what was typed
+What there is to do comes from the platform as data (platforms.setup.SetupMode); this module keeps what was typed
 and decides when a step is done. Only what was seen to work turns a step green.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,10 +26,10 @@ from models import (
     PlatformToken,
 )
 from platforms import PLATFORMS
-from platforms.base import SetupCheck, SetupField, SetupMode, SetupStep
 from platforms.errors import recall
+from platforms.setup import SetupCheck, SetupField, SetupMode, SetupStep
 from services import checks, integrations, outbox, rights
-from texts import N_, Text
+from texts import N_
 
 PUBLIC_KEY_BYTES = 24
 NAME_LENGTH = 40
@@ -52,15 +51,6 @@ class AlreadyConnected(Conflict):
     code = "integration.already_connected"
     message = N_("本组织已接入该平台")
     hint = N_("请在已有的集成中修改配置，或先删除它。")
-
-
-@dataclass(frozen=True)
-class Cleaned:
-    """A typed value after a look at its shape: usable, or what is wrong with it and what it looks like."""
-
-    value: str
-    error: Text | None = None
-    suspicion: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -134,15 +124,6 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
 # --- values -------------------------------------------------------------------------------------------------------
 
 
-def clean(field: SetupField, raw: str) -> Cleaned:
-    """Look at a value's shape; recognise one that belongs into another field."""
-    value = raw.strip()
-    if not value or not field.pattern or re.fullmatch(field.pattern, value):
-        return Cleaned(value)
-    suspicion = next((said for pattern, said in field.suspects if re.search(pattern, value)), None)
-    return Cleaned(value, Text(field.wrong or N_("格式不正确")), Text(suspicion) if suspicion else None)
-
-
 def stored(integration: Integration, field: SetupField) -> str:
     """The present value, to be shown; a secret is never shown (see has_secret)."""
     return "" if field.is_secret else str(integration.settings.get(field.name) or "")
@@ -174,10 +155,10 @@ def save(integration: Integration, values: Mapping[str, str], *, by: Membership,
     for field in mode_of(integration).fields:
         if field.name not in values:
             continue
-        cleaned = clean(field, values[field.name])
-        if cleaned.error is not None:
-            raise InvalidInput(field.name, cleaned.error.message)
-        if _keep(integration, field, cleaned.value):
+        value = values[field.name].strip()
+        if problems := field.problems(value):
+            raise InvalidInput(field.name, problems[0])
+        if _keep(integration, field, value):
             changed.append(field.name)
     if changed:
         _claim_application(integration)

@@ -16,7 +16,6 @@ from platforms.base import (
     CallbackRequest,
     CardHandle,
     CardPress,
-    CheckResult,
     IncidentCard,
     OtherEvent,
     PlatformIdentity,
@@ -25,6 +24,7 @@ from platforms.base import (
     UrlCheck,
 )
 from platforms.errors import CallbackRefused, PlatformError, UpdateCodeSpent
+from platforms.setup import CheckResult
 from platforms.wecom.platform import WeCom
 
 SIGNATURE = "genuine"

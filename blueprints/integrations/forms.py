@@ -11,9 +11,8 @@ from wtforms import Field, PasswordField, RadioField, SelectField, StringField, 
 from wtforms.validators import DataRequired, Length
 
 from models import Integration
-from platforms.base import SetupField, SetupStep
+from platforms.setup import SetupField, SetupStep
 from services import setup
-from services.wording import say
 
 LONGEST_VALUE = 2000
 
@@ -26,10 +25,8 @@ class Shape:
         self.field_flags = {"required": True} if described.is_needed else {}
 
     def __call__(self, _form: FlaskForm, field: Field) -> None:
-        cleaned = setup.clean(self.described, field.data or "")
-        if cleaned.error is not None:
-            suspicion = f" {say(cleaned.suspicion)}" if cleaned.suspicion else ""
-            raise ValidationError(say(cleaned.error) + suspicion)
+        if problems := self.described.problems((field.data or "").strip()):
+            raise ValidationError(" ".join(_(problem) for problem in problems))
 
 
 def step_form(integration: Integration, step: SetupStep) -> FlaskForm:

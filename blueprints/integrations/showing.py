@@ -10,8 +10,8 @@ from flask import url_for
 from flask_babel import gettext as _
 
 from models import CheckState, Integration, IntegrationCheck
-from platforms.base import Drawing, SetupCheck, SetupMode
 from platforms.errors import recall
+from platforms.setup import Drawing, SetupCheck, SetupMode
 from services.setup import StepProgress
 from services.wording import say_error
 

@@ -19,7 +19,7 @@ from errors import AppError, InvalidInput
 from extensions import begin_write, db
 from models import Integration
 from platforms import PLATFORMS
-from platforms.base import SetupStep
+from platforms.setup import SetupStep
 from services import integrations, linking, setup, trial_cards
 from services.clock import utcnow
 from services.wording import error_sentence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from platforms.base import CheckResult
 from platforms.errors import CredentialInvalid, PlatformError, SettingsIncomplete, remember
+from platforms.setup import CheckResult
 from platforms.wecom.client import Client
 from platforms.wecom.errors import IpNotTrusted, WeComError
 from texts import N_

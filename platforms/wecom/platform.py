@@ -12,17 +12,16 @@ from platforms.base import (
     CallbackRequest,
     Capabilities,
     CardHandle,
-    CheckResult,
     Hosts,
     IncidentCard,
     PlatformIdentity,
     Recipient,
     SentMessage,
-    SetupMode,
     TokenStore,
 )
 from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
+from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, setup
 from platforms.wecom.client import Client
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken

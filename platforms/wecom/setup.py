@@ -6,7 +6,7 @@ names of values are keys of its generated addresses. https://developer.work.weix
 
 from __future__ import annotations
 
-from platforms.base import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
+from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
 from texts import N_
 
 APPS_PATH = "/wework_admin/frame#apps"

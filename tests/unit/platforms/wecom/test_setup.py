@@ -52,13 +52,12 @@ def test_every_field_has_an_example_here():
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in RIGHT.items() for value in values])
 def test_a_right_value_is_accepted(name, value):
-    assert field(name).problem(value) == ""
+    assert field(name).problems(value) == []
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("corp_id", "", "请填写"),
         ("corp_id", "1000002", "AgentId"),
         ("corp_id", "A" * 43, "Secret"),
         ("corp_id", "ww123", "18 位"),
@@ -86,14 +85,14 @@ def test_a_right_value_is_accepted(name, value):
     ],
 )
 def test_a_wrong_value_is_explained(name, value, says):
-    assert says in field(name).problem(value)
+    assert says in " ".join(field(name).problems(value))
 
 
 @pytest.mark.parametrize("field", SELF_BUILT.fields, ids=lambda f: f.name)
 def test_a_trailing_newline_does_not_slip_through(field):
     for value in RIGHT[field.name]:
         if value and field.pattern:
-            assert field.problem(value + "\nx") != ""
+            assert field.problems(value + "\nx")
 
 
 @pytest.mark.parametrize("mode", [m for p in PLATFORMS.values() for m in p.modes], ids=lambda m: m.slug)

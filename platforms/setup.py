@@ -1,0 +1,159 @@
+"""Setting a platform up, as data: documented steps, values to paste and to copy, proofs that something works.
+
+A platform's own setup.py fills these in; services/setup.py keeps what was typed and decides when a step is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SetupField:
+    """A value the administrator pastes in. name: key in settings or, if secret, in secrets.
+
+    kind: text | secret | domain | url | bool | file; pattern: what it must look like, and `wrong` says so to the
+    reader; suspects: shapes that show which wrong value was pasted, (pattern, sentence) each; no right value has one.
+    depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of a
+    bool field, the default first ("" is stored as false).
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    kind: str = "text"
+    pattern: str = ""
+    wrong: str = ""
+    required: bool = True
+    placeholder: str = ""
+    suspects: tuple[tuple[str, str], ...] = ()
+    depends_on: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind == "secret"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the connection is incomplete without it; a choice always has its default."""
+        return self.required and self.kind != "bool"
+
+    def problems(self, value: str) -> list[str]:
+        """Why `value` cannot be right, as catalogue ids: what it should look like, then what it looks like.
+
+        Empty for a value that fits, and for no value: whether one is missing is another question.
+        """
+        if not value:
+            return []
+        fits = not self.pattern or re.fullmatch(self.pattern, value) is not None
+        looks_like = next((sentence for shape, sentence in self.suspects if re.search(shape, value)), "")
+        return [sentence for sentence in ("" if fits else self.wrong, looks_like) if sentence]
+
+
+@dataclass(frozen=True)
+class SetupValue:
+    """A value to copy out of the product. name: key of services.integrations.addresses(); qr: also as QR code."""
+
+    name: str
+    label: str
+    help: str = ""
+    qr: bool = False
+
+
+@dataclass(frozen=True)
+class SetupCheck:
+    """A proof that something works. waits_for: said while it has not been seen; mend_step: where to mend a failure.
+
+    active  the product can try it now by a call (else it is only seen when somebody else acts)
+    depends_on  name of a bool field that must be true for this check to matter
+    """
+
+    name: str
+    label: str
+    waits_for: str
+    mend_step: str
+    active: bool = False
+    recommended_only: bool = False
+    depends_on: str = ""
+
+
+@dataclass(frozen=True)
+class DrawnField:
+    label: str
+    value: str = ""
+    highlighted: bool = False
+    button: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A light mock of the vendor's console screen: menu on the left, fields, the ones to touch highlighted."""
+
+    title: str
+    menu: tuple[str, ...]
+    active_menu: str
+    fields: tuple[DrawnField, ...]
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """One documented step of a platform's setup, as data. Texts are catalogue ids.
+
+    where         menu path in the vendor's console, element by element, in the vendor's own words
+    console_path  what is appended to the console's base address for a deep link
+    """
+
+    key: str
+    title: str
+    where: tuple[str, ...]
+    console_path: str
+    instructions: tuple[str, ...]
+    drawing: Drawing | None = None
+    fields: tuple[SetupField, ...] = ()
+    values: tuple[SetupValue, ...] = ()
+    cautions: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What an active check found. detail: {code, message, hint, params, raw} for a failure, facts for a success.
+
+    is_premature  nothing was found out yet: a value is missing, or something else has to work first
+    """
+
+    passed: bool
+    detail: dict[str, Any] = field(default_factory=dict)
+    is_premature: bool = False
+
+
+@dataclass(frozen=True)
+class SetupMode:
+    """One way to set a platform up: its steps in order, its checks by name."""
+
+    slug: str
+    label: str
+    steps: tuple[SetupStep, ...]
+    checks: tuple[SetupCheck, ...]
+
+    def checks_for(self, settings: Mapping[str, Any]) -> tuple[SetupCheck, ...]:
+        """The checks that matter with these settings."""
+        return tuple(check for check in self.checks if not check.depends_on or settings.get(check.depends_on))
+
+    def fields_for(self, settings: Mapping[str, Any]) -> tuple[SetupField, ...]:
+        """The fields that are asked with these settings."""
+        return tuple(f for f in self.fields if not f.depends_on or settings.get(f.depends_on))
+
+    def check(self, name: str) -> SetupCheck:
+        return next(check for check in self.checks if check.name == name)
+
+    def step(self, key: str) -> SetupStep:
+        return next(step for step in self.steps if step.key == key)
+
+    @property
+    def fields(self) -> tuple[SetupField, ...]:
+        return tuple(setup_field for step in self.steps for setup_field in step.fields)
