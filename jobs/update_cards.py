@@ -15,7 +15,7 @@ from models import Card, CardCode, CardState, Delivery, Incident, Integration, I
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
 from platforms.errors import PlatformError, RateLimited, UpdateCodeSpent, remember
-from services import cards, delivery_outcomes, incident_cards, integrations, retries
+from services import cards, delivery_outcomes, incident_cards, incidents, integrations, retries
 from services.clock import utcnow
 
 WAIT_FOR_TURN = timedelta(milliseconds=300)
@@ -49,21 +49,22 @@ def run(mine: Claim) -> Outcome:
     shown_before = plan.card.shown_fingerprint
     db.session.commit()
     error = _call(plan)
-    card = _locked(mine)
-    if card is None:
+    held = _held(mine)
+    if held is None:
         return Done()
     if error is None:
-        return _updated(card, plan, shown_before)
-    return _not_updated(mine, card, plan, error, attempt)
+        return _updated(held[0], plan, shown_before)
+    return _not_updated(mine, held[0], plan, error, attempt)
 
 
 def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
-    card = _locked(mine)
-    if card is None or card.state is CardState.FROZEN:
+    held = _held(mine)
+    if held is None or held[0].state is CardState.FROZEN:
         return Done()
+    card, incident = held
     if not cards.is_turn_of(mine.id, card.id, now):
         return Later(now + WAIT_FOR_TURN)
-    incident, integration = _around(card)
+    integration = db.session.get_one(Integration, card.integration_id)
     asked_at = mine.payload.get("refreshed_at")
     drawn = draw(card, incident, integration, now)
     if drawn.fingerprint == card.shown_fingerprint and not asked_at:
@@ -107,17 +108,19 @@ def draw(
     )
 
 
-def _locked(mine: Claim) -> Card | None:
-    return db.session.scalar(
-        select(Card)
-        .where(Card.tenant_id == mine.tenant_id, Card.id == mine.subject_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+def _held(mine: Claim) -> tuple[Card, Incident] | None:
+    """The card and its incident, locked; the incident first, as by those who change it.
 
-
-def _around(card: Card) -> tuple[Incident, Integration]:
-    return db.session.get_one(Incident, card.incident_id), db.session.get_one(Integration, card.integration_id)
+    A change that found this row waiting relies on it: what it did is committed, and read here.
+    """
+    mine_alone = (Card.tenant_id == mine.tenant_id, Card.id == mine.subject_id)
+    incident_id = db.session.scalar(select(Card.incident_id).where(*mine_alone))
+    if incident_id is None:
+        return None
+    incident = incidents.lock(incident_id, mine.tenant_id)
+    locked = select(Card).where(*mine_alone).with_for_update().execution_options(populate_existing=True)
+    card = db.session.scalar(locked)
+    return (card, incident) if card else None
 
 
 def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
@@ -140,7 +143,7 @@ def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, atte
     wait = retries.delay(tries)
     since = mine.payload.get("since") or now.isoformat()
     if not error.retryable or retries.is_over(now - datetime.fromisoformat(since), wait):
-        cards.mark_stale(card, _around(card)[0], now=now)
+        cards.mark_stale(card, db.session.get_one(Incident, card.incident_id), now=now)
         return Done()
     due_at = now + retries.with_jitter(wait)
     if isinstance(error, RateLimited) or error.retry_after is not None:

@@ -1,0 +1,133 @@
+"""Two transactions that meet: what one decides is seen by the other, and neither waits for the other in a circle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from extensions import db
+from jobs import outbox
+from models import CheckState, DeliveryState, Integration, IntegrationCheck, Membership
+from platforms.base import CardPress
+from services import card_presses, checks, delivery_outcomes, incidents
+from services.clock import utcnow
+from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
+from tests.fakes import FakePlatform, press_of
+from tests.service.messaging import Office
+
+BLOCKED_SECONDS = 0.4
+"""How long something that has to wait for us is given to show that it does not."""
+
+
+@pytest.fixture
+def office(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    platform = FakePlatform()
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    with time_machine.travel(NOW, tick=False) as clock:
+        lin = make_member("lin")
+        integration = make_integration()
+        make_link(integration, lin)
+        incident = make_incident(make_channel(), responders=(lin,))
+        yield Office(app, platform, clock, integration, incident, lin)
+
+
+@contextmanager
+def meanwhile(app: Flask, act: Callable[[], object]) -> Iterator[None]:
+    """Let `act` run, in a transaction of its own, beside the body of the with statement, and end after it."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with app.app_context():
+                act()
+                db.session.commit()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(BLOCKED_SECONDS)
+    try:
+        yield
+    finally:
+        thread.join()
+    assert not failures, failures
+
+
+def test_a_change_that_meets_a_beginning_update_still_reaches_the_card(app: Flask, office: Office):
+    delivery = office.tell()
+    office.change(incidents.edit, changes={"title": "first"})
+    office.clock.shift(3)
+    incident = incidents.lock(office.ids[0], office.ids[1])
+    incidents.edit(incident, by=office.lin, via="console", now=utcnow(), changes={"title": "second"})
+    with meanwhile(app, office.runner.run_due):
+        db.session.commit()
+    office.pass_time(seconds=3)
+    assert office.platform.by_reference(delivery.reference).shown.title == "[严重] second"
+
+
+def test_two_that_prove_the_same_check_for_the_first_time_both_go_on(app: Flask, office: Office):
+    integration_id = office.ids[3]
+    checks.passed(office.integration, "message", now=utcnow())
+    db.session.flush()
+    with meanwhile(
+        app, lambda: checks.passed(db.session.get_one(Integration, integration_id), "message", now=utcnow())
+    ):
+        db.session.commit()
+    db.session.expire_all()
+    assert [check.state for check in db.session.scalars(select(IntegrationCheck))] == [CheckState.PASSED]
+
+
+def test_a_press_and_the_record_of_a_sending_do_not_wait_for_each_other(app: Flask, office: Office):
+    shown = office.platform.by_reference(office.tell().reference).shown
+    press = CardPress("genuine", "nonce", utcnow(), **press_of(shown, "开始处理"))
+    office.clock.shift(60)
+    incidents.lock(office.ids[0], office.ids[1])
+    integration = db.session.get_one(Integration, office.ids[3])
+
+    def apply() -> None:
+        card_presses.handle(db.session.get_one(Integration, office.ids[3]), press, now=utcnow())
+
+    with meanwhile(app, apply):
+        delivery_outcomes._note_sent_at(integration, utcnow())
+        db.session.commit()
+
+
+def test_closing_and_the_beginning_of_a_sending_do_not_wait_for_each_other(
+    app: Flask, office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    (delivery,) = office.deliveries(office.notify())
+    noted = threading.Event()
+    note = outbox.note
+
+    def slow_note(mine: outbox.Claim, payload: dict[str, Any]) -> bool:
+        was_mine = note(mine, payload)
+        noted.set()
+        closing.join(BLOCKED_SECONDS)
+        return was_mine
+
+    def close() -> None:
+        noted.wait()
+        with app.app_context():
+            incident = incidents.lock(office.ids[0], office.ids[1])
+            by = db.session.get_one(Membership, office.ids[2])
+            incidents.close(incident, by=by, via="console", now=utcnow())
+            db.session.commit()
+            closed.set()
+
+    monkeypatch.setattr(outbox, "note", slow_note)
+    closed = threading.Event()
+    closing = threading.Thread(target=close)
+    closing.start()
+    office.work()
+    closing.join()
+    assert closed.is_set()
+    assert delivery.state is DeliveryState.SENT
+    assert "已关闭" in office.platform.by_reference(delivery.reference).shown.subtitle or office.pending("update_card")
