@@ -145,9 +145,10 @@ def _plan(mine: Claim, delivery: Delivery, integration: Integration, now: dateti
     else:
         card = incident_cards.build(incident, integration=integration, delivery=delivery, now=now)
     unanswered = delivery.state is DeliveryState.SENDING or bool(delivery.failure.get("unanswered"))
-    if not unanswered:
-        outbox.note(mine, mine.payload | {"fingerprint": card.fingerprint})
     delivery.state, delivery.next_attempt_at = DeliveryState.SENDING, None
+    if not unanswered:
+        db.session.flush()  # the delivery before its row of the outbox: closing the incident takes them in this order
+        outbox.note(mine, mine.payload | {"fingerprint": card.fingerprint})
     version = incident.version if incident else None
     return Plan(delivery, integration, platform, card, version, unanswered)
 
