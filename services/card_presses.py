@@ -83,9 +83,9 @@ def handle(integration: Integration, press: CardPress, *, now: datetime) -> Pres
     receipt, is_new = receipts.take(scope, press.event_key, tenant_id=integration.tenant_id, now=now)
     if not is_new:
         return PressResult(_remembered(receipt.answer))
-    note_callback(integration, now)
     result = _answer(integration, press, now)
     receipt.answer = {"card": asdict(result.card)} if result.card else {}
+    note_callback(integration, now)  # last: whoever records a sending holds the incident before the integration, too
     return result
 
 
