@@ -120,7 +120,7 @@ def _failure(delivery: Delivery, integration: Integration | None) -> str | None:
         return "integration_disabled"
     if delivery.user_id is None:
         return None
-    link = linking.find_for_user(integration, delivery.user_id)
+    link = linking.hold_for_user(integration, delivery.user_id)
     if link is not None:
         delivery.external_user_id = link.external_user_id
     return notifications.link_failure(link)
@@ -179,7 +179,14 @@ def _record(mine: Claim, plan: Plan, made: Try, result: SentMessage | PlatformEr
     if not result.retryable:
         delivery_outcomes.refused(delivery, plan.integration, result)
         return Done()
-    due_at = delivery_outcomes.retry_at(delivery, plan.integration, result, tries=tries, now=utcnow())
+    due_at = delivery_outcomes.retry_at(
+        delivery,
+        plan.integration,
+        result,
+        tries=tries,
+        now=utcnow(),
+        earlier_try_unanswered=plan.earlier_try_unanswered,
+    )
     return Later(due_at, result.code) if due_at else Done()
 
 

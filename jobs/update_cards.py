@@ -148,7 +148,7 @@ def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, atte
     due_at = now + retries.with_jitter(wait)
     if isinstance(error, RateLimited) or error.retry_after is not None:
         due_at = max(due_at, delivery_outcomes.pause(plan.integration, error, now))
-    kept = attempt if error.uncertain else {}
+    kept = attempt if error.uncertain else _unanswered(mine, attempt)
     return Later(due_at, error.code, _asked(mine) | {"tries": tries, "since": since, **kept})
 
 
@@ -161,6 +161,13 @@ def _code_was_spent(mine: Claim, card: Card, code: CardCode | None, now: datetim
     if code is not None and mine.payload.get("code_id") == code.id:
         cards.shown(card, str(mine.payload.get("fingerprint", "")), now=now)
     return Later(now, "code spent", _asked(mine))
+
+
+def _unanswered(mine: Claim, attempt: Mapping[str, object]) -> dict[str, object]:
+    """An earlier try with the same right that had no answer: it may have arrived, whatever this one ended with."""
+    if mine.payload.get("code_id") is None or mine.payload["code_id"] != attempt["code_id"]:
+        return {}
+    return {name: mine.payload[name] for name in ("code_id", "fingerprint")}
 
 
 def _asked(mine: Claim) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from errors import AppError, NotFound
@@ -124,7 +124,23 @@ def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
         raise NotResendable(reason=N_("该消息不属于任何故障"))
     if not delivery.incident.is_open:
         raise NotResendable(reason=N_("故障已关闭"))
+    db.session.refresh(delivery, with_for_update=True)
+    if _is_being_resent(delivery):
+        raise NotResendable(reason=N_("消息仍在发送中"))
     return _again(delivery, delivery.user_id, now)
+
+
+def _is_being_resent(delivery: Delivery) -> bool:
+    """Whether a second press of the same button is about to make a second message."""
+    again = exists().where(
+        Delivery.tenant_id == delivery.tenant_id,
+        Delivery.notification_id == delivery.notification_id,
+        Delivery.user_id == delivery.user_id,
+        Delivery.channel_kind == delivery.channel_kind,
+        Delivery.id > delivery.id,
+        Delivery.state.in_((DeliveryState.SENDING, *PENDING)),
+    )
+    return bool(db.session.scalar(select(again)))
 
 
 def resendable_after_link(user: User, integration: Integration) -> list[Delivery]:

@@ -27,6 +27,8 @@ PAUSE_WITHOUT_HINT = timedelta(seconds=60)
 TEST_TRIES = 4
 NOTED_EVERY = timedelta(seconds=5)
 RELEASED_AT_ONCE = 500
+RECORDED_WITHIN = timedelta(seconds=1)
+"""When to look again if only messages on their way fill a limit."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,18 @@ def refused(delivery: Delivery, integration: Integration, error: PlatformError) 
 
 
 def retry_at(
-    delivery: Delivery, integration: Integration, error: PlatformError, *, tries: int, now: datetime
+    delivery: Delivery,
+    integration: Integration,
+    error: PlatformError,
+    *,
+    tries: int,
+    now: datetime,
+    earlier_try_unanswered: bool = False,
 ) -> datetime | None:
     """Stage waiting for another try; None if it was given up and failed instead.
 
     One message of an integration that is down is tried more often than its schedule says, to find the end of it.
+    earlier_try_unanswered  is remembered whatever this try ended with: the message may have arrived then
     """
     age = now - delivery.created_at
     wait = retries.delay(tries)
@@ -115,7 +124,9 @@ def retry_at(
     if isinstance(error, RateLimited) or error.retry_after is not None:
         due_at = max(due_at, pause(integration, error, now))
     delivery.state, delivery.next_attempt_at = DeliveryState.RETRYING, due_at
-    delivery.failure_code, delivery.failure = error.failure, failures.memo(error)
+    memo = failures.memo(error)
+    delivery.failure_code = error.failure
+    delivery.failure = memo | {"unanswered": memo["unanswered"] or earlier_try_unanswered}
     return due_at
 
 
@@ -133,16 +144,35 @@ def pause(integration: Integration, error: PlatformError, now: datetime) -> date
 
 
 def allowed_at(delivery: Delivery, integration: Integration, capabilities: Capabilities, now: datetime) -> datetime:
-    """When a message to this person may leave: more than the platform shows are dropped by it without a word."""
+    """When a message to this person may leave: more than the platform shows are dropped by it without a word.
+
+    Hold the person's link, so that of two messages at once the second counts the first.
+    """
+    on_their_way = _on_their_way(delivery, integration)
     limits = (
-        (timedelta(minutes=1), capabilities.sends_per_member_minute),
-        (timedelta(hours=1), capabilities.sends_per_member_hour),
+        (timedelta(minutes=1), capabilities.sends_per_member_minute - on_their_way),
+        (timedelta(hours=1), capabilities.sends_per_member_hour - on_their_way),
     )
     return max([now, *(_free_at(delivery, integration, window, most, now) for window, most in limits)])
 
 
+def _on_their_way(delivery: Delivery, integration: Integration) -> int:
+    """How many other messages to this person have left and were not recorded yet."""
+    leaving = select(func.count()).where(
+        Delivery.tenant_id == delivery.tenant_id,
+        Delivery.integration_id == integration.id,
+        Delivery.external_user_id == delivery.external_user_id,
+        Delivery.sent_at.is_(None),
+        Delivery.state == DeliveryState.SENDING,
+        Delivery.id != delivery.id,
+    )
+    return db.session.scalar(leaving) or 0
+
+
 def _free_at(delivery: Delivery, integration: Integration, window: timedelta, most: int, now: datetime) -> datetime:
     """When the message that is `most` back leaves the window; now if there are fewer in it."""
+    if most <= 0:
+        return now + RECORDED_WITHIN
     blocking = db.session.scalar(
         select(Delivery.sent_at)
         .where(

@@ -93,6 +93,20 @@ def find_for_user(integration: Integration, user_id: int) -> AccountLink | None:
     )
 
 
+def hold_for_user(integration: Integration, user_id: int) -> AccountLink | None:
+    """The same, locked: messages to one person are decided on one after the other."""
+    return db.session.scalar(
+        select(AccountLink)
+        .where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            AccountLink.user_id == user_id,
+        )
+        .with_for_update(of=AccountLink)
+        .execution_options(populate_existing=True)
+    )
+
+
 def get(link_id: int, *, tenant_id: int) -> AccountLink | None:
     return db.session.scalar(select(AccountLink).where(AccountLink.id == link_id, AccountLink.tenant_id == tenant_id))
 

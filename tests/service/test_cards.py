@@ -237,6 +237,20 @@ def test_an_update_whose_answer_was_lost_counts_once_its_right_turns_out_spent(o
     assert cards.stale_count(office.incident) == 0
 
 
+def test_a_lost_update_is_remembered_over_other_failures(office: Office):
+    message = sent(office)
+    office.platform.lost = True
+    office.platform.errors.append(AnswerLost("timeout"))
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+    office.platform.lost = False
+    office.platform.errors.append(PlatformBusy("busy"))
+    office.pass_time(seconds=2)
+    office.pass_time(seconds=30)
+    assert len(message.updates) == 1
+    assert cards.stale_count(office.incident) == 0
+
+
 def test_a_busy_platform_gets_the_update_later(office: Office):
     message = sent(office)
     office.platform.errors.extend([PlatformBusy("busy")] * 2)

@@ -175,6 +175,20 @@ def test_a_lost_answer_never_makes_a_second_message(office: Office, error):
     assert delivery.attempts[-1].outcome == "repeat"
 
 
+@pytest.mark.parametrize("between", [RateLimited("45009"), NetworkFailed("down")])
+def test_a_lost_answer_is_remembered_over_other_failures(office: Office, between):
+    office.platform.lost = True
+    office.platform.errors.append(AnswerLost("timeout"))
+    delivery = office.tell()
+    office.platform.lost = False
+    office.platform.errors.append(between)
+    office.pass_time(seconds=2)
+    assert (delivery.state, delivery.failure_code) == (DeliveryState.RETRYING, between.failure)
+    office.pass_time(seconds=90)
+    assert delivery.state is DeliveryState.SENT
+    assert len(office.platform.messages) == 1
+
+
 def test_the_platforms_own_time_is_kept_by_the_whole_application(office: Office):
     wu = make_member("wu")
     make_link(office.integration, wu)
@@ -246,6 +260,18 @@ def test_a_person_is_never_sent_more_than_the_platform_shows(office: Office):
     assert not any(one.attempts[1:] for one in db.session.scalars(select(Delivery)))
 
 
+def test_messages_that_are_on_their_way_count_for_what_the_platform_shows(office: Office):
+    for _ in range(33):
+        office.notify()
+
+    def send_the_next_one() -> None:
+        office.runner.run_next()
+
+    office.platform.while_sending = send_the_next_one
+    office.work()
+    assert len(office.platform.messages) == 30
+
+
 def test_a_fault_of_ours_ends_visibly_and_others_are_sent(office: Office, monkeypatch: pytest.MonkeyPatch):
     from services import incident_cards
 
@@ -288,6 +314,17 @@ def test_what_is_over_is_not_offered_again(office: Office):
     assert deliveries.resendable_after_link(wu.user, office.integration) == []
     with pytest.raises(deliveries.NotResendable):
         deliveries.resend(missed, by=office.lin, now=office.now())
+
+
+def test_resending_twice_sends_once(office: Office):
+    office.platform.errors.append(CredentialInvalid("40001"))
+    failed = office.tell()
+    deliveries.resend(failed, by=office.lin, now=office.now())
+    with pytest.raises(deliveries.NotResendable):
+        deliveries.resend(failed, by=office.lin, now=office.now())
+    office.work()
+    assert len(office.platform.messages) == 1
+    assert deliveries.resend(failed, by=office.lin, now=office.now()).source == "resend"
 
 
 def test_a_message_on_its_way_cannot_be_sent_again_and_a_viewer_cannot_resend(office: Office):
