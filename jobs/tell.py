@@ -22,6 +22,8 @@ def run(mine: Claim) -> Outcome:
     integration = db.session.get(Integration, mine.subject_id)
     if integration is None or integration.tenant_id != mine.tenant_id:
         return Done()
+    if integration.paused_until and integration.paused_until > utcnow():
+        return Later(integration.paused_until)
     platform = integrations.platform_for(integration)
     db.session.commit()
     try:

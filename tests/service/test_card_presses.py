@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -225,6 +226,14 @@ def test_a_disabled_integration_says_so(office: Office, card):
     office.press(card, "直接关闭")
     assert office.incident.progress is Progress.TRIGGERED
     assert told(office) == ["集成已停用，请联系管理员"]
+
+
+def test_why_a_press_was_refused_is_told_when_the_platform_takes_messages_again(office: Office, card):
+    office.integration.paused_until = utcnow() + timedelta(seconds=30)
+    office.press(card, "直接关闭", by="nobody")
+    assert told(office) == []
+    office.pass_time(seconds=31)
+    assert len(told(office)) == 1
 
 
 # --- at once ------------------------------------------------------------------------------------------------------
