@@ -144,10 +144,19 @@ def is_filled(integration: Integration, field: SetupField) -> bool:
 
 
 def save(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
+    """Keep values as keep() does; a draft whose needed values are complete then becomes active."""
+    changed = keep(integration, values, by=by, now=now)
+    if integration.status is IntegrationStatus.DRAFT and not missing(integration):
+        integration.status = IntegrationStatus.ACTIVE
+        db.session.flush()
+    return changed
+
+
+def keep(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
     """Keep well-shaped values, encrypt the secret ones, ask for new proof of what they touch.
 
-    An empty secret keeps the stored one. A draft whose required values are complete becomes active. Returns the
-    names of what changed. Raises InvalidInput (a shape is wrong: nothing is kept), ApplicationTaken, AccessDenied.
+    An empty secret keeps the stored one. Returns the names of what changed. Raises InvalidInput (a shape is wrong:
+    nothing is kept), ApplicationTaken, AccessDenied.
     """
     rights.require(by, "integration.edit")
     integration.edited_by_id, integration.edited_at = by.user_id, now
@@ -163,8 +172,6 @@ def save(integration: Integration, values: Mapping[str, str], *, by: Membership,
     if changed:
         _claim_application(integration)
         _ask_again(integration, now)
-    if integration.status is IntegrationStatus.DRAFT and not missing(integration):
-        integration.status = IntegrationStatus.ACTIVE
     db.session.flush()
     return changed
 

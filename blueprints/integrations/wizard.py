@@ -15,7 +15,7 @@ from blueprints.integrations import bp
 from blueprints.integrations.forms import TestCardForm, step_form
 from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import shown_checks, sketch, step_rows
-from errors import AppError, InvalidInput
+from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
 from models import Integration
 from platforms import PLATFORMS
@@ -164,11 +164,12 @@ def check_field(integration_id: int, key: str, name: str) -> ResponseReturnValue
     integration = setup.hold(integration_id, viewer=member)
     opened = setup.open_step(integration, key)
     form = step_form(integration, opened)
+    if name not in form:
+        raise NotFound
     field = form[name]
-    was_right = field.validate(form)
-    if was_right and field.data:
+    if field.validate(form) and field.data:
         try:
-            setup.save(integration, {name: field.data}, by=member, now=utcnow())
+            setup.keep(integration, {name: field.data}, by=member, now=utcnow())
         except AppError as error:
             db.session.rollback()
             field.errors = [error_sentence(error)]
@@ -181,7 +182,9 @@ def check_field(integration_id: int, key: str, name: str) -> ResponseReturnValue
 def recheck(integration_id: int, name: str) -> ResponseReturnValue:
     """重新检查: try one check now; its result appears on the page by itself."""
     integration = setup.get(integration_id, viewer=current_member())
-    setup.try_check(integration, setup.mode_of(integration).check(name).name, now=utcnow())
+    if name not in {check.name for check in setup.mode_of(integration).checks if check.active}:
+        raise NotFound
+    setup.try_check(integration, name, now=utcnow())
     db.session.commit()
     return back_to(integration)
 
