@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, g, request, url_for
-from flask_babel import get_locale, gettext
+from flask_babel import LazyString, get_locale
+from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext as _p
 
 from blueprints.access import current_member_or_none
 from blueprints.reader import choose_theme
 from models import Membership
 from services import rights
-from texts import N_
 
 
 @dataclass(frozen=True)
 class Place:
     """An entry of the navigation, shown to those who have its right once its page exists."""
 
-    label: str
+    label: LazyString
     icon: str
     endpoint: str = ""
     right: str = ""
@@ -43,25 +44,25 @@ class Link:
 
 
 PLACES = (
-    Place(N_("概览"), "layout-dashboard", "overview.index"),
-    Place(N_("故障"), "flame", "incidents.index", "incident.view"),
-    Place(N_("协作空间"), "stack-2", "channels.index", "channel.view"),
+    Place(_l("概览"), "layout-dashboard", "overview.index"),
+    Place(_l("故障"), "flame", "incidents.index", "incident.view"),
+    Place(_p("list", "协作空间"), "stack-2", "channels.index", "channel.view"),
     Place(
-        N_("集成中心"),
+        _l("集成中心"),
         "plug-connected",
         children=(
-            Place(N_("即时消息"), "", "integrations.index", "integration.view"),
-            Place(N_("告警源"), "", "alert_sources.index", "integration.view"),
+            Place(_l("即时消息"), "", "integrations.index", "integration.view"),
+            Place(_l("告警源"), "", "alert_sources.index", "integration.view"),
         ),
     ),
-    Place(N_("发送记录"), "send", "deliveries.index", "delivery.view"),
-    Place(N_("成员"), "users", "members.index", "incident.view"),
-    Place(N_("个人中心"), "user-circle", "me.index"),
+    Place(_l("发送记录"), "send", "deliveries.index", "delivery.view"),
+    Place(_l("成员"), "users", "members.index", "incident.view"),
+    Place(_l("个人中心"), "user-circle", "me.index"),
 )
 ACCOUNT_PLACES = (
-    Place(N_("个人中心"), "user-circle", "me.index"),
-    Place(N_("通知偏好"), "bell", "me.preferences"),
-    Place(N_("切换组织"), "building", "auth.choose_organisation"),
+    Place(_l("个人中心"), "user-circle", "me.index"),
+    Place(_l("通知偏好"), "bell", "me.preferences"),
+    Place(_l("切换组织"), "building", "auth.choose_organisation"),
 )
 
 
@@ -103,7 +104,7 @@ def _links(places: Iterable[Place], member: Membership | None) -> Iterator[Link]
             continue
         url = url_for(place.endpoint) if place.endpoint else children[0].url
         active = _is_here(place.endpoint) or any(child.active for child in children)
-        yield Link(gettext(place.label), url, place.icon, active, children=children)
+        yield Link(str(place.label), url, place.icon, active, children=children)
 
 
 def _is_open(place: Place, member: Membership | None) -> bool:

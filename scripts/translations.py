@@ -23,7 +23,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "translations" / "messages.pot"
 DOMAIN = "messages.po"
-KEYWORDS = DEFAULT_KEYWORDS | {"N_": None, "_l": None, "lazy_gettext": None, "Text": None}
+KEYWORDS = DEFAULT_KEYWORDS | {"N_": None, "_l": None, "_p": ((1, "c"), 2), "lazy_gettext": None, "Text": None}
 PLACES = re.compile(r"%\((\w+)\)[#0 +-]*\d*(?:\.\d+)?[sdfr]")
 LANGUAGES = ("en",)
 
