@@ -17,7 +17,7 @@ from sqlalchemy import exists, func, select
 from config import SESSION_HOURS
 from errors import AppError
 from extensions import db
-from models import Membership, Receipt, Tenant, User
+from models import AccountLink, LinkState, Membership, Receipt, Tenant, User
 from services import rights
 from services.clock import utcnow
 from texts import N_
@@ -26,6 +26,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 TENANT_KEY = "tenant_id"
 SESSION_KEY = "session"
 SINCE_KEY = "since"
+LINK_KEY = "h5_link"
+"""The link that a session came in through; it ends with it, on every page."""
 ENDED = "session"
 """Scope of the receipts that remember ended sessions: a copied cookie is worth nothing afterwards."""
 SESSION_LIFETIME = timedelta(hours=SESSION_HOURS)
@@ -158,15 +160,18 @@ def sign_out() -> None:
 
 
 def load_user(session_user_id: str) -> User | None:
-    """The person of a session: not one that was ended, is too old, or belongs to somebody disabled since."""
+    """The person of a session: not one that was ended, is too old, or whose person was disabled or unlinked since."""
     if g.get("bare"):
         return None
     user_id, _, epoch = session_user_id.partition(".")
     age = time.time() - session.get(SINCE_KEY, 0)
     if not (user_id.isdecimal() and epoch.isdecimal()) or not 0 <= age + 60 <= SESSION_LIFETIME.total_seconds() + 60:
         return None
-    was_ended = exists().where(Receipt.scope == ENDED, Receipt.key == session.get(SESSION_KEY, ""))
     wanted = select(User).where(User.id == int(user_id), User.session_epoch == int(epoch))
+    if (link_id := session.get(LINK_KEY)) is not None:
+        stands = (AccountLink.id == link_id, AccountLink.user_id == User.id, AccountLink.state != LinkState.BROKEN)
+        wanted = wanted.where(exists().where(*stands))
+    was_ended = exists().where(Receipt.scope == ENDED, Receipt.key == session.get(SESSION_KEY, ""))
     return db.session.execute(wanted.where(User.is_disabled.is_(False), ~was_ended)).scalar_one_or_none()
 
 

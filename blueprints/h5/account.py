@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import current_member, current_member_or_none, safe_next, sign_out
+from blueprints.access import LINK_KEY, current_member, current_member_or_none, safe_next, sign_out
 from blueprints.h5 import bp
-from blueprints.h5.visit import LINK_KEY, current_link, visit
+from blueprints.h5.visit import current_link, visit
 from blueprints.navigation import Link
 from extensions import db
 from services import deliveries, linking, trial_cards

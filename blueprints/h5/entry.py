@@ -10,12 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import TENANT_KEY, current_member, public, safe_next, sign_in, sign_out
+from blueprints.access import LINK_KEY, TENANT_KEY, current_member, public, safe_next, sign_in, sign_out
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
     CANDIDATE_KEY,
-    LINK_KEY,
     current_link,
     forget_identity,
     load,

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import g, request, session
 
+from blueprints.access import LINK_KEY
 from errors import AppError, NotFound
 from models import AccountLink, Integration, IntegrationStatus, LinkState
 from platforms import PLATFORMS
@@ -16,7 +17,7 @@ from platforms.base import Platform, PlatformIdentity
 from services import integrations, linking
 from texts import N_
 
-STATES_KEY, BINDING_KEY, CANDIDATE_KEY, LINK_KEY = "h5_states", "h5_binding", "h5_candidate", "h5_link"
+STATES_KEY, BINDING_KEY, CANDIDATE_KEY = "h5_states", "h5_binding", "h5_candidate"
 REMEMBERED_STATES = 5
 BINDING_SECONDS = 600
 
@@ -82,7 +83,11 @@ def take_state(state: str) -> tuple[str, float]:
 
 
 def remember_identity(identity: PlatformIdentity, next_path: str) -> None:
-    """Keep who the platform says this is, until the person has proven who they are here."""
+    """Keep who the platform says this is, until the person has proven who they are here.
+
+    A password proven before was for whoever the platform named then, so it is asked for again.
+    """
+    forget_identity()
     session[BINDING_KEY] = {
         "integration": visit().integration.id,
         "external_user_id": identity.external_user_id,

@@ -1,0 +1,130 @@
+"""Getting in from a chat platform: what a state, a code and a password are worth, and when it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from extensions import db
+from models import AccountLink, Integration, LinkState, Membership
+from tests.factories import make_integration, make_link, make_tenant
+from tests.fakes import FakePlatform
+from tests.web.conftest import PASSWORD, Browser
+
+INSIDE = {"User-Agent": "Mozilla/5.0 wxwork/4.1"}
+
+
+@pytest.fixture
+def integration(admin: Membership, monkeypatch: pytest.MonkeyPatch) -> Integration:
+    """A connection whose platform believes every code to be the person of that name."""
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: FakePlatform())
+    made = connection()
+    db.session.commit()
+    return made
+
+
+def connection(**values: Any) -> Integration:
+    """A connection whose trusted domain is the host that tests ask."""
+    return make_integration(settings={"corp_id": "ww0", "trusted_domain": "localhost"}, **values)
+
+
+def home(integration: Integration) -> str:
+    return f"/h5/wecom/{integration.public_key}"
+
+
+def begin(client: Browser, integration: Integration) -> str:
+    """The state that a sign-in was opened with."""
+    answer = client.get(f"{home(integration)}/log-in", headers=INSIDE)
+    return parse_qs(urlsplit(answer.location).query)["state"][0]
+
+
+def come_back(client: Browser, integration: Integration, person: str) -> str:
+    """Sign in on the platform as `person`; where that leads."""
+    state = begin(client, integration)
+    answer = client.get(f"{home(integration)}/oauth?state={state}&code={person}", headers=INSIDE)
+    assert answer.status_code == 302
+    return str(answer.location)
+
+
+def links() -> int:
+    return db.session.scalar(select(func.count()).select_from(AccountLink)) or 0
+
+
+def test_a_linked_person_is_let_in_and_out_with_the_link(
+    client: Browser, integration: Integration, responder: Membership
+):
+    link = make_link(integration, responder)
+    assert come_back(client, integration, "lin").endswith("/incidents")
+    assert client.get(f"{home(integration)}/incidents", headers=INSIDE).status_code == 200
+    assert client.get("/incidents").status_code == 200
+    db.session.delete(link)
+    assert client.get("/incidents").status_code == 303
+    assert client.get(f"{home(integration)}/incidents", headers=INSIDE).status_code == 302
+
+
+def test_a_session_ends_when_the_platform_lost_sight_of_the_person(
+    client: Browser, integration: Integration, responder: Membership
+):
+    link = make_link(integration, responder)
+    come_back(client, integration, "lin")
+    link.state = LinkState.BROKEN
+    assert client.get("/incidents").status_code == 303
+
+
+@pytest.mark.parametrize("way", ["again", "other session", "other connection", "made up"])
+def test_a_state_is_good_once_in_its_session_for_its_connection(
+    app: Flask, client: Browser, integration: Integration, responder: Membership, way: str
+):
+    make_link(integration, responder)
+    other = connection(tenant=make_tenant("别家"))
+    make_link(other, responder)
+    state, wanted, browser = begin(client, integration), integration, client
+    if way == "again":
+        client.get(f"{home(integration)}/oauth?state={state}&code=lin")
+        client.submit("/sign-out", page="/me")
+    if way == "other session":
+        made = app.test_client()
+        assert isinstance(made, Browser)
+        browser = made
+    if way == "other connection":
+        wanted = other
+    if way == "made up":
+        state = "0" * 32
+    assert browser.get(f"{home(wanted)}/oauth?state={state}&code=lin").status_code == 400
+    assert browser.get("/incidents").status_code == 303
+
+
+def test_linking_asks_for_the_password_and_then_once_more(
+    client: Browser, integration: Integration, responder: Membership
+):
+    assert come_back(client, integration, "somebody").endswith("/bind")
+    bind = f"{home(integration)}/bind"
+    assert client.submit(bind, {"username": "lin", "password": "wrong"}).status_code == 422
+    assert client.get(f"{bind}/confirm").status_code == 302
+    assert client.submit(bind, {"username": "lin", "password": PASSWORD}).location.endswith("/bind/confirm")
+    assert links() == 0
+    client.submit(f"{bind}/confirm", page=f"{bind}/confirm")
+    assert links() == 1
+
+
+def test_a_password_proven_for_one_platform_account_links_no_other(
+    client: Browser, integration: Integration, responder: Membership
+):
+    bind = f"{home(integration)}/bind"
+    come_back(client, integration, "lin-of-the-platform")
+    client.submit(bind, {"username": "lin", "password": PASSWORD})
+    come_back(client, integration, "somebody-else")
+    client.submit(f"{bind}/confirm", page=bind)
+    assert links() == 0
+
+
+def test_who_belongs_elsewhere_is_not_linked(client: Browser, admin: Membership, integration: Integration):
+    other = connection(tenant=make_tenant("别家"))
+    bind = f"{home(other)}/bind"
+    come_back(client, other, "wang")
+    assert client.submit(bind, {"username": "wang", "password": PASSWORD}).status_code == 422
+    assert links() == 0
