@@ -10,6 +10,7 @@ import structlog
 from flask import Flask, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.exceptions import BadRequest
 
 from blueprints.access import PasswordChangeRequired, SignInRequired, current_member
 from errors import AppError
@@ -38,6 +39,7 @@ def register(app: Flask) -> None:
     """Put these checks before those of every extension."""
     app.before_request(number_request)
     app.before_request(check_origin)
+    app.before_request(check_text)
 
 
 def number_request() -> None:
@@ -58,6 +60,19 @@ def check_origin() -> None:
         raise ForeignOrigin(origin)
     if origin is None and request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise ForeignOrigin("Sec-Fetch-Site")
+
+
+def check_text() -> None:
+    """Refuse NUL characters: nobody types them, and PostgreSQL can neither keep nor look for them.
+
+    What programs send is looked at where it is read.
+    """
+    texts = [request.path]
+    if request.blueprint not in SELF_AUTHENTICATING:
+        sent = request.args if request.method in READING else request.values
+        texts += [text for name in sent for text in (name, *sent.getlist(name))]
+    if any("\x00" in text for text in texts):
+        raise BadRequest("NUL character")
 
 
 def own_origins() -> set[str]:

@@ -33,7 +33,7 @@ def search_of(query: Mapping[str, str]) -> Search:
         severity=_choice(query, "severity", Severity),
         progress=_choice(query, "progress", Progress),
         channel_id=_number(query, "channel_id", 1, 2**31 - 1),
-        text=query.get("text", "")[:200],
+        text=query.get("text", "").replace("\x00", "")[:200],
         since=_time(query, "since"),
         until=_time(query, "until"),
     )
