@@ -24,6 +24,21 @@ def shorten(text: str, characters: int, octets: int | None = None) -> str:
     return _whole(text, len(kept)).rstrip() + ELLIPSIS
 
 
+def shorten_to_width(text: str, columns: int) -> str:
+    """Cut `text` to so many columns, two for a Chinese character and one for a Latin letter."""
+    if width(text) <= columns:
+        return text
+    end, left = 0, columns - width(ELLIPSIS)
+    while left >= (wide := width(text[end])):
+        end, left = end + 1, left - wide
+    return _whole(text, end).rstrip() + ELLIPSIS
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes, with no less than one for each of its code points."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
 def _whole(text: str, end: int) -> str:
     """text[:end], less a last character that goes on behind the cut."""
     while 0 < end < len(text) and (_continues(text[end]) or text[end - 1] == "\u200d"):

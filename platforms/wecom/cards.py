@@ -10,7 +10,7 @@ from typing import Any
 
 from platforms.base import CardButton, IncidentCard
 from platforms.errors import ContentRefused
-from platforms.shortening import plain, shorten
+from platforms.shortening import plain, shorten, shorten_to_width
 from platforms.xml import element, text_element
 
 TASK_ID = re.compile(r"[0-9A-Za-z_@-]{1,128}")
@@ -21,10 +21,11 @@ BODY_LINES = 8
 BODY_LINE_CHARACTERS = 160
 BODY_CHARACTERS = 640
 FACTS = 6
-FACT_KEY_CHARACTERS = 5
-FACT_VALUE_CHARACTERS = 30
+# Advised in Chinese characters, which take two columns each; as many Latin letters would leave half the room empty.
+FACT_KEY_COLUMNS = 2 * 5
+FACT_VALUE_COLUMNS = 2 * 30
+BUTTON_COLUMNS = 2 * 10
 BUTTONS = 6
-BUTTON_CHARACTERS = 10
 MENU_ITEMS = 3
 KEY_BYTES = 1024
 URL_BYTES = 2048
@@ -149,8 +150,8 @@ def _rows(card: IncidentCard) -> list[Json]:
 
 def _row(label: str, value: str) -> Json:
     return {
-        "keyname": shorten(plain(label), FACT_KEY_CHARACTERS) or "-",
-        "value": shorten(plain(value), FACT_VALUE_CHARACTERS),
+        "keyname": shorten_to_width(plain(label), FACT_KEY_COLUMNS) or "-",
+        "value": shorten_to_width(plain(value), FACT_VALUE_COLUMNS),
     }
 
 
@@ -184,7 +185,7 @@ def _interaction(card: IncidentCard) -> Json:
 
 
 def _label(button: CardButton) -> str:
-    return shorten(plain(button.text), BUTTON_CHARACTERS) or "-"
+    return shorten_to_width(plain(button.text), BUTTON_COLUMNS) or "-"
 
 
 def _key(button: CardButton) -> str:

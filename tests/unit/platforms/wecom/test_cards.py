@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from platforms.base import CardButton, Fact, IncidentCard
 from platforms.errors import ContentRefused
+from platforms.shortening import width
 from platforms.wecom import cards
 from tests.contract.conftest import make_card
 
@@ -155,6 +156,14 @@ def test_a_cut_falls_between_characters():
     assert title == family * (len(title) // len(family)) + "…"
 
 
+def test_latin_letters_take_half_the_room_of_chinese_characters():
+    facts = (Fact("Responders", "林"), Fact("处理人员名单", "林"))
+    buttons = (CardButton("a", "Start processing"), CardButton("b", "现在开始处理这一个故障"))
+    card = drawn(facts=facts, buttons=buttons)
+    assert [row["keyname"] for row in card["horizontal_content_list"][:2]] == ["Responders", "处理人员…"]
+    assert [button["text"] for button in card["button_list"]] == ["Start processing", "现在开始处理这一个…"]
+
+
 texts = st.text(max_size=400)
 
 
@@ -174,8 +183,8 @@ def test_any_text_makes_a_card_that_wecom_takes(title, body, facts, footer, labe
     assert 1 <= len(drawn["main_title"]["title"]) <= 36
     assert drawn.get("sub_title_text", "").count("\n") <= 7
     for row in drawn.get("horizontal_content_list", []):
-        assert 1 <= len(row["keyname"]) <= 5
-        assert len(row["value"]) <= 30
+        assert 1 <= width(row["keyname"]) <= 2 * 5
+        assert width(row["value"]) <= 2 * 30
     for button in drawn["button_list"]:
-        assert 1 <= len(button["text"]) <= 10
+        assert 1 <= width(button["text"]) <= 2 * 10
     ElementTree.fromstring(cards.as_reply_xml(card))
