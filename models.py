@@ -432,7 +432,7 @@ class AlertSource(Base):
 
 
 class IntegrationKey(Base):
-    """A key that lets a monitoring system push. Looked up by hash; the cipher text is for showing it to administrators."""
+    """A key that lets a monitoring system push. Looked up by hash; administrators are shown the deciphered one."""
 
     __tablename__ = "integration_keys"
 
@@ -634,7 +634,7 @@ class AlertEvent(Base):
 
 
 class TimelineEntry(Base):
-    """One thing that happened to an incident. Append-only, read by (at, id). Types: domain words, see services/timeline.py."""
+    """One thing that happened to an incident. Append-only, read by (at, id). Types: services/timeline.py."""
 
     __tablename__ = "timeline_entries"
     __table_args__ = (Index("ix_timeline_incident_at", "incident_id", "at", "id"), {"sqlite_autoincrement": True})
