@@ -1,7 +1,8 @@
 """Text that a reader sees but that is written below the views.
 
 Sentences are Chinese message ids; the catalogue in translations/ holds the other languages.
-Whoever shows one translates it then (services/wording.py), so a sentence stored or raised here is read in the reader's language.
+Whoever shows one translates it then (services/wording.py), so what is stored or raised here is read in the
+reader's language.
 """
 
 from __future__ import annotations
