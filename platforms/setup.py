@@ -19,6 +19,7 @@ class SetupField:
     reader; suspects: shapes that show which wrong value was pasted, (pattern, sentence) each; no right value has one.
     depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of a
     bool field, the default first ("" is stored as false).
+    asks_again: secrets that have to be entered again when this changes, since they would be sent somewhere else.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SetupField:
     suspects: tuple[tuple[str, str], ...] = ()
     depends_on: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    asks_again: tuple[str, ...] = ()
 
     @property
     def is_secret(self) -> bool:

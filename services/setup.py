@@ -155,8 +155,9 @@ def save(integration: Integration, values: Mapping[str, str], *, by: Membership,
 def keep(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
     """Keep well-shaped values, encrypt the secret ones, ask for new proof of what they touch.
 
-    An empty secret keeps the stored one. Returns the names of what changed. Raises InvalidInput (a shape is wrong:
-    nothing is kept), ApplicationTaken, AccessDenied.
+    An empty secret keeps the stored one, unless it would now be sent somewhere else: then it is asked for again, or
+    whoever may change the address could read it there. Returns the names of what changed. Raises InvalidInput (a
+    shape is wrong: nothing is kept), ApplicationTaken, AccessDenied.
     """
     rights.require(by, "integration.edit")
     integration.edited_by_id, integration.edited_at = by.user_id, now
@@ -169,11 +170,19 @@ def keep(integration: Integration, values: Mapping[str, str], *, by: Membership,
             raise InvalidInput(field.name, problems[0])
         if _keep(integration, field, value):
             changed.append(field.name)
+    _forget_secrets(integration, changed)
     if changed:
         _claim_application(integration)
         _ask_again(integration, now)
     db.session.flush()
     return changed
+
+
+def _forget_secrets(integration: Integration, changed: list[str]) -> None:
+    """Drop the secrets that must be entered again with what changed and were not."""
+    again = {name for field in mode_of(integration).fields if field.name in changed for name in field.asks_again}
+    for name in again - set(changed):
+        integrations.set_secret(integration, name, "")
 
 
 def _keep(integration: Integration, field: SetupField, value: str) -> bool:

@@ -91,6 +91,7 @@ DEPLOYMENT = SetupStep(
             kind="bool",
             required=False,
             choices=(("", N_("是")), ("1", N_("否，企业微信部署在自己的服务器上"))),
+            asks_again=("secret",),
         ),
         SetupField(
             name="endpoint",
@@ -102,6 +103,7 @@ DEPLOYMENT = SetupStep(
             placeholder="https://wwlocal.example.com:8443",
             suspects=(LIKE_PATH, LIKE_CORP_ID),
             depends_on="is_private",
+            asks_again=("secret",),
         ),
     ),
     values=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -53,6 +54,26 @@ def step(integration: Integration, key: str):
 
 def staged() -> list[str]:
     return sorted(job.payload["check"] for job in db.session.scalars(select(Job).where(Job.kind == "run_check")))
+
+
+# --- where a secret may be sent ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"endpoint": "https://elsewhere.example.com"}, {"is_private": ""}, {"is_private": "", "endpoint": ""}]
+)
+def test_another_address_must_be_given_the_secret_again(app, elsewhere):
+    listed = ("wecom.example.com", "elsewhere.example.com")
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], endpoint_allowlist=listed)
+    by, integration = admin(), begin(admin("other"))
+    save(integration, {"is_private": "1", "endpoint": "https://wecom.example.com"}, by)
+    save(integration, IDS | SECRETS, by)
+    assert secret_of(integration) == SECRETS["secret"]
+    save(integration, elsewhere, by)
+    assert secret_of(integration) == ""
+    assert [field.name for field in setup.missing(integration)] == ["secret"]
+    save(integration, {"endpoint": "https://wecom.example.com", "is_private": "1"} | SECRETS, by)
+    assert secret_of(integration) == SECRETS["secret"]
 
 
 # --- beginning ----------------------------------------------------------------------------------------------------
