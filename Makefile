@@ -1,13 +1,11 @@
 # `make run` starts everything with demo data; `make test` runs every test. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-oracles demo-info format lock translations setup setup-dev setup-oracles clean
+.PHONY: help run test check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean
 
 # The first of these that is Python 3.11 or newer; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv/bin
-# Where shell scripts and programs are looked at by the tools.
-CODE := .
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,12 +23,15 @@ check: setup-dev ## style, types, templates, translations, vendored files, secre
 test-oracles: setup-dev setup-oracles ## compare our signatures and ciphers with those of other implementations
 	$(VENV)/python -m pytest tests/oracles $(ARGS)
 
+bench: setup-dev ## measure an alert, a press and a list against bare Flask views, on a machine that does nothing else
+	$(VENV)/python -m bench
+
 demo-info: setup ## print one JSON object about the running demo, for programs
 	@$(VENV)/python -m demo info
 
 format: setup-dev ## rewrite the code in the project's style
-	$(VENV)/ruff check --fix $(CODE)
-	$(VENV)/ruff format $(CODE)
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
 
 translations: setup-dev ## collect sentences into the catalogue and compile it
 	$(VENV)/python scripts/translations.py update
