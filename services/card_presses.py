@@ -28,7 +28,6 @@ from models import (
     LinkState,
     Membership,
     MembershipState,
-    Tenant,
 )
 from platforms import PLATFORMS
 from platforms.base import CardButton, CardPress, Fact, IncidentCard
@@ -40,6 +39,7 @@ from services import (
     incidents,
     linking,
     outbox,
+    private_messages,
     receipts,
     rights,
     trial_cards,
@@ -48,7 +48,6 @@ from services.incidents import Outcome
 from services.instance import current_settings
 from services.notifications import DELIVER
 from services.visibility import sees_incident
-from services.wording import say, speaking
 from texts import N_, Text
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
@@ -97,7 +96,7 @@ def _answer(integration: Integration, press: CardPress, now: datetime) -> PressR
         return _act(integration, delivery, action, press, now)
     except Refused as refusal:
         log.info("A press was refused: %s", refusal.text.message)
-        _tell(integration, press.external_user_id, refusal.text, now)
+        private_messages.tell(integration, press.external_user_id, refusal.text, now=now)
         return PressResult(None, refusal.text)
 
 
@@ -261,15 +260,6 @@ def _trial(integration: Integration, delivery: Delivery, press: CardPress, now: 
         payload=payload,
     )
     return PressResult(None, text)
-
-
-def _tell(integration: Integration, external_user_id: str, text: Text, now: datetime) -> None:
-    """Stage a private message to somebody on the platform, in the organisation's language."""
-    with speaking(db.session.get_one(Tenant, integration.tenant_id)):
-        payload = {"to": external_user_id, "text": say(text)}
-    outbox.enqueue(
-        "tell", tenant_id=integration.tenant_id, subject_id=integration.id, due_at=now, now=now, payload=payload
-    )
 
 
 # --- notes --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from errors import AppError
 from extensions import db
 from models import AccountLink, Integration, LinkState, Membership, MembershipState, Receipt, User
 from platforms.base import PlatformIdentity
-from texts import N_
+from services import private_messages
+from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=5)
@@ -136,7 +137,8 @@ def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> Non
 def link(integration: Integration, user: User, identity: PlatformIdentity, *, source: str, now: datetime) -> Linked:
     """Link a person, whose identity was proven on both sides, and undo what stood in the way.
 
-    A link of either side to somebody else ends. The state follows the membership: under review, it is pending.
+    A link of either side to somebody else ends, and the platform account that loses it is told. The state follows
+    the membership: under review, it is pending.
     Raises NotAMember, NoMembership.
     """
     if not identity.external_user_id:
@@ -165,6 +167,9 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     )
     db.session.add(made)
     db.session.flush()
+    if replaced is not None:
+        moved = Text(N_("您的值班铃账号 %(user)s 已改为关联另一个账号，此账号不再收到消息"), user=user.username)
+        private_messages.tell(integration, replaced, moved, now=now)
     return Linked(made, replaced)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from extensions import db
 from models import AccountLink, LinkState, MembershipState
 from platforms.base import PlatformIdentity
-from services import linking
+from services import linking, outbox
 from services.linking import NoMembership, NotAMember, SignInExpired
 from tests.factories import NOW, default_tenant, make_integration, make_link, make_member, make_tenant
 
@@ -48,6 +48,8 @@ def test_a_person_with_a_new_account_there_leaves_the_old_one(app):
     make_link(integration, lin, external_user_id="old")
     assert link(integration, lin).replaced_external_id == "old"
     assert stored() == {(lin.user_id, "lin")}
+    told = outbox.pending("tell", integration.id)
+    assert told.payload["to"] == "old" and "lin" in told.payload["text"]
 
 
 def test_an_account_there_belongs_to_whoever_proved_it_last(app):
