@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, g, has_app_context
 from flask_babel import Babel
@@ -16,6 +16,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
@@ -32,6 +33,8 @@ SQLITE_BUSY_SECONDS = 30
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
+
+Row = TypeVar("Row", bound=Base)
 
 db = SQLAlchemy(model_class=Base, session_options={"autoflush": True, "expire_on_commit": False})
 migrate = Migrate(render_as_batch=True)
@@ -56,6 +59,16 @@ def wait_at_most(seconds: float) -> None:
     What takes longer raises OperationalError, with nothing stored. No effect elsewhere.
     """
     g.busy_seconds = seconds
+
+
+def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...]) -> Row | None:
+    """Insert a row unless one with the same unique `key` (column names) is there: then None. One statement.
+
+    It waits for another transaction that is inserting the same. Both databases know the clause under their own name.
+    """
+    insert: Any = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(model).values(**values).on_conflict_do_nothing(index_elements=key).returning(model)
+    return db.session.scalars(statement).one_or_none()
 
 
 @contextmanager

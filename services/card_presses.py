@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.orm import joinedload
 
 from errors import NotFound
 from extensions import db
 from models import (
-    AccountLink,
     Card,
     CardState,
     CheckState,
@@ -103,11 +103,13 @@ def _answer(integration: Integration, press: CardPress, now: datetime) -> PressR
 def _recognised(integration: Integration, press: CardPress) -> tuple[Delivery, str]:
     """The message that was pressed on, and the action that we drew there. Raises Refused."""
     delivery = db.session.scalar(
-        select(Delivery).where(
+        select(Delivery)
+        .where(
             Delivery.tenant_id == integration.tenant_id,
             Delivery.integration_id == integration.id,
             Delivery.reference == press.reference,
         )
+        .options(joinedload(Delivery.notification))
     )
     action = card_keys.read(current_settings().secret_key, press.button_key, press.reference)
     if delivery is None or action is None:
@@ -135,8 +137,10 @@ def _act(integration: Integration, delivery: Delivery, action: str, press: CardP
 
 def _presser(integration: Integration, press: CardPress) -> Membership:
     """The member behind the platform's account. Raises Refused with what stands in the way."""
-    link = linking.find(integration, press.external_user_id)
-    if link is None or link.state is LinkState.BROKEN:
+    found = linking.find_member(integration, press.external_user_id)
+    if found is None and linking.find(integration, press.external_user_id) is not None:
+        raise Refused(NO_RIGHT)  # linked, but no longer a member
+    if found is None or found[1] is LinkState.BROKEN:
         platform = Text(PLATFORMS[integration.platform].label)
         raise Refused(
             Text(
@@ -145,18 +149,10 @@ def _presser(integration: Integration, press: CardPress) -> Membership:
                 app=integration.name,
             )
         )
-    member = _membership(link)
-    if member is None:
-        raise Refused(NO_RIGHT)
-    if rights.is_in_force(member) and link.state is LinkState.ACTIVE:
+    member, link_state = found
+    if rights.is_in_force(member) and link_state is LinkState.ACTIVE:
         return member
     raise Refused(Text(N_("您的成员状态为 %(state)s，暂不能操作"), state=Text(_state_label(member))))
-
-
-def _membership(link: AccountLink) -> Membership | None:
-    return db.session.scalar(
-        select(Membership).where(Membership.tenant_id == link.tenant_id, Membership.user_id == link.user_id)
-    )
 
 
 def _state_label(member: Membership) -> str:
@@ -233,7 +229,7 @@ def _show(integration: Integration, delivery: Delivery, incident: Incident, card
         return PressResult(None, what.text)
     if what.update_code:
         cards.spend(card, what.update_code, now=now)
-    plain = incident_cards.build(incident, **around, is_superseded=is_superseded)
+    plain = drawn if refreshed_at is None else incident_cards.build(incident, **around, is_superseded=is_superseded)
     cards.shown(card, plain.fingerprint, now=now)
     return PressResult(drawn, what.text)
 
@@ -274,6 +270,8 @@ def _mark_press_check(integration: Integration, now: datetime) -> None:
 
 def note_callback(integration: Integration, now: datetime) -> None:
     """Now and then only, and past the version column: presses must not wait for one another."""
+    if integration.last_callback_at is not None and integration.last_callback_at >= now - NOTED_EVERY:
+        return
     db.session.execute(
         update(Integration)
         .where(Integration.id == integration.id)

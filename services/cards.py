@@ -6,12 +6,11 @@ Without an unused one a card is stale: nothing is sent, the incident page counts
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 
-from extensions import db
+from extensions import db, insert_once
 from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
 from platforms import PLATFORMS
 from services import outbox, timeline
@@ -26,12 +25,11 @@ def refresh_incident(incident: Incident, *, now: datetime) -> None:
         .join(Integration, Integration.id == Card.integration_id)
         .where(Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id)
         .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _has_code(now)))
+        .where(~_waits(now))
         .order_by(Card.id)
     ).all()
-    waiting = _waiting([row.id for row in rows], now)
     for card_id, platform in rows:
-        if card_id not in waiting:
-            _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
+        _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
 
 
 def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None) -> None:
@@ -51,17 +49,10 @@ def _coalescing(platform: str) -> timedelta:
     return timedelta(seconds=PLATFORMS[platform].capabilities.coalesce_seconds)
 
 
-def _waiting(card_ids: Iterable[int], now: datetime) -> set[int]:
-    """Cards that have an update coming which has not begun: it will show the newest state anyway."""
-    return set(
-        db.session.scalars(
-            select(Job.subject_id).where(
-                Job.kind == UPDATE,
-                Job.subject_id.in_(list(card_ids)),
-                Job.state == JobState.PENDING,
-                Job.lease_until <= now,
-            )
-        )
+def _waits(now: datetime) -> ColumnElement[bool]:
+    """Whether a card has an update coming which has not begun: it will show the newest state anyway."""
+    return exists().where(
+        Job.kind == UPDATE, Job.subject_id == Card.id, Job.state == JobState.PENDING, Job.lease_until <= now
     )
 
 
@@ -88,18 +79,10 @@ def _has_code(now: datetime) -> ColumnElement[bool]:
     return exists().where(CardCode.card_id == Card.id, *_is_usable(now))
 
 
-def add_code(card: Card, code: str, *, origin: str, hours: int, now: datetime) -> CardCode:
+def add_code(card: Card, code: str, *, origin: str, hours: int, now: datetime) -> None:
     """Keep a right to update; origin: send | press. The same one again is the one that we have."""
-    known = db.session.scalar(select(CardCode).where(CardCode.card_id == card.id, CardCode.code == code))
-    if known is not None:
-        return known
-    expires_at = now + timedelta(hours=hours)
-    added = CardCode(
-        tenant_id=card.tenant_id, card_id=card.id, code=code, origin=origin, received_at=now, expires_at=expires_at
-    )
-    db.session.add(added)
-    db.session.flush()
-    return added
+    values = {"tenant_id": card.tenant_id, "card_id": card.id, "code": code, "origin": origin, "received_at": now}
+    insert_once(CardCode, values | {"expires_at": now + timedelta(hours=hours)}, key=("card_id", "code"))
 
 
 def next_code(card: Card, now: datetime) -> CardCode | None:
@@ -114,7 +97,7 @@ def spend(card: Card, code: str, *, now: datetime) -> None:
         update(CardCode)
         .where(CardCode.card_id == card.id, CardCode.code == code, CardCode.used_at.is_(None))
         .values(used_at=now)
-        .execution_options(synchronize_session="fetch")
+        .execution_options(synchronize_session="evaluate")
     )
 
 

@@ -126,9 +126,9 @@ def note_acknowledged(incident: Incident) -> None:
         stop(incident)
 
 
-def stop(incident: Incident) -> None:
-    """Cancel every timer: closed, snoozed, reassigned."""
-    outbox.cancel(STEP, tenant_id=incident.tenant_id, subject_id=incident.id)
+def stop(incident: Incident, *other_timers: str) -> None:
+    """Cancel every timer of the policy, and those of other kinds that end with it: closed, snoozed, reassigned."""
+    outbox.cancel([STEP, *other_timers], tenant_id=incident.tenant_id, subject_id=incident.id)
     incident.assignment = incident.assignment | {"run": _run(incident) + 1}
 
 

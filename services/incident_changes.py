@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from extensions import db
 from models import Incident
 from services import cards, responders
+from services.incident_access import hold
 from texts import N_, Text
+
+__all__ = ["Outcome", "acknowledged_text", "already_closed", "closed_text", "hold", "show"]
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,9 @@ class Outcome:
     text: Text
 
 
-def hold(incident: Incident) -> Incident:
-    """Lock the row until the transaction ends and read it anew, so that of two presses the second sees the first."""
-    db.session.flush()
-    db.session.refresh(incident, with_for_update=True)
-    return incident
-
-
 def show(incident: Incident, now: datetime) -> None:
     """Mark the incident as changed for readers, and its cards as out of date."""
     incident.changed_at = now
-    db.session.flush()
     cards.refresh_incident(incident, now=now)
 
 

@@ -145,11 +145,10 @@ def reopen(incident: Incident, *, by: Membership, via: str, now: datetime, reaso
 
 
 def _end(incident: Incident, *, by: Membership | None, via: str, now: datetime) -> None:
+    dispatch.stop(incident, SNOOZE_EXPIRY)
     incident.progress = Progress.CLOSED
     incident.closed_at, incident.closed_via, incident.closed_by = now, via, by.user if by else None
     incident.snoozed_until, incident.snoozed_by = None, None
-    dispatch.stop(incident)
-    outbox.cancel(SNOOZE_EXPIRY, tenant_id=incident.tenant_id, subject_id=incident.id)
     timeline.record(incident, "close", by=by, via=via, at=now)
     deliveries.cancel_pending(incident, now=now)
     show(incident, now)

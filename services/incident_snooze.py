@@ -27,9 +27,8 @@ def snooze(incident: Incident, *, by: Membership, via: str, now: datetime, minut
     until, was_snoozed = now + timedelta(minutes=minutes), incident.is_snoozed(now)
     if incident.snoozed_until == until and incident.snoozed_by_id == by.user_id:
         return Outcome(False, Text(N_("已屏蔽至 %(until)s"), until=until))
+    dispatch.stop(incident, SNOOZE_EXPIRY)
     incident.snoozed_until, incident.snoozed_by = until, by.user
-    dispatch.stop(incident)
-    outbox.cancel(SNOOZE_EXPIRY, tenant_id=incident.tenant_id, subject_id=incident.id)
     outbox.enqueue(SNOOZE_EXPIRY, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=until, now=now)
     timeline.record(incident, "snooze", by=by, via=via, at=now, until=until, minutes=minutes)
     show(incident, now)

@@ -84,6 +84,21 @@ def find(integration: Integration, external_user_id: str) -> AccountLink | None:
     )
 
 
+def find_member(integration: Integration, external_user_id: str) -> tuple[Membership, LinkState] | None:
+    """The member behind a platform account, with the link's state, in one query; None without link or membership."""
+    same_person = and_(AccountLink.tenant_id == Membership.tenant_id, AccountLink.user_id == Membership.user_id)
+    row = db.session.execute(
+        select(Membership, AccountLink.state)
+        .join(AccountLink, same_person)
+        .where(
+            AccountLink.tenant_id == integration.tenant_id,
+            AccountLink.integration_id == integration.id,
+            AccountLink.external_user_id == external_user_id.casefold(),
+        )
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
 def find_for_user(integration: Integration, user_id: int) -> AccountLink | None:
     return db.session.scalar(
         select(AccountLink).where(

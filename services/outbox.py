@@ -13,11 +13,10 @@ from typing import Any
 
 from flask import Flask, current_app, has_app_context
 from sqlalchemy import event, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from extensions import db
-from models import EPOCH, Job, JobState
+from extensions import db, insert_once
+from models import Job, JobState
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
@@ -35,7 +34,7 @@ def enqueue(
     payload: dict[str, Any] | None = None,
     unique_key: str | None = None,
 ) -> Job:
-    """Stage a row; the worker is woken after the commit if it is due soon.
+    """Stage a row; the worker is woken after the commit if it is due soon. Its id comes with the next flush.
 
     kind        names the handler (jobs/handlers.py); subject_id the row that it is about
     unique_key  for ever only one row of this key, until it is purged; a second call returns the first row
@@ -55,16 +54,12 @@ def enqueue(
         return _once(values)
     job = Job(**values)
     db.session.add(job)
-    db.session.flush()
     return job
 
 
 def _once(values: dict[str, Any]) -> Job:
-    """Insert unless the key is taken; both databases know the same clause under their own name."""
-    insert: Any = postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    values = values | {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
-    db.session.execute(insert(Job).values(**values).on_conflict_do_nothing(index_elements=["unique_key"]))
-    return db.session.execute(select(Job).where(Job.unique_key == values["unique_key"])).scalar_one()
+    job = insert_once(Job, values, key=("unique_key",))
+    return job or db.session.execute(select(Job).where(Job.unique_key == values["unique_key"])).scalar_one()
 
 
 def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> int:

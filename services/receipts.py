@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
-from extensions import db
+from extensions import db, insert_once
 from models import Receipt
 
 KEY_LENGTH = 200
@@ -18,13 +17,9 @@ def take(scope: str, key: str, *, tenant_id: int, now: datetime) -> tuple[Receip
 
     Of two transactions that take the same at once, the second waits for the first and then gets its receipt.
     """
-    receipt = Receipt(tenant_id=tenant_id, scope=scope, key=key[:KEY_LENGTH], at=now)
-    try:
-        with db.session.begin_nested():
-            db.session.add(receipt)
-    except IntegrityError:
-        return _find(scope, key), False
-    return receipt, True
+    values = {"tenant_id": tenant_id, "scope": scope, "key": key[:KEY_LENGTH], "at": now}
+    receipt = insert_once(Receipt, values, key=("scope", "key"))
+    return (receipt, True) if receipt is not None else (_find(scope, key), False)
 
 
 def _find(scope: str, key: str) -> Receipt:

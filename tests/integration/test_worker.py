@@ -69,8 +69,9 @@ def test_a_killed_workers_row_is_taken_over_when_its_lease_ends(tmp_path: Path):
     with product.app():
         default_tenant()
         now = utcnow()
-        job_id = outbox.enqueue("nobody's", tenant_id=0, subject_id=1, due_at=now, now=now).id
+        job = outbox.enqueue("nobody's", tenant_id=0, subject_id=1, due_at=now, now=now)
         db.session.commit()
+        job_id = job.id
     try:
         product.worker.launch(DUTYBELL_CRASH_AT="worker.claimed")
         assert product.worker.wait_for_end() == 137
