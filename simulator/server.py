@@ -95,6 +95,11 @@ class KeepAliveHandler(WSGIRequestHandler):
             if close is not None:
                 close()
 
+    def log_error(self, format: str, *args: Any) -> None:
+        """A kept-open connection that nobody used again is no news; anything else is."""
+        if not any(isinstance(argument, TimeoutError) for argument in args):
+            super().log_error(format, *args)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Silent: the wire log is the place to look."""
 
