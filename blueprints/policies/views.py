@@ -196,4 +196,6 @@ def _policy(policy_id: int) -> DispatchPolicy:
 
 
 def _to_list(channel_id: int) -> ResponseReturnValue:
-    return redirect(url_for(".index", channel_id=channel_id), code=303)
+    """htmx is told where to go: if it followed by itself, it would use up the message of success."""
+    url = url_for(".index", channel_id=channel_id)
+    return ("", 204, {"HX-Redirect": url}) if is_fragment() else redirect(url, code=303)

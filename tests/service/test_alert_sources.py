@@ -29,7 +29,9 @@ def source(admin):
 
 
 def create(admin, name="订单监控", type="standard", **options):
-    source = alert_sources.create(make_channel(f"空间 {next(_count)}").id, type, name, by=admin, now=NOW, options=options)
+    source = alert_sources.create(
+        make_channel(f"空间 {next(_count)}").id, type, name, by=admin, now=NOW, options=options
+    )
     db.session.commit()
     return source
 
