@@ -9,7 +9,7 @@ from errors import AppError
 from extensions import db
 from jobs.engine import Worker
 from models import Role
-from services import accounts, instance
+from services import accounts, instance, vault
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -18,6 +18,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(worker)
     app.cli.add_command(create_admin)
     app.cli.add_command(reset_password)
+    app.cli.add_command(reseal_secrets)
 
 
 @click.command("create-admin")
@@ -50,6 +51,14 @@ def reset_password(username: str) -> None:
     password = accounts.set_one_time_password(user)
     db.session.commit()
     click.echo(f"{password}\n{user.username} must change it at the first sign-in.")
+
+
+@click.command("reseal-secrets")
+def reseal_secrets() -> None:
+    """Encrypt every stored secret with the first of ENCRYPTION_KEYS, so that an older key can be taken away."""
+    changed = vault.reseal_all()
+    db.session.commit()
+    click.echo(f"{changed} secrets are under the first key now.")
 
 
 @click.command("worker")

@@ -528,6 +528,8 @@ class Incident(Base):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     closed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     closed_via: Mapped[str | None] = mapped_column(String(16))
+    is_private: Mapped[bool] = mapped_column(Boolean, default=False)
+    """What is left of a private channel that was deleted: for administrators and its responders only."""
     assignment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     alert_count: Mapped[int] = mapped_column(default=0)
     active_alert_count: Mapped[int] = mapped_column(default=0)

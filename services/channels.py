@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy import update as update_rows
 
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
@@ -100,6 +101,9 @@ def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now
     open_incidents = _open_incidents(channel)
     for incident in open_incidents:
         incidents.close(incident, by=by, via=via, now=now)
+    if channel.is_private:
+        theirs = (Incident.tenant_id == channel.tenant_id, Incident.channel_id == channel.id)
+        db.session.execute(update_rows(Incident).where(*theirs).values(is_private=True))
     db.session.delete(channel)
     db.session.flush()
     return len(open_incidents)

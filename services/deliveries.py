@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, select, update
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import joinedload
 
 from errors import AppError, NotFound
 from extensions import db
@@ -31,46 +30,6 @@ class NotResendable(AppError):
     message = N_("该消息不能重新发送：%(reason)s")
     hint = N_("请刷新页面查看消息与故障的最新状态。")
     status = 409
-
-
-@dataclass(frozen=True)
-class Page:
-    """Deliveries, newest first; next_before: the id to ask the next page with, None on the last one."""
-
-    items: list[Delivery]
-    next_before: int | None
-
-
-def page(
-    viewer: Membership,
-    *,
-    states: Sequence[DeliveryState] = (),
-    channel_kind: str = "",
-    user_id: int | None = None,
-    before: int | None = None,
-    limit: int = PAGE,
-) -> Page:
-    """Deliveries that the viewer may see, by state, channel kind and recipient. Raises AccessDenied."""
-    rights.require(viewer, "delivery.view")
-    query = (
-        select(Delivery)
-        .outerjoin(Incident, Incident.id == Delivery.incident_id)
-        .where(Delivery.tenant_id == viewer.tenant_id)
-        .where(Delivery.incident_id.is_(None) | visible_incidents(viewer))
-        .options(joinedload(Delivery.incident), selectinload(Delivery.attempts))
-        .order_by(Delivery.id.desc())
-        .limit(limit + 1)
-    )
-    if states:
-        query = query.where(Delivery.state.in_(states))
-    if channel_kind:
-        query = query.where(Delivery.channel_kind == channel_kind)
-    if user_id is not None:
-        query = query.where(Delivery.user_id == user_id)
-    if before is not None:
-        query = query.where(Delivery.id < before)
-    found = list(db.session.scalars(query))
-    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
 def get(delivery_id: int, *, viewer: Membership) -> Delivery:

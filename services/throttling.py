@@ -20,7 +20,6 @@ from texts import N_
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 5
 PER_ADDRESS = 100
-KEPT = timedelta(days=1)
 
 
 class TooManyAttempts(AppError):
@@ -70,11 +69,6 @@ def withdraw(attempt: SignInAttempt) -> None:
 def forget(account: str) -> None:
     """Stage that an account's failures no longer count: the right password was given."""
     db.session.execute(delete(SignInAttempt).where(SignInAttempt.account == account))
-
-
-def purge(*, now: datetime) -> None:
-    """Stage the deletion of attempts that nobody counts any more."""
-    db.session.execute(delete(SignInAttempt).where(SignInAttempt.at < now - KEPT))
 
 
 def _wait(same: ColumnElement[bool], limit: int, attempt: SignInAttempt, now: datetime) -> timedelta:

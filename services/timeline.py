@@ -14,16 +14,6 @@ from texts import N_, Text
 
 ENTRIES_SHOWN = 500
 
-VIA_LABELS = {
-    "console": N_("控制台"),
-    "h5": N_("移动页面"),
-    "card_wecom": N_("企业微信卡片"),
-    "api": N_("接口"),
-    "event": N_("告警事件"),
-    "timeout": N_("超时"),
-    "system": N_("系统"),
-}
-
 
 def record(
     incident: Incident,

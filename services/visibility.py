@@ -16,7 +16,9 @@ def sees_channel(channel: Channel, viewer: Membership) -> bool:
 def sees_incident(incident: Incident, viewer: Membership) -> bool:
     if incident.tenant_id != viewer.tenant_id:
         return False
-    if incident.channel is None or sees_channel(incident.channel, viewer):
+    if incident.is_private and viewer.role is Role.ADMIN:
+        return True
+    if not incident.is_private and (incident.channel is None or sees_channel(incident.channel, viewer)):
         return True
     return any(responder.user_id == viewer.user_id for responder in incident.responders)
 
@@ -39,9 +41,12 @@ def visible_incidents(viewer: Membership) -> ColumnElement[bool]:
         Channel.is_private.is_(True),
         or_(Channel.created_by_id.is_(None), Channel.created_by_id != viewer.user_id),
     )
-    return and_(
-        own, or_(Incident.channel_id.is_(None), Incident.channel_id.not_in(hidden_channels), responds(viewer.user_id))
+    # NULL is "not in" an empty list, so what is left of a private channel is ruled out by itself
+    open_to_all = and_(
+        Incident.is_private.is_(False),
+        or_(Incident.channel_id.is_(None), Incident.channel_id.not_in(hidden_channels)),
     )
+    return and_(own, or_(open_to_all, responds(viewer.user_id)))
 
 
 def responds(user_id: int, *, currently: bool = False) -> ColumnElement[bool]:

@@ -364,6 +364,7 @@ def upgrade() -> None:
         sa.Column("created_by_id", sa.Integer(), nullable=True),
         sa.Column("closed_by_id", sa.Integer(), nullable=True),
         sa.Column("closed_via", sa.String(length=16), nullable=True),
+        sa.Column("is_private", sa.Boolean(), nullable=False),
         sa.Column("assignment", sa.JSON(), nullable=False),
         sa.Column("alert_count", sa.Integer(), nullable=False),
         sa.Column("active_alert_count", sa.Integer(), nullable=False),

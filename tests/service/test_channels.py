@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
 from models import AlertSource, Channel, DispatchPolicy, Progress, Role
-from services import channels, incidents, outbox
+from services import channels, incident_queries, incidents, outbox
+from services.incident_queries import Search
 from tests.factories import NOW, make_channel, make_incident, make_member, make_policy, make_source, make_tenant
 
 
@@ -115,3 +116,16 @@ def test_deleting_needs_the_name_and_closes_what_is_open(app: Flask):
     for table in (Channel, DispatchPolicy, AlertSource):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0
     assert incidents.get(incident.num, viewer=admin) is incident
+
+
+def test_what_is_left_of_a_private_channel_stays_private(app: Flask):
+    lin, wu, admin = make_member("lin"), make_member("wu"), make_member("admin", Role.ADMIN)
+    private = make_channel("内部", is_private=True, created_by_id=lin.user_id)
+    num = make_incident(channel=private).num
+    channels.delete(private, confirmation="内部", by=admin, via="console", now=NOW)
+    db.session.commit()
+    assert [found.num for found in incident_queries.page(admin, Search(scope="all")).items] == [num]
+    assert incident_queries.page(wu, Search(scope="all")).items == []
+    with pytest.raises(NotFound):
+        incidents.get(num, viewer=wu)
+    assert incidents.get(num, viewer=admin).num == num

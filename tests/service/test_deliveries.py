@@ -33,7 +33,7 @@ from platforms.errors import (
 from services import checks, deliveries, failures, incidents, notifications, trial_cards
 from services.policy_levels import UNIFIED, Personal
 from services.wording import say
-from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member, make_tenant
+from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform
 from tests.service.messaging import Office
 
@@ -333,19 +333,6 @@ def test_a_message_on_its_way_cannot_be_sent_again_and_a_viewer_cannot_resend(of
         deliveries.resend(queued, by=office.lin, now=office.now())
     with pytest.raises(AccessDenied):
         deliveries.resend(queued, by=make_member("viewer", Role.VIEWER), now=office.now())
-
-
-def test_the_list_pages_by_key_and_filters(office: Office):
-    wu = make_member("wu")
-    for _ in range(3):
-        office.tell(office.lin, wu)
-    first = deliveries.page(office.lin, limit=4)
-    second = deliveries.page(office.lin, limit=4, before=first.next_before)
-    assert [len(first.items), len(second.items), second.next_before] == [4, 2, None]
-    failed = deliveries.page(office.lin, states=[DeliveryState.FAILED]).items
-    assert {one.user_id for one in failed} == {wu.user_id}
-    stranger = make_member("zhou", tenant=make_tenant("别的组织"))
-    assert deliveries.page(stranger).items == []
 
 
 def test_a_test_card_works_from_a_draft_and_to_somebody_unlinked(office: Office):
