@@ -9,7 +9,7 @@ from typing import Any
 
 from config import Settings
 from demo.company import PEOPLE
-from services.passwords import one_time_password
+from services.passwords import WeakPassword, check_acceptable, one_time_password
 
 FIRST_AGENT_ID = 1000002
 
@@ -41,7 +41,7 @@ def write(settings: Settings, record: dict[str, Any]) -> None:
 def invent() -> dict[str, Any]:
     """A new demo's passwords, and the credentials that its application will have on the simulated platform."""
     return {
-        "passwords": {"admin": one_time_password()} | {person.username: one_time_password() for person in PEOPLE},
+        "passwords": {name: acceptable_password(name) for name in ("admin", *(person.username for person in PEOPLE))},
         "wecom": {
             "corp_id": f"ww{secrets.token_hex(8)}",
             "agent_id": FIRST_AGENT_ID,
@@ -50,6 +50,17 @@ def invent() -> dict[str, Any]:
             "encoding_aes_key": _letters_and_digits(42) + secrets.choice("AEIMQUYcgkosw048"),
         },
     }
+
+
+def acceptable_password(username: str) -> str:
+    """A random password that the product takes: by chance one may hold a short user name."""
+    while True:
+        password = one_time_password()
+        try:
+            check_acceptable(password, username)
+        except WeakPassword:
+            continue
+        return password
 
 
 def _letters_and_digits(count: int) -> str:
