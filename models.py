@@ -425,6 +425,7 @@ class AlertSource(Base):
     last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    tenant: Mapped[Tenant] = relationship()
     channel: Mapped[Channel] = relationship()
     keys: Mapped[list[IntegrationKey]] = relationship(
         back_populates="source", order_by="IntegrationKey.id.desc()", cascade="all, delete-orphan"

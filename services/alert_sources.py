@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
 from errors import InvalidInput, NotFound
@@ -24,6 +24,29 @@ NAME_CHARS = 40
 KEY_BYTES = 32
 OVERLAP = timedelta(hours=24)
 """How long a replaced key still works, so that the monitoring system can be changed without losing alerts."""
+_BY_KEY = (
+    select(AlertSource)
+    .join(IntegrationKey, IntegrationKey.source_id == AlertSource.id)
+    .join(AlertSource.tenant)
+    .options(contains_eager(AlertSource.tenant))
+    .where(
+        IntegrationKey.key_hash == bindparam("key_hash"),
+        or_(IntegrationKey.expires_at.is_(None), IntegrationKey.expires_at > bindparam("now")),
+    )
+)
+_FOR_PUSH = (
+    select(AlertSource)
+    .join(AlertSource.channel)
+    .join(AlertSource.tenant)
+    .options(contains_eager(AlertSource.channel), contains_eager(AlertSource.tenant))
+    .where(
+        AlertSource.id == bindparam("id"),
+        AlertSource.is_enabled.is_(True),
+        Tenant.status == TenantStatus.ACTIVE,
+        Channel.tenant_id == AlertSource.tenant_id,
+    )
+    .execution_options(populate_existing=True)
+)
 OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {"standard": {}, "prometheus": {"title": ("name", "summary")}}
 
 
@@ -122,36 +145,16 @@ def get(source_id: int, *, viewer: Membership) -> AlertSource:
 
 
 def find_by_key(key: str, *, now: datetime) -> AlertSource | None:
-    """The source that a key opens, with its channel. Looked up by hash: comparing takes the same time for any key."""
-    statement = (
-        select(AlertSource)
-        .join(IntegrationKey, IntegrationKey.source_id == AlertSource.id)
-        .join(AlertSource.channel)
-        .options(contains_eager(AlertSource.channel))
-        .where(
-            IntegrationKey.key_hash == _hash(key),
-            or_(IntegrationKey.expires_at.is_(None), IntegrationKey.expires_at > now),
-        )
-    )
-    return db.session.scalars(statement).one_or_none()
+    """The source that a key opens, with its organisation. Looked up by hash: that takes the same time for any key."""
+    return db.session.scalar(_BY_KEY, {"key_hash": _hash(key), "now": now})
 
 
 def for_push(source_id: int) -> AlertSource | None:
-    """The source with its channel, for storing what it pushed; None if it was deleted or disabled a moment ago."""
-    statement = (
-        select(AlertSource)
-        .join(AlertSource.channel)
-        .join(Tenant, Tenant.id == AlertSource.tenant_id)
-        .options(contains_eager(AlertSource.channel))
-        .where(
-            AlertSource.id == source_id,
-            AlertSource.is_enabled.is_(True),
-            Tenant.status == TenantStatus.ACTIVE,
-            Channel.tenant_id == AlertSource.tenant_id,
-        )
-        .execution_options(populate_existing=True)
-    )
-    return db.session.scalars(statement).one_or_none()
+    """The source with its channel and organisation, for storing what it pushed.
+
+    None if it was deleted or disabled a moment ago.
+    """
+    return db.session.scalar(_FOR_PUSH, {"id": source_id})
 
 
 def count_push(source: AlertSource, *, events: int, rejections: list[str], now: datetime) -> None:

@@ -125,11 +125,9 @@ def _trigger(push: _Push, event: IncomingEvent) -> Result:
         last_event_at=push.now,
         event_count=1,
     )
-    db.session.add(alert)
-    db.session.flush()
+    incident = incidents.open_from_alert(alert, push.source, now=push.now)
     push.firing[event.alert_key] = alert
     _keep_event(push, alert, event)
-    incident = incidents.open_from_alert(alert, push.source, now=push.now)
     push.touched[incident.id] = incident
     return Result(event.alert_key, ResultKind.CREATED)
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 
 from extensions import db
-from models import Alert, DispatchPolicy, Incident, Membership, Tenant, User
+from models import Alert, DispatchPolicy, Incident, Membership, Tenant
 from services import filters, notifications, outbox, policies, responders, timeline
 from services.incident_changes import hold, show
 from services.policy_levels import NOT_CLOSED, Level
@@ -25,12 +25,13 @@ from services.policy_levels import NOT_CLOSED, Level
 STEP = "policy_step"
 
 
-def begin(incident: Incident, *, kind: str, now: datetime) -> None:
+def begin(incident: Incident, *, kind: str, now: datetime, source_id: int | None = None) -> None:
     """Start the first policy of the channel that matches, from its first level, after its delay.
 
+    source_id  of the alert that the incident is made from; without it, its first alert's is looked up
     Without a match nobody is assigned or told, and the timeline says so.
     """
-    policy = _matching_policy(incident, now)
+    policy = _matching_policy(incident, source_id or _source_id(incident), now)
     if policy is None:
         incident.assignment = {"kind": kind, "run": _run(incident) + 1}
         timeline.record(incident, "assign", via="system", at=now, kind=kind)
@@ -84,14 +85,15 @@ def start_level(incident: Incident, index: int, *, cause: str, now: datetime) ->
     """Assign and notify the people of a level, and set its timers, counted from now."""
     level = _levels(incident)[index]
     _place(incident, level=index, times=1)
-    responders.assign(incident, _people(incident, level), source="policy", now=now)
-    _notify_level(incident, level, cause=cause, now=now)
+    people = _people(incident, level)
+    responders.assign(incident, [member.user for member in people], source="policy", now=now)
+    _notify_level(incident, level, people, cause=cause, now=now)
     _set_timers(incident, now)
 
 
 def escalate(incident: Incident, index: int, *, by: Membership | None, via: str, now: datetime) -> None:
     """Move to a level: by hand, or as a timer does (`by` None)."""
-    names = [user.name for user in _people(incident, _levels(incident)[index])]
+    names = [member.user.name for member in _people(incident, _levels(incident)[index])]
     policy = incident.assignment["policy"]["name"]
     timeline.record(
         incident, "assign", by=by, via=via, at=now, kind="escalate", level=index, policy=policy, people=names
@@ -149,22 +151,23 @@ def level_count(incident: Incident) -> int:
     return len(incident.assignment.get("policy", {}).get("levels", ()))
 
 
-def _matching_policy(incident: Incident, now: datetime) -> DispatchPolicy | None:
+def _matching_policy(incident: Incident, source_id: int | None, now: datetime) -> DispatchPolicy | None:
     if incident.channel is None:
         return None
     tenant = db.session.get_one(Tenant, incident.tenant_id)
     tried = policies.in_channel(incident.channel)
-    return policies.match(tried, _facts(incident), now, policies.zone_of(tenant))
+    facts = filters.Facts(incident.severity, incident.title, incident.description, source_id, incident.labels)
+    return policies.match(tried, facts, now, policies.zone_of(tenant))
 
 
-def _facts(incident: Incident) -> filters.Facts:
-    source_id = db.session.scalar(
+def _source_id(incident: Incident) -> int | None:
+    """Where its first alert came from."""
+    return db.session.scalar(
         select(Alert.source_id)
         .where(Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id)
         .order_by(Alert.id)
         .limit(1)
     )
-    return filters.Facts(incident.severity, incident.title, incident.description, source_id, incident.labels)
 
 
 def _run(incident: Incident) -> int:
@@ -190,20 +193,20 @@ def _cause(incident: Incident) -> str:
     return kind
 
 
-def _people(incident: Incident, level: Level) -> list[User]:
+def _people(incident: Incident, level: Level) -> list[Membership]:
     """Those of a level who still are on the books here, whatever their state."""
-    return [member.user for member in responders.known(incident.tenant_id, level.user_ids)]
+    return responders.known(incident.tenant_id, level.user_ids)
 
 
-def _notify_level(incident: Incident, level: Level, *, cause: str, now: datetime) -> None:
+def _notify_level(incident: Incident, level: Level, people: Sequence[Membership], *, cause: str, now: datetime) -> None:
     assignment = incident.assignment
-    db.session.flush()
     notifications.notify(
         incident,
         cause=cause,
         level=assignment["level"],
         times=assignment["times"],
-        user_ids=[user.id for user in _people(incident, level)],
+        user_ids=[member.user_id for member in people],
+        members=people,
         personal=level.personal,
         policy_name=assignment["policy"]["name"],
         now=now,
@@ -215,7 +218,8 @@ def _repeat(incident: Incident, times: int, now: datetime) -> None:
     if not incident.is_triggered or times != incident.assignment["times"] + 1:
         return
     incident.assignment = incident.assignment | {"times": times}
-    _notify_level(incident, _level(incident), cause="repeat", now=now)
+    level = _level(incident)
+    _notify_level(incident, level, _people(incident, level), cause="repeat", now=now)
     _set_repeat(incident, now)
 
 

@@ -29,7 +29,10 @@ AUTO_CLOSE = "auto_close"
 
 
 def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Incident:
-    """Make the incident of a new alert and dispatch it. The alert has its id; title and labels stay this one's."""
+    """Make the incident of an alert, which may be new too, and dispatch it; title and labels stay this alert's.
+
+    Raises IntegrityError if another push made the same alert at this moment.
+    """
     incident = Incident(
         tenant_id=alert.tenant_id,
         num=next_num(alert.tenant_id),
@@ -50,13 +53,17 @@ def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Inci
         alert_count=1,
         active_alert_count=1,
         event_count=alert.event_count,
+        responders=[],
     )
     db.session.add(incident)
     db.session.flush()
     alert.incident_id = incident.id
+    db.session.add(alert)
+    db.session.flush()
     timeline.record(incident, "new", via="event", at=now, alert_id=alert.id, source=source.name)
     schedule_auto_close(incident, now=now)
-    dispatch.begin(incident, kind="assign", now=now)
+    with db.session.no_autoflush:  # nothing that is asked for on the way is about what waits to be written
+        dispatch.begin(incident, kind="assign", now=now, source_id=alert.source_id)
     db.session.flush()
     return incident
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import selectinload
 
 from extensions import db
@@ -24,11 +24,20 @@ from models import (
     Notification,
 )
 from platforms import PLATFORMS
-from services import outbox, timeline
+from services import outbox, responders, timeline
 from services.policy_levels import UNIFIED, Personal
 
 DELIVER = "deliver"
 CAUSES = ("assign", "reassign", "escalate", "reopen", "snooze_expired", "add_responder", "repeat")
+
+_IN_USE = (
+    select(Integration)
+    .where(Integration.tenant_id == bindparam("tenant_id"), Integration.status != IntegrationStatus.DRAFT)
+    .order_by(Integration.id)
+)
+_LINKS = select(AccountLink).where(
+    AccountLink.tenant_id == bindparam("tenant_id"), AccountLink.user_id.in_(bindparam("user_ids", expanding=True))
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ def notify(
     level: int | None = None,
     times: int = 1,
     user_ids: Sequence[int],
+    members: Sequence[Membership] | None = None,
     personal: Personal | None = None,
     policy_name: str = "",
     now: datetime,
@@ -56,6 +66,7 @@ def notify(
     """Stage telling people about an incident and write it to the timeline.
 
     cause     one of CAUSES; level: 0-based, None when people were chosen directly; times: 2 for the first repeat
+    members   of these people, if they have been read already
     personal  the level's choice of channels; None: each person's own preferences
     Whoever cannot be reached gets a delivery that says why at once, without a call to any platform.
     """
@@ -68,14 +79,16 @@ def notify(
         policy_name=policy_name,
         created_at=now,
     )
-    db.session.add(notification)
-    db.session.flush()
-    book = AddressBook(incident.tenant_id, user_ids)
+    book = AddressBook(incident.tenant_id, user_ids, members)
     for user_id in dict.fromkeys(user_ids):
         for route in book.routes(user_id, incident.severity.value, personal or Personal()):
             delivery = make_delivery(route, book.members.get(user_id), user_id, incident.tenant_id, now=now)
-            delivery.notification_id, delivery.incident_id = notification.id, incident.id
-            hand_over(delivery, now=now)
+            delivery.incident_id = incident.id
+            notification.deliveries.append(delivery)
+    db.session.add(notification)
+    db.session.flush()
+    for delivery in notification.deliveries:
+        _enqueue_sending(delivery, now)
     timeline.record(
         incident,
         "notify",
@@ -130,6 +143,10 @@ def hand_over(delivery: Delivery, *, now: datetime) -> None:
     """Stage a delivery, and its sending if there is anything to send."""
     db.session.add(delivery)
     db.session.flush()
+    _enqueue_sending(delivery, now)
+
+
+def _enqueue_sending(delivery: Delivery, now: datetime) -> None:
     if delivery.state is DeliveryState.QUEUED:
         outbox.enqueue(DELIVER, tenant_id=delivery.tenant_id, subject_id=delivery.id, due_at=now, now=now)
 
@@ -140,19 +157,19 @@ def new_reference() -> str:
 
 
 class AddressBook:
-    """How the given people of an organisation can be reached, read in three queries whatever their number."""
+    """How the given people of an organisation can be reached, read in three queries whatever their number.
 
-    def __init__(self, tenant_id: int, user_ids: Iterable[int]) -> None:
+    members  of these people, if they have been read already
+    """
+
+    def __init__(self, tenant_id: int, user_ids: Iterable[int], members: Iterable[Membership] | None = None) -> None:
         wanted = list(dict.fromkeys(user_ids))
-        members = select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id.in_(wanted))
-        self.members = {member.user_id: member for member in db.session.scalars(members)}
-        self.integrations = db.session.scalars(
-            select(Integration)
-            .where(Integration.tenant_id == tenant_id, Integration.status != IntegrationStatus.DRAFT)
-            .order_by(Integration.id)
-        ).all()
-        links = select(AccountLink).where(AccountLink.tenant_id == tenant_id, AccountLink.user_id.in_(wanted))
-        self.links = {(link.integration_id, link.user_id): link for link in db.session.scalars(links)}
+        if members is None:
+            members = responders.known(tenant_id, wanted)
+        self.members = {member.user_id: member for member in members}
+        self.integrations = db.session.scalars(_IN_USE, {"tenant_id": tenant_id}).all()
+        links = db.session.scalars(_LINKS, {"tenant_id": tenant_id, "user_ids": wanted})
+        self.links = {(link.integration_id, link.user_id): link for link in links}
 
     def routes(self, user_id: int, severity: str, personal: Personal) -> list[Route]:
         """At least one: somebody who is not told is shown with the reason."""

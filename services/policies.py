@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
@@ -21,6 +21,11 @@ MAX_NAME, MAX_DESCRIPTION = 39, 500
 MAX_PRIORITY, MAX_DELAY_SECONDS, MAX_LEVELS = 200, 3600, 10
 PREVIEW_DAYS, PREVIEW_ALERTS = 7, 5000
 PRIORITY_DISTANCE = 10
+_IN_CHANNEL = (
+    select(DispatchPolicy)
+    .where(DispatchPolicy.tenant_id == bindparam("tenant_id"), DispatchPolicy.channel_id == bindparam("channel_id"))
+    .order_by(DispatchPolicy.priority, DispatchPolicy.id)
+)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,7 @@ def draft(
 
 def in_channel(channel: Channel) -> list[DispatchPolicy]:
     """The policies of a channel in the order in which they are tried."""
-    return list(
-        db.session.scalars(
-            select(DispatchPolicy)
-            .where(DispatchPolicy.tenant_id == channel.tenant_id, DispatchPolicy.channel_id == channel.id)
-            .order_by(DispatchPolicy.priority, DispatchPolicy.id)
-        )
-    )
+    return list(db.session.scalars(_IN_CHANNEL, {"tenant_id": channel.tenant_id, "channel_id": channel.id}))
 
 
 def get(policy_id: int, *, viewer: Membership) -> DispatchPolicy:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from errors import InvalidInput
 from extensions import db
 from models import Incident, Membership, MembershipState, Responder, User
 from texts import N_
+
+_KNOWN = select(Membership).where(
+    Membership.tenant_id == bindparam("tenant_id"), Membership.user_id.in_(bindparam("user_ids", expanding=True))
+)
 
 
 def people(tenant_id: int, user_ids: Sequence[int]) -> list[Membership]:
@@ -27,9 +31,7 @@ def people(tenant_id: int, user_ids: Sequence[int]) -> list[Membership]:
 def known(tenant_id: int, user_ids: Iterable[int]) -> list[Membership]:
     """Those who have a membership of any state, without repeats, in the order given."""
     ordered = list(dict.fromkeys(user_ids))
-    rows = db.session.scalars(
-        select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id.in_(ordered))
-    )
+    rows = db.session.scalars(_KNOWN, {"tenant_id": tenant_id, "user_ids": ordered})
     by_id = {member.user_id: member for member in rows}
     return [by_id[user_id] for user_id in ordered if user_id in by_id]
 

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Request
 
 from blueprints.envelope import RefusedRequest
-from extensions import db, read_only
-from models import Tenant, TenantStatus
+from extensions import read_only
+from models import TenantStatus
 from services import alert_sources
 
 KEY_CHARS = 200
@@ -34,8 +34,7 @@ def authenticate(request: Request, type: str, *, now: datetime) -> Sender:
         source = alert_sources.find_by_key(key, now=now) if key else None
         if source is None:
             raise RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
-        tenant = db.session.get_one(Tenant, source.tenant_id)
-        is_frozen = tenant.status is not TenantStatus.ACTIVE
+        is_frozen = source.tenant.status is not TenantStatus.ACTIVE
         sender = Sender(source.id, source.tenant_id, source.type, dict(source.options))
         is_enabled = source.is_enabled
     if is_frozen:
