@@ -125,11 +125,12 @@ def _check_keys(app: Flask) -> None:
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
+    is_file = settings.database_url.startswith("sqlite")  # nothing to ask whether it is still there
     return {
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": QueuePool, "pool_size": 24, "pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": QueuePool, "pool_size": 24, "pool_pre_ping": not is_file},
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         # `__Host-`: only from this very host, only encrypted, for every path
         "SESSION_COOKIE_NAME": "__Host-dutybell" if settings.is_https else "dutybell",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 from flask import Flask, g, has_app_context
@@ -15,7 +16,7 @@ from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy import Connection, Engine, Executable, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
@@ -66,9 +67,14 @@ def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...
 
     It waits for another transaction that is inserting the same. Both databases know the clause under their own name.
     """
-    insert: Any = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(model).values(**values).on_conflict_do_nothing(index_elements=key).returning(model)
-    return db.session.scalars(statement).one_or_none()
+    return db.session.scalars(_insert_once(db.engine.dialect.name, model, key), values).one_or_none()
+
+
+@cache
+def _insert_once(dialect: str, model: type[Row], key: tuple[str, ...]) -> Executable:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement: Executable = insert(model).on_conflict_do_nothing(index_elements=key).returning(model)
+    return statement
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from errors import NotFound
@@ -52,6 +52,15 @@ from texts import N_, Text
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
 NOTED_EVERY = timedelta(seconds=10)
+_PRESSED = (
+    select(Delivery)
+    .where(
+        Delivery.tenant_id == bindparam("tenant_id"),
+        Delivery.integration_id == bindparam("integration_id"),
+        Delivery.reference == bindparam("reference"),
+    )
+    .options(joinedload(Delivery.notification))
+)
 
 INVALID = Text(N_("该卡片已失效"))
 DISABLED = Text(N_("集成已停用，请联系管理员"))
@@ -102,15 +111,8 @@ def _answer(integration: Integration, press: CardPress, now: datetime) -> PressR
 
 def _recognised(integration: Integration, press: CardPress) -> tuple[Delivery, str]:
     """The message that was pressed on, and the action that we drew there. Raises Refused."""
-    delivery = db.session.scalar(
-        select(Delivery)
-        .where(
-            Delivery.tenant_id == integration.tenant_id,
-            Delivery.integration_id == integration.id,
-            Delivery.reference == press.reference,
-        )
-        .options(joinedload(Delivery.notification))
-    )
+    message = {"integration_id": integration.id, "reference": press.reference}
+    delivery = db.session.scalar(_PRESSED, {"tenant_id": integration.tenant_id} | message)
     action = card_keys.read(current_settings().secret_key, press.button_key, press.reference)
     if delivery is None or action is None:
         raise Refused(INVALID)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select, update
 
 from extensions import db, insert_once
 from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
@@ -18,15 +18,30 @@ from services import outbox, timeline
 UPDATE = "update_card"
 
 
+def _is_usable(now: datetime | BindParameter[datetime]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return CardCode.used_at.is_(None), CardCode.expires_at > now
+
+
+_NOW: BindParameter[datetime] = bindparam("now")
+_HAS_CODE = exists().where(CardCode.card_id == Card.id, *_is_usable(_NOW))
+_WAITS = exists().where(
+    Job.kind == UPDATE, Job.subject_id == Card.id, Job.state == JobState.PENDING, Job.lease_until <= _NOW
+)
+"""An update is coming which has not begun: it will show the newest state anyway."""
+_OUT_OF_DATE = (
+    select(Card.id, Integration.platform)
+    .join(Integration, Integration.id == Card.integration_id)
+    .where(Card.tenant_id == bindparam("tenant_id"), Card.incident_id == bindparam("incident_id"))
+    .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _HAS_CODE), ~_WAITS)
+    .order_by(Card.id)
+)
+_OF_DELIVERY = select(Card).where(Card.delivery_id == bindparam("delivery_id"))
+
+
 def refresh_incident(incident: Incident, *, now: datetime) -> None:
     """Stage updates of the cards that can be updated. What they will show is read when they are."""
     rows = db.session.execute(
-        select(Card.id, Integration.platform)
-        .join(Integration, Integration.id == Card.integration_id)
-        .where(Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id)
-        .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _has_code(now)))
-        .where(~_waits(now))
-        .order_by(Card.id)
+        _OUT_OF_DATE, {"tenant_id": incident.tenant_id, "incident_id": incident.id, "now": now}
     ).all()
     for card_id, platform in rows:
         _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
@@ -49,13 +64,6 @@ def _coalescing(platform: str) -> timedelta:
     return timedelta(seconds=PLATFORMS[platform].capabilities.coalesce_seconds)
 
 
-def _waits(now: datetime) -> ColumnElement[bool]:
-    """Whether a card has an update coming which has not begun: it will show the newest state anyway."""
-    return exists().where(
-        Job.kind == UPDATE, Job.subject_id == Card.id, Job.state == JobState.PENDING, Job.lease_until <= now
-    )
-
-
 def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
     """Whether no earlier update of the same card is running: two at once would spend two rights on one state."""
     earlier = exists().where(
@@ -69,14 +77,6 @@ def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
 
 
 # --- rights to update ---------------------------------------------------------------------------------------------
-
-
-def _is_usable(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return CardCode.used_at.is_(None), CardCode.expires_at > now
-
-
-def _has_code(now: datetime) -> ColumnElement[bool]:
-    return exists().where(CardCode.card_id == Card.id, *_is_usable(now))
 
 
 def add_code(card: Card, code: str, *, origin: str, hours: int, now: datetime) -> None:
@@ -109,7 +109,7 @@ def open_card(delivery: Delivery, incident: Incident, *, message_id: str, finger
 
     Hold the incident's lock: a press may come in before the worker has recorded the sending.
     """
-    card = db.session.scalar(select(Card).where(Card.delivery_id == delivery.id))
+    card = db.session.scalar(_OF_DELIVERY, {"delivery_id": delivery.id})
     if card is None:
         card = Card(
             tenant_id=delivery.tenant_id,

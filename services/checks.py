@@ -5,22 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from extensions import db
 from models import CheckState, Integration, IntegrationCheck
 from platforms.setup import CheckResult
 
+_BY_NAME = select(IntegrationCheck).where(
+    IntegrationCheck.tenant_id == bindparam("tenant_id"),
+    IntegrationCheck.integration_id == bindparam("integration_id"),
+    IntegrationCheck.name == bindparam("name"),
+)
+
 
 def get(integration: Integration, name: str) -> IntegrationCheck | None:
     """The stored check, or None while nobody has waited for it or seen it."""
-    mine = select(IntegrationCheck).where(
-        IntegrationCheck.tenant_id == integration.tenant_id,
-        IntegrationCheck.integration_id == integration.id,
-        IntegrationCheck.name == name,
-    )
-    return db.session.execute(mine).scalar_one_or_none()
+    mine = {"tenant_id": integration.tenant_id, "integration_id": integration.id, "name": name}
+    return db.session.scalar(_BY_NAME, mine)
 
 
 def by_name(integration: Integration) -> dict[str, IntegrationCheck]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 
 from errors import NotFound
 from extensions import db
 from models import Incident, Membership
 from services.visibility import sees_incident
+
+_LOCKED = (
+    select(Incident)
+    .where(Incident.tenant_id == bindparam("tenant_id"), Incident.id == bindparam("id"))
+    .options(joinedload(Incident.channel))
+    .with_for_update(of=Incident)
+    .execution_options(populate_existing=True)
+)
 
 
 def get(num: int, *, viewer: Membership) -> Incident:
@@ -23,13 +31,7 @@ def get(num: int, *, viewer: Membership) -> Incident:
 
 def lock(incident_id: int, tenant_id: int) -> Incident:
     """The incident, freshly read and held until the transaction ends. Raises NotFound."""
-    incident = db.session.scalar(
-        select(Incident)
-        .where(Incident.tenant_id == tenant_id, Incident.id == incident_id)
-        .options(joinedload(Incident.channel))
-        .with_for_update(of=Incident)
-        .execution_options(populate_existing=True)
-    )
+    incident = db.session.scalar(_LOCKED, {"tenant_id": tenant_id, "id": incident_id})
     if incident is None:
         raise NotFound()
     note_held([incident])

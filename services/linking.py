@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, bindparam, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import lazyload
 
@@ -22,6 +22,15 @@ from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=5)
+_MEMBER = (
+    select(Membership, AccountLink.state)
+    .join(AccountLink, and_(AccountLink.tenant_id == Membership.tenant_id, AccountLink.user_id == Membership.user_id))
+    .where(
+        AccountLink.tenant_id == bindparam("tenant_id"),
+        AccountLink.integration_id == bindparam("integration_id"),
+        AccountLink.external_user_id == bindparam("external_user_id"),
+    )
+)
 
 
 class SignInExpired(AppError):
@@ -86,16 +95,8 @@ def find(integration: Integration, external_user_id: str) -> AccountLink | None:
 
 def find_member(integration: Integration, external_user_id: str) -> tuple[Membership, LinkState] | None:
     """The member behind a platform account, with the link's state, in one query; None without link or membership."""
-    same_person = and_(AccountLink.tenant_id == Membership.tenant_id, AccountLink.user_id == Membership.user_id)
-    row = db.session.execute(
-        select(Membership, AccountLink.state)
-        .join(AccountLink, same_person)
-        .where(
-            AccountLink.tenant_id == integration.tenant_id,
-            AccountLink.integration_id == integration.id,
-            AccountLink.external_user_id == external_user_id.casefold(),
-        )
-    ).one_or_none()
+    account = {"integration_id": integration.id, "external_user_id": external_user_id.casefold()}
+    row = db.session.execute(_MEMBER, {"tenant_id": integration.tenant_id} | account).one_or_none()
     return (row[0], row[1]) if row else None
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import event, select, update
+from sqlalchemy import bindparam, event, select, update
 from sqlalchemy.orm import Session
 
 from extensions import db, insert_once
@@ -20,6 +20,14 @@ from models import Job, JobState
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
+
+_CANCEL = (
+    update(Job)
+    .where(Job.tenant_id == bindparam("of_tenant"), Job.subject_id == bindparam("of_subject"))
+    .where(Job.kind.in_(bindparam("kinds", expanding=True)), Job.state == JobState.PENDING)
+    .values(state=JobState.CANCELLED)
+    .returning(Job.id)
+)
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +73,8 @@ def _once(values: dict[str, Any]) -> Job:
 def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> int:
     """Stage that pending rows will not be run; return how many. One that is running now ends its run."""
     names = [kinds] if isinstance(kinds, str) else list(kinds)
-    statement = (
-        update(Job)
-        .where(Job.tenant_id == tenant_id, Job.kind.in_(names), Job.subject_id == subject_id)
-        .where(Job.state == JobState.PENDING)
-        .values(state=JobState.CANCELLED)
-        .returning(Job.id)
-    )
-    return len(db.session.execute(statement).all())
+    about = {"of_tenant": tenant_id, "of_subject": subject_id, "kinds": names}
+    return len(db.session.execute(_CANCEL, about).all())
 
 
 def pending(kind: str, subject_id: int) -> Job | None:

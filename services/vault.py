@@ -9,6 +9,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 
 from Crypto.Cipher import AES
 from sqlalchemy import Connection, insert, select
@@ -26,6 +27,8 @@ TAG_BYTES = 16
 CANARY_TENANT_ID = 0
 CANARY_FIELD = "canary"
 CANARY_TEXT = "值班铃"
+OPENED_KEPT = 128
+"""Cipher texts kept open in this process's memory: every callback needs the same few. A new secret is a new text."""
 
 
 class SecretUnreadable(AppError):
@@ -142,6 +145,7 @@ def _seal(key: EncryptionKey, tenant_id: int, field: str, plaintext: str) -> str
     return f"{key.id}:{base64.b64encode(nonce + tag + data).decode()}"
 
 
+@lru_cache(maxsize=OPENED_KEPT)
 def _unseal(key: EncryptionKey, tenant_id: int, field: str, encoded: str) -> str:
     try:
         packed = base64.b64decode(encoded, validate=True)

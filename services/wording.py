@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from flask import g
 from flask_babel import force_locale, get_timezone, gettext
 
@@ -58,12 +60,18 @@ def listed(words: Iterable[str]) -> str:
 def speaking(tenant: Tenant) -> Iterator[None]:
     """Speak an organisation's language and zone: for texts that leave the house, made by workers or views."""
     before = g.get("zone")
-    with force_locale(known_locale(tenant.locale) or DEFAULT_LOCALE):
+    with force_locale(_locale(known_locale(tenant.locale) or DEFAULT_LOCALE)):
         g.zone = known_zone(tenant.timezone) or ZoneInfo(DEFAULT_TIMEZONE)
         try:
             yield
         finally:
             g.zone = before
+
+
+@cache
+def _locale(name: str) -> Locale:
+    """Parsing a name reads through all that Babel knows; there are only LOCALES."""
+    return Locale.parse(name)
 
 
 def local_time(at: datetime) -> datetime:
