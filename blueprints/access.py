@@ -141,6 +141,12 @@ def choose_organisation(tenant_id: int | None) -> None:
     g.pop("member", None)
 
 
+def act_as(place: Membership) -> None:
+    """Act with this membership, which is in force, from now on."""
+    session[TENANT_KEY] = place.tenant_id
+    g.member = place
+
+
 def session_tenant() -> int | None:
     """The organisation that the session stands in, None before one is chosen."""
     tenant_id: int | None = session.get(TENANT_KEY)

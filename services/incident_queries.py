@@ -87,7 +87,7 @@ def page(viewer: Membership, search: Search, *, cursor: str | None = None, limit
 
 def open_in_channel(channel_id: int, viewer: Membership) -> int:
     """How many open incidents the channel has, for its list; capped."""
-    return _count(viewer, Search(channel_id=channel_id))
+    return _count(viewer, Search(channel_id=channel_id))[0]
 
 
 def alerts_of(incident: Incident) -> list[Alert]:
@@ -96,17 +96,23 @@ def alerts_of(incident: Incident) -> list[Alert]:
     return list(db.session.scalars(newest.order_by(Alert.id.desc()).limit(MAX_PAGE_SIZE)))
 
 
+def scope_counts(viewer: Membership) -> dict[str, int]:
+    """How many are "mine" and "open", for the chips above a list."""
+    scopes = ("mine", "open")
+    return dict(zip(scopes, _count(viewer, *(Search(scope=scope) for scope in scopes)), strict=True))
+
+
 def counts(viewer: Membership) -> Counts:
-    return Counts(
-        mine=_count(viewer, Search(scope="mine")),
-        open=_count(viewer, Search(scope="open")),
-        triggered=_count(viewer, Search(progress=Progress.TRIGGERED)),
-        processing=_count(viewer, Search(progress=Progress.PROCESSING)),
-        by_severity={
-            severity: _count(viewer, Search(severity=severity))
-            for severity in (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
-        },
+    severities = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+    mine, open_, triggered, processing, *by_severity = _count(
+        viewer,
+        Search(scope="mine"),
+        Search(scope="open"),
+        Search(progress=Progress.TRIGGERED),
+        Search(progress=Progress.PROCESSING),
+        *(Search(severity=severity) for severity in severities),
     )
+    return Counts(mine, open_, triggered, processing, dict(zip(severities, by_severity, strict=True)))
 
 
 def stats(viewer: Membership, now: datetime) -> Stats:
@@ -149,9 +155,12 @@ def _rows(conditions: Sequence[ColumnElement[bool]], limit: int, *, newest_first
     return list(db.session.scalars(found))
 
 
-def _count(viewer: Membership, search: Search) -> int:
-    some = select(Incident.id).where(visible_incidents(viewer), *_conditions(viewer, search)).limit(COUNT_CAP)
-    return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+def _count(viewer: Membership, *searches: Search) -> list[int]:
+    """How many each search finds, up to the cap, in one query."""
+    visible = visible_incidents(viewer)
+    found = [select(Incident.id).where(visible, *_conditions(viewer, search)).limit(COUNT_CAP) for search in searches]
+    numbers = [select(func.count()).select_from(some.subquery()).scalar_subquery() for some in found]
+    return list(db.session.execute(select(*numbers)).one())
 
 
 def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import LINK_KEY, TENANT_KEY, current_member, public, safe_next, sign_in, sign_out
+from blueprints.access import LINK_KEY, act_as, current_member, public, safe_next, sign_in, sign_out
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
@@ -75,7 +75,7 @@ def not_admitted() -> ResponseReturnValue | None:
         return refused(_("您在该组织的成员资格当前不可用"), _("账户或组织可能已被停用，请联系管理员。"))
     if not rights.can(place, "incident.view"):
         return refused(_("您没有查看故障的权限"), _("请联系管理员为您分配角色。"))
-    session[TENANT_KEY] = place.tenant_id
+    act_as(place)
     return None
 
 

@@ -39,7 +39,7 @@ def incident_list() -> ResponseReturnValue:
     wanted = {name: request.args.get(name, "") for name in ("filter", "severity", "channel", "q", "before")}
     chosen = wanted["filter"] if wanted["filter"] in dict(CHIPS) else "mine"
     page = incident_queries.page(viewer, search_of(wanted, chosen), cursor=wanted["before"] or None)
-    counts = incident_queries.counts(viewer)
+    counts = incident_queries.scope_counts(viewer)
     etag = live.tag(chosen, wanted, counts, [(item.id, item.version) for item in page.items])
     if live.unchanged(etag):
         return live.not_modified(etag)
@@ -48,7 +48,7 @@ def incident_list() -> ResponseReturnValue:
         page=page,
         older_url=list_url(wanted, page.next_cursor),
         newer_url=list_url(wanted, page.prev_cursor),
-        counts_by_chip={"mine": counts.mine, "open": counts.open},
+        counts_by_chip=counts,
         chips=CHIPS,
         chosen=chosen,
         wanted=wanted,

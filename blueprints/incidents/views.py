@@ -47,7 +47,7 @@ def index() -> ResponseReturnValue:
     chosen = request.args.get("scope", "")
     chosen = chosen if chosen in dict(SCOPES) else "open"
     page = incident_queries.page(viewer, search_of(wanted, chosen), cursor=request.args.get("before"))
-    counts = incident_queries.counts(viewer)
+    counts = incident_queries.scope_counts(viewer)
     etag = live.tag(chosen, wanted, counts, page.next_cursor, [(item.id, item.version) for item in page.items])
     if live.unchanged(etag):
         return live.not_modified(etag)
@@ -119,15 +119,14 @@ def newest_deliveries(told: list[Notification]) -> list[Delivery]:
     return list(newest.values())
 
 
-def _chips(chosen: str, wanted: dict[str, str], counts: incident_queries.Counts) -> list[dict[str, Any]]:
-    known = {"mine": counts.mine, "open": counts.open}
+def _chips(chosen: str, wanted: dict[str, str], counts: dict[str, int]) -> list[dict[str, Any]]:
     kept: dict[str, Any] = {name: value for name, value in wanted.items() if value}
     return [
         {
             "label": label,
             "url": url_for(".index", scope=scope, **kept),
             "active": scope == chosen,
-            "count": _capped(known[scope]) if scope in known else None,
+            "count": _capped(counts[scope]) if scope in counts else None,
         }
         for scope, label in SCOPES
     ]
