@@ -1,5 +1,5 @@
 """PostgreSQL and Redis servers of this test run alone: started by the first test that needs one, shared by every
-worker process, ended by the last one to leave. Nothing that runs on the machine already is touched.
+worker process, ended when the last one has left or was killed. Nothing that runs on the machine already is touched.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +24,9 @@ from typing import Any, TextIO
 import psutil
 import psycopg
 
+ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
+RECORD, USERS = "server.json", "users"
 POSTGRES_FOLDERS = (  # Debian, Red Hat, Homebrew; the newest version wins
     "usr/lib/postgresql/*/bin",
     "usr/pgsql-*/bin",
@@ -51,41 +54,34 @@ class SharedServer:
     """A server that several test processes share.
 
     meeting  the folder where they meet: a lock, the users' lock, the server's address. A process keeps the users'
-             lock shared for as long as it lives, also when it is killed; who gets it alone is the last and stops it.
+             lock shared for as long as it needs the server or lives; it is let go even by a process that is killed.
+             A keeper waits to have it alone: then nobody is left, and it stops the server.
     """
 
     def __init__(self, meeting: Path, start: Callable[[], Server]) -> None:
         meeting.mkdir(parents=True, exist_ok=True)
         self._meeting = meeting
-        self._record = meeting / "server.json"
         self._start = start
         self._users: TextIO | None = None
 
     def url(self) -> str:
         """The server's address; starts it if nobody did. Raises Unavailable."""
+        record = self._meeting / RECORD
         with self.lock():
             if self._users is None:
-                self._users = (self._meeting / "users").open("w")
+                self._users = (self._meeting / USERS).open("w")
                 fcntl.flock(self._users, fcntl.LOCK_SH)
-            if not self._record.exists():
-                self._record.write_text(json.dumps(asdict(self._start())))
-            return self._read().url
+            if not record.exists():
+                record.write_text(json.dumps(asdict(self._start())))
+                keeper = [sys.executable, "-m", "tests.private_servers", str(self._meeting)]
+                subprocess.Popen(keeper, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+            return str(json.loads(record.read_text())["url"])
 
     def leave(self) -> None:
         """Say that this process needs the server no more."""
-        if self._users is None:
-            return
-        with self.lock(), (self._meeting / "users").open("w") as users:
+        if self._users is not None:
             self._users.close()
-            try:
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            if self._record.exists():
-                server = self._read()
-                self._record.unlink()
-                end(server.pid)
-                shutil.rmtree(server.folder, ignore_errors=True)
+            self._users = None
 
     def lock(self) -> TextIO:
         """Keep the other test processes waiting until the file that this returns is closed."""
@@ -93,8 +89,15 @@ class SharedServer:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return lock
 
-    def _read(self) -> Server:
-        return Server(**json.loads(self._record.read_text()))
+
+def keep(meeting: Path) -> None:
+    """Wait until nobody uses the server that is recorded in `meeting`, then stop it and remove its folder."""
+    with (meeting / USERS).open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        server = Server(**json.loads((meeting / RECORD).read_text()))
+        (meeting / RECORD).unlink()
+        end(server.pid)
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def end(pid: int) -> None:
@@ -215,3 +218,7 @@ def free_port() -> int:
 def is_required() -> bool:
     """Whether a server that is not installed fails the tests (in CI) or skips them loudly (elsewhere)."""
     return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))
