@@ -12,7 +12,7 @@ import requests
 from sqlalchemy import select
 
 from blueprints.alert_sources.snippets import alertmanager_receiver
-from extensions import db
+from extensions import db, read_only
 from models import Alert, AlertEvent, Incident, Progress, Role, Severity
 from services import alert_sources
 from services.clock import utcnow
@@ -93,8 +93,8 @@ def test_an_alert_of_alertmanager_opens_and_closes_an_incident(product, alertman
     with product.app():
 
         def incident() -> Incident | None:
-            db.session.rollback()
-            return db.session.scalars(select(Incident)).one_or_none()
+            with read_only():  # the worker and the web process need the write lock
+                return db.session.scalars(select(Incident)).one_or_none()
 
         found = wait_until(incident, "the incident of the alert")
         assert (found.title, found.severity) == ("HighLatency / 10.2.0.7:8080", Severity.CRITICAL)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from extensions import db
+from extensions import db, read_only
 from models import Heartbeat, Job, JobState
 from services import outbox
 from services.clock import utcnow
@@ -43,6 +43,12 @@ def heartbeats(product: Product) -> int:
         return len(db.session.scalars(select(Heartbeat)).all())
 
 
+def is_given_up(job_id: int) -> bool:
+    """Whether the worker is done with a row that has no handler. Takes no write lock, which the worker needs."""
+    with read_only():
+        return db.session.scalar(select(Job.state).where(Job.id == job_id)) is JobState.DEAD
+
+
 def test_work_is_done_whatever_the_broker_does_and_a_stop_is_clean(product: Product):
     product.worker.start()
     wait_until(lambda: heartbeats(product) == 1, "a heartbeat")
@@ -50,13 +56,7 @@ def test_work_is_done_whatever_the_broker_does_and_a_stop_is_clean(product: Prod
         now = utcnow()
         job = outbox.enqueue("nobody's", tenant_id=0, subject_id=1, due_at=now, now=now)
         db.session.commit()
-
-        def is_done() -> bool:
-            db.session.rollback()
-            db.session.refresh(job)
-            return job.state is JobState.DEAD
-
-        wait_until(is_done, "the row was worked off")
+        wait_until(lambda: is_given_up(job.id), "the row was worked off")
     began = time.monotonic()
     assert product.worker.stop() == 0
     assert time.monotonic() - began <= 10
@@ -77,11 +77,6 @@ def test_a_killed_workers_row_is_taken_over_when_its_lease_ends(tmp_path: Path):
         assert product.worker.wait_for_end() == 137
         product.worker.start()
         with product.app():
-
-            def is_done() -> bool:
-                db.session.rollback()
-                return db.session.get_one(Job, job_id, populate_existing=True).state is JobState.DEAD
-
-            wait_until(is_done, "the row was taken over")
+            wait_until(lambda: is_given_up(job_id), "the row was taken over")
     finally:
         product.kill()
