@@ -813,6 +813,31 @@ class CardCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+# --- the audit record ---------------------------------------------------------------------------------------------
+
+
+class AuditEntry(Base):
+    """One thing that matters for security: who did what to what, from where. Append-only: services/audit.py.
+
+    tenant_id  null: of the whole instance (a sign-in with an unknown name)
+    event      "sign_in.failed", "member.role_changed" …; detail: before, after; never a secret
+    """
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_tenant_id_id", "tenant_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int | None] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    event: Mapped[str] = mapped_column(String(48))
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    actor_name: Mapped[str] = mapped_column(String(200), default="")
+    address: Mapped[str] = mapped_column(String(64), default="")
+    request_id: Mapped[str] = mapped_column(String(64), default="")
+    target: Mapped[str] = mapped_column(String(200), default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
 # --- the outbox ---------------------------------------------------------------------------------------------------
 
 
