@@ -449,6 +449,35 @@ class IntegrationKey(Base):
     source: Mapped[AlertSource] = relationship(back_populates="keys")
 
 
+class StoredPush(Base):
+    """The intake journal: alerts that were answered with 2xx and wait to become incidents, in the order of their ids.
+
+    events  what the parser made of them (services/stored_pushes.py); event_count: how many
+    error   why these were set aside and are tried again alone; null while they wait in their order
+    """
+
+    __tablename__ = "stored_pushes"
+    __table_args__ = (
+        Index(
+            "ix_stored_pushes_waiting",
+            "source_id",
+            "id",
+            sqlite_where=text("error IS NULL"),
+            postgresql_where=text("error IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    source_id: Mapped[int] = mapped_column(ForeignKey("alert_sources.id", ondelete="CASCADE"))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    events: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    event_count: Mapped[int]
+    truncated: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(String(500))
+
+
 # --- alerts and incidents -----------------------------------------------------------------------------------------
 
 
