@@ -43,9 +43,10 @@ def register(app: Flask) -> None:
 
 
 def number_request() -> None:
-    """Name the request for its log lines and its answer, and decide how its transactions begin."""
+    """Name the request for log lines, audit entries and its answer; decide how its transactions begin."""
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.address = request.remote_addr
     g.reads_only = request.method in READING
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)

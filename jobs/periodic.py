@@ -10,6 +10,7 @@ from extensions import Base, db
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import (
     AlertEvent,
+    AuditEntry,
     Delivery,
     DeliveryState,
     Heartbeat,
@@ -33,6 +34,7 @@ KEPT = {
     "raw events": timedelta(days=30),
     "deliveries": timedelta(days=90),
     "sign-in attempts": timedelta(days=1),
+    "audit entries": timedelta(days=180),
     "heartbeats": timedelta(days=1),
 }
 
@@ -80,6 +82,7 @@ def _rules(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (Delivery, (Delivery.created_at < old["deliveries"]) & Delivery.state.in_(final)),
         (Notification, (Notification.created_at < old["deliveries"]) & ~used),
         (SignInAttempt, SignInAttempt.at < old["sign-in attempts"]),
+        (AuditEntry, AuditEntry.at < old["audit entries"]),
         (Heartbeat, Heartbeat.at < old["heartbeats"]),
         (IntegrationKey, IntegrationKey.expires_at < now - KEPT["sign-in attempts"]),
     ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
 from errors import AppError, Conflict, InvalidInput
 from extensions import db
-from models import Membership, MembershipState, Receipt, Role, Tenant, User
-from services import instance, passwords, rights, throttling
+from models import ApiToken, Membership, MembershipState, Receipt, Role, SignInAttempt, Tenant, User
+from services import audit, instance, passwords, rights, throttling
 from texts import N_
 
 USERNAME = re.compile(r"[\w.@-]{2,64}")
@@ -95,14 +96,34 @@ def authenticate(username: str, password: str, *, address: str, now: datetime) -
 
 
 def confirm(user: User, password: str, *, address: str, now: datetime) -> None:
+        _record_failure(user, attempt, now=now)
     """Make sure that it is still this person who acts: their password, counted like a sign-in. Commits on the way.
 
     Raises WrongPassword, throttling.TooManyAttempts, passwords.HashingBusy.
+        audit.record("sign_in.disabled", user=user, tenant_id=_only_tenant(user), now=now)
     """
     try:
         authenticate(user.username, password, address=address, now=now)
     except SignInRefused as error:
         raise WrongPassword from error
+
+
+def _record_failure(user: User | None, attempt: SignInAttempt, *, now: datetime) -> None:
+    """Record a wrong guess, and that it was the last one allowed. A name that nobody has may be a password: left out.
+
+    Commits: the refusal that follows rolls back.
+    """
+    who: dict[str, Any] = {"user": user, "tenant_id": _only_tenant(user) if user else None, "now": now}
+    audit.record("sign_in.failed", **who, is_known=user is not None)
+    if throttling.is_last(attempt, now=now):
+        audit.record("sign_in.locked", **who)
+    db.session.commit()
+
+
+def _only_tenant(user: User) -> int | None:
+    """The organisation whose administrators see an entry about a person: none if the person is in several."""
+    found = {place.tenant_id for place in all_places(user)}
+    return found.pop() if len(found) == 1 else None
 
 
 def find(username: str) -> User | None:
@@ -160,7 +181,9 @@ def create_first_administrator(
         raise AlreadySetUp from error
     user = create(username, real_name, password, now=now)
     user.is_superadmin = True
-    return join(user, tenant, Role.ADMIN, source="manual", now=now)
+    place = join(user, tenant, Role.ADMIN, source="manual", now=now)
+    audit.record("instance.set_up", by=place, target=tenant.name, now=now)
+    return place
 
 
 def create(
@@ -214,8 +237,11 @@ def change_password(user: User, new: str) -> None:
     end_sessions(user)
 
 
-def set_one_time_password(user: User) -> str:
-    """Stage a password that must be changed at the first sign-in; return it, this once."""
+def set_one_time_password(user: User, *, by: Membership | None = None) -> str:
+    """Stage a password that must be changed at the first sign-in; return it, this once. by: None for a command.
+
+    Whoever had the old one may have made API tokens with it, so they end with the sessions.
+    """
     password = passwords.one_time_password()
     user.password_hash = passwords.hash_password(password)
     user.must_change_password = True
@@ -231,6 +257,7 @@ def end_sessions(user: User) -> None:
 
 
 def _keep_up_to_date(user: User, password: str) -> None:
+    audit.record("password.changed", user=user, tenant_id=_only_tenant(user))
     """Hash again with today's parameters while the password is at hand; not worth waiting for."""
     if user.password_hash is None or not passwords.is_outdated(user.password_hash):
         return
@@ -238,3 +265,6 @@ def _keep_up_to_date(user: User, password: str) -> None:
         user.password_hash = passwords.hash_password(password)
     except passwords.HashingBusy:
         return
+    ended = db.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id).returning(ApiToken.id)).all()
+    where = None if by else _only_tenant(user)
+    audit.record("password.reset", by=by, tenant_id=where, target=user.username, api_tokens_ended=len(ended))

@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ApiToken, Membership
-from services import rights
+from services import audit, rights
 from texts import N_
 
 PREFIX = "dby_"
@@ -93,6 +94,9 @@ def create(
         raise TooManyTokens
     db.session.add(token)
     db.session.flush()
+    until = expires_at.isoformat() if expires_at else ""
+    about: dict[str, Any] = {"prefix": token.prefix, "scopes": token.scopes, "until": until}
+    audit.record("api_token.created", by=by, target=name, now=now, **about)
     return token, text
 
 
@@ -113,6 +117,7 @@ def revoke(token_id: int, *, by: Membership) -> None:
     if token is None or (token.user_id != by.user_id and not rights.can(by, "api_token.others")):
         raise NotFound
     db.session.delete(token)
+    audit.record("api_token.revoked", by=by, target=token.name, prefix=token.prefix, owner=token.user.username)
 
 
 def verify(text: str, *, now: datetime) -> Caller | None:

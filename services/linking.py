@@ -17,7 +17,7 @@ from errors import AppError
 from extensions import db
 from models import AccountLink, Integration, LinkState, Membership, MembershipState, Receipt, User
 from platforms.base import PlatformIdentity
-from services import private_messages
+from services import audit, private_messages
 from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
@@ -183,6 +183,15 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     )
     db.session.add(made)
     db.session.flush()
+    audit.record(
+        "link.created",
+        user=user,
+        tenant_id=integration.tenant_id,
+        target=f"{integration.name}: {external_id}",
+        source=source,
+        replaced=replaced or "",
+        now=now,
+    )
     if replaced is not None:
         moved = Text(N_("您的值班铃账号 %(user)s 已改为关联另一个账号，此账号不再收到消息"), user=user.username)
         private_messages.tell(integration, replaced, moved, now=now)
@@ -193,8 +202,18 @@ def _state_of(place: Membership | None) -> LinkState:
     return LinkState.ACTIVE if place and place.state is MembershipState.ACTIVE else LinkState.PENDING
 
 
-def unlink(link: AccountLink) -> None:
-    """End a link: messages stop, buttons stop, sessions that came through it end with the next request."""
+def unlink(link: AccountLink, *, by: Membership | None = None) -> None:
+    """End a link: messages stop, buttons stop, sessions that came through it end with the next request.
+
+    by  who ended it; None: the person, out of a session that may stand in no organisation
+    """
+    audit.record(
+        "link.ended",
+        by=by,
+        user=link.user,
+        tenant_id=link.tenant_id,
+        target=f"{link.user.username}: {link.external_user_id}",
+    )
     db.session.delete(link)
     db.session.flush()
 

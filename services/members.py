@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
-from models import Membership, MembershipState, Role, Severity, User
-from services import accounts, passwords, rights
+from models import ApiToken, Membership, MembershipState, Role, Severity, User
+from services import accounts, audit, passwords, rights
 from texts import N_
 
 PAGE = 50
@@ -100,6 +100,7 @@ def add(username: str, real_name: str, role: Role, *, by: Membership, now: datet
     rights.require(by, "member.edit")
     password = passwords.one_time_password()
     user = accounts.create(username, real_name, password, must_change_password=True, now=now)
+    audit.record("member.added", by=by, target=user.username, role=role.value, now=now)
     return accounts.join(user, by.tenant, role, source="manual", now=now), password
 
 
@@ -110,12 +111,19 @@ def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> N
         raise InvalidInput("real_name", N_("请填写姓名"))
     if role is not Role.ADMIN:
         _keep_an_administrator(member)
-    member.user.real_name = real_name.strip()[:64]
+    name = real_name.strip()[:64]
+    if member.user.real_name != name:
+        audit.record("member.renamed", by=by, target=member.user.username, before=member.user.real_name, after=name)
+    if member.role is not role:
+        audit.record(
+            "member.role_changed", by=by, target=member.user.username, before=member.role.value, after=role.value
+        )
+    member.user.real_name = name
     member.role = role
 
 
 def reset_password(member: Membership, *, by: Membership) -> str:
-    """Stage a one-time password, end the person's sessions, return the password this once.
+    """Stage a one-time password, end the person's sessions and API tokens, return the password this once.
 
     Raises AccessDenied, OwnAccount, SharedAccount: an administrator of one organisation must not be able to
     take over an account that opens another one.
@@ -128,11 +136,11 @@ def reset_password(member: Membership, *, by: Membership) -> str:
     elsewhere = [place for place in accounts.all_places(member.user) if place.tenant_id != by.tenant_id]
     if elsewhere and not by.user.is_superadmin:
         raise SharedAccount(name=member.user.name)
-    return accounts.set_one_time_password(member.user)
+    return accounts.set_one_time_password(member.user, by=by)
 
 
 def disable(member: Membership, *, by: Membership) -> None:
-    """Stage the end of a membership and of the person's sessions. History stays. Safe to repeat.
+    """Stage the end of a membership, of the person's sessions and API tokens. History stays. Safe to repeat.
 
     Raises AccessDenied, OwnAccount, LastAdministrator.
     """
@@ -144,6 +152,9 @@ def disable(member: Membership, *, by: Membership) -> None:
     _keep_an_administrator(member)
     member.state = MembershipState.LEFT
     accounts.end_sessions(member.user)
+    theirs = (ApiToken.tenant_id == member.tenant_id, ApiToken.user_id == member.user_id)
+    ended = db.session.execute(delete(ApiToken).where(*theirs).returning(ApiToken.id)).all()
+    audit.record("member.disabled", by=by, target=member.user.username, api_tokens_ended=len(ended))
 
 
 def restore(member: Membership, *, by: Membership) -> None:
@@ -151,6 +162,7 @@ def restore(member: Membership, *, by: Membership) -> None:
     rights.require(by, "member.edit")
     if member.state in {MembershipState.LEFT, MembershipState.UNDER_REVIEW}:
         member.state = MembershipState.ACTIVE
+        audit.record("member.restored", by=by, target=member.user.username)
 
 
 def set_preferences(member: Membership, chosen: dict[Severity, list[str]]) -> None:

@@ -28,7 +28,7 @@ from models import (
 from platforms import PLATFORMS
 from platforms.errors import recall
 from platforms.setup import SetupCheck, SetupField, SetupMode, SetupStep
-from services import checks, integrations, outbox, rights
+from services import audit, checks, integrations, outbox, rights
 from texts import N_
 
 PUBLIC_KEY_BYTES = 24
@@ -118,6 +118,7 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
     )
     db.session.add(integration)
     db.session.flush()
+    audit.record("integration.created", by=by, target=f"{platform}/{mode} #{integration.id}", now=now)
     return integration
 
 
@@ -162,6 +163,7 @@ def keep(integration: Integration, values: Mapping[str, str], *, by: Membership,
     rights.require(by, "integration.edit")
     integration.edited_by_id, integration.edited_at = by.user_id, now
     changed = []
+    before = dict(integration.settings)
     for field in mode_of(integration).fields:
         if field.name not in values:
             continue
@@ -172,10 +174,25 @@ def keep(integration: Integration, values: Mapping[str, str], *, by: Membership,
             changed.append(field.name)
     _forget_secrets(integration, changed)
     if changed:
+        _record_change(integration, before, changed, by=by, now=now)
         _claim_application(integration)
         _ask_again(integration, now)
     db.session.flush()
     return changed
+
+
+def _record_change(
+    integration: Integration, before: Mapping[str, Any], changed: list[str], *, by: Membership, now: datetime
+) -> None:
+    """Write down what changed: shown values before and after, of secrets their names alone."""
+    secret = {field.name for field in mode_of(integration).fields if field.is_secret}
+    about: dict[str, Any] = {"by": by, "target": f"{integration.name} #{integration.id}", "now": now}
+    if kept := [name for name in changed if name in secret]:
+        audit.record("integration.secret_changed", **about, fields=kept)
+    for name in sorted(set(changed) - secret):
+        was, is_now = str(before.get(name, "")), str(integration.settings.get(name, ""))
+        event = "integration.endpoint_changed" if name in {"endpoint", "is_private"} else "integration.changed"
+        audit.record(event, **about, field=name, before=was, after=is_now)
 
 
 def _forget_secrets(integration: Integration, changed: list[str]) -> None:
@@ -353,6 +370,8 @@ def set_enabled(integration: Integration, is_enabled: bool, *, by: Membership) -
         integration.status = IntegrationStatus.DISABLED
     else:
         integration.status = IntegrationStatus.DRAFT if missing(integration) else IntegrationStatus.ACTIVE
+    event = "integration.enabled" if is_enabled else "integration.disabled"
+    audit.record(event, by=by, target=f"{integration.name} #{integration.id}")
 
 
 def remove(integration: Integration, *, typed_name: str, by: Membership) -> None:
@@ -360,6 +379,7 @@ def remove(integration: Integration, *, typed_name: str, by: Membership) -> None
     rights.require(by, "integration.edit")
     if typed_name.strip() != integration.name:
         raise InvalidInput("confirm_name", N_("输入的名称不一致"))
+    audit.record("integration.deleted", by=by, target=f"{integration.name} #{integration.id}")
     db.session.delete(integration)
     db.session.flush()
 

@@ -60,6 +60,17 @@ def begin(account: str, address: str, *, now: datetime) -> SignInAttempt:
     return attempt
 
 
+def is_last(attempt: SignInAttempt, *, now: datetime) -> bool:
+    """Whether this failure used up what its account or its address may get wrong: the next one is sent away."""
+    account, address = SignInAttempt.account == attempt.account, SignInAttempt.address == attempt.address
+    return any(_counted(same, now) == limit for same, limit in ((account, PER_ACCOUNT), (address, PER_ADDRESS)))
+
+
+def _counted(same: ColumnElement[bool], now: datetime) -> int:
+    wanted = select(func.count(SignInAttempt.id)).where(SignInAttempt.at > now - WINDOW, same)
+    return int(db.session.scalar(wanted) or 0)
+
+
 def withdraw(attempt: SignInAttempt) -> None:
     """Take an attempt back that was no guess: refused before the password was compared. Commits."""
     db.session.execute(delete(SignInAttempt).where(SignInAttempt.id == attempt.id))

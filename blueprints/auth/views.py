@@ -16,7 +16,7 @@ from blueprints.forms import refused
 from errors import AppError
 from extensions import db
 from models import User
-from services import accounts, members, passwords, rights, throttling
+from services import accounts, audit, members, passwords, rights, throttling
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -57,7 +57,9 @@ def submit_sign_in() -> ResponseReturnValue:
 def enter(user: User, wanted: str | None) -> ResponseReturnValue:
     """Begin a session in the person's organisation and go on to the wanted page."""
     places = accounts.places(user)
-    access.sign_in(user, tenant_id=places[0].tenant_id if len(places) == 1 else None)
+    tenant_id = places[0].tenant_id if len(places) == 1 else None
+    access.sign_in(user, tenant_id=tenant_id)
+    audit.record("sign_in", user=user, tenant_id=tenant_id, via="password")
     db.session.commit()
     if user.must_change_password:
         return redirect(url_for(".change_password", next=wanted), code=303)
@@ -71,6 +73,7 @@ def enter(user: User, wanted: str | None) -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     access.sign_out()
     db.session.commit()
+    audit.record("sign_out", user=user, tenant_id=tenant_id)
     flash(_("您已退出登录"), "ok")
     return redirect(url_for(".sign_in"), code=303)
 

@@ -27,7 +27,7 @@ from blueprints.h5.visit import (
 from errors import AppError, NotFound
 from extensions import begin_write, db
 from models import AccountLink, MembershipState, User
-from services import accounts, checks, deliveries, integrations, linking, rights
+from services import accounts, audit, checks, deliveries, integrations, linking, rights
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -147,6 +147,7 @@ def enter(user: User, link: AccountLink) -> None:
     """Begin a session for a linked person; a new one, so that a planted cookie is worth nothing."""
     sign_in(user, tenant_id=link.tenant_id)
     session[LINK_KEY] = link.id
+    audit.record("sign_in", user=user, tenant_id=link.tenant_id, via=visit().integration.platform)
 
 
 @bp.get("/bind")

@@ -160,7 +160,7 @@ def unlink(integration_id: int, user_id: int) -> ResponseReturnValue:
     integration = setup.get(integration_id, viewer=current_member())
     link = linking.find_for_user(integration, user_id)
     if link is not None:
-        linking.unlink(link)
+        linking.unlink(link, by=current_member())
         db.session.commit()
         flash(_("已移除 %(name)s 的关联", name=link.user.name), "success")
     return redirect(url_for(".detail", integration_id=integration.id) + "#people", code=303)

@@ -123,7 +123,7 @@ def unlink(link_id: int) -> ResponseReturnValue:
     link = linking.get(link_id, tenant_id=member.tenant_id)
     if link is None or link.user_id != member.user_id:
         raise NotFound
-    linking.unlink(link)
+    linking.unlink(link, by=member)
     db.session.commit()
     flash(_("已取消关联，该账号不再收到消息，卡片上的按钮也不再有效"), "ok")
     return redirect(url_for(".links"), code=303)
