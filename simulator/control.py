@@ -58,19 +58,14 @@ def list_faults() -> Response:
 
 @bp.post("/faults")
 def arm_fault() -> tuple[Response, int]:
-    """`{"platform", "fault", "count"?, "path"?, "seconds"?, "code"?}`; count -1 lasts until cleared."""
+    """`{"platform", "fault", "count"?, "path"?, "seconds"?, "code"?, "corp_id"?, "agent_id"?, "users"?}`.
+
+    count -1 lasts until cleared; the page /faults says what each fault does.
+    """
     body: dict[str, Any] = request.get_json(force=True)
     if body.get("fault") not in faults.NAMES:
         return jsonify({"error": f"unknown fault; known are {', '.join(faults.NAMES)}"}), 400
-    fault = Fault(
-        platform=str(body.get("platform") or WECOM),
-        fault=body["fault"],
-        count=int(body.get("count", 1)),
-        path=str(body.get("path") or ""),
-        seconds=float(body.get("seconds") or 0),
-        code=int(body.get("code") or 0),
-    )
-    _wecom().faults.arm(fault)
+    _wecom().faults.arm(Fault.read(body, WECOM))
     return jsonify(_wecom().faults.listing()), 201
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import select
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
@@ -14,14 +16,29 @@ from typing import Any
 from flask import Response
 
 MAX_SECONDS = 120.0
-HUGE_ANSWER_BYTES = 20_000_000
+HUGE_ANSWER_BYTES = 10_000_000
+SECONDS_A_BYTE = 0.5
+LOOK_SECONDS = 0.05
 
-# Faults by what they do. The last group is turned into numbers by each platform.
-BEFORE = {"slow", "reset", "http_500", "http_502_html", "html_200"}
-AFTER = {"late", "lost_answer", "bad_json", "huge_answer", "slow_loris"}
-ERRORS = {"rate_limit", "busy", "expired_token", "invalid_token", "ip_refused", "errcode"}
+# What stands in for an answer: status, media type, body.
+PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+ANSWERS = {
+    "http_500": (500, "text/plain", "Internal Server Error"),
+    "http_500_html": (500, "text/html", PAGE.format("500 Internal Server Error")),
+    "http_502_html": (502, "text/html", PAGE.format("502 Bad Gateway")),
+    "http_503_html": (503, "text/html", PAGE.format("503 Service Temporarily Unavailable")),
+    "http_429": (429, "text/plain", "Too Many Requests"),
+    "html_200": (200, "text/html", PAGE.format("502 Bad Gateway")),
+    "empty_200": (200, "application/json", ""),
+}
+
+# Faults by what they do. Those of the group ERRORS are turned into numbers by each platform.
+BEFORE = {"slow", "hang", "reset"} | set(ANSWERS)
+AFTER = {"late", "lost_answer", "bad_json", "wrong_type", "wrong_content_type", "huge_answer", "slow_loris"}
+ERRORS = {"rate_limit", "concurrency", "busy", "expired_token", "invalid_token", "ip_refused", "spent_code", "errcode"}
+PARTIAL = {"invalid_users", "unlicensed_users"}
 CALLBACK = {"callback_lost"}
-NAMES = sorted(BEFORE | AFTER | ERRORS | CALLBACK)
+NAMES = sorted(BEFORE | AFTER | ERRORS | PARTIAL | CALLBACK)
 
 _numbers = count(1)
 
@@ -32,7 +49,9 @@ class Fault:
 
     count    calls it still hits; -1 until it is cleared.
     path     only calls whose path contains this, "" for all.
-    seconds  how long slow, late and slow_loris take. code is the number of an errcode fault.
+    corp_id, agent_id  only calls of this company or application; "" and 0 for all.
+    seconds  how long slow, late and slow_loris take, or the Retry-After of http_429. code: the number of errcode.
+    users    whom invalid_users and unlicensed_users leave out, joined by "|"; "" for every receiver.
     """
 
     platform: str
@@ -41,8 +60,41 @@ class Fault:
     path: str = ""
     seconds: float = 0.0
     code: int = 0
+    corp_id: str = ""
+    agent_id: int = 0
+    users: str = ""
     hits: int = 0
     id: int = field(default_factory=lambda: next(_numbers))
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any], platform: str) -> Fault:
+        """From JSON or a form; an empty value stands for the default. Raises ValueError for one that is no number."""
+        return cls(
+            platform=str(body.get("platform") or platform),
+            fault=str(body.get("fault") or ""),
+            count=int(body.get("count") or 1),
+            path=str(body.get("path") or "").strip(),
+            seconds=float(body.get("seconds") or 0),
+            code=int(body.get("code") or 0),
+            corp_id=str(body.get("corp_id") or "").strip(),
+            agent_id=int(body.get("agent_id") or 0),
+            users=str(body.get("users") or "").strip(),
+        )
+
+    def concerns(self, call: Caller) -> bool:
+        """Whether it hits calls like this one."""
+        is_theirs = self.corp_id in ("", call.corp_id) and self.agent_id in (0, call.agent_id)
+        return self.platform == call.platform and self.path in call.path and is_theirs
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls what; corp_id "" and agent_id 0 where that cannot be told."""
+
+    platform: str
+    path: str
+    corp_id: str = ""
+    agent_id: int = 0
 
 
 class Faults:
@@ -57,11 +109,11 @@ class Faults:
             self._armed.append(fault)
         return fault
 
-    def take(self, platform: str, path: str, kinds: Iterable[str]) -> Fault | None:
+    def take(self, call: Caller, kinds: Iterable[str]) -> Fault | None:
         """The failure for this call, one hit used up, or None."""
         with self._lock:
             for fault in self._armed:
-                if fault.platform == platform and fault.fault in kinds and fault.path in path:
+                if fault.fault in kinds and fault.concerns(call):
                     return self._hit(fault)
         return None
 
@@ -83,11 +135,16 @@ class Faults:
 
 
 class DroppedAnswer(Response):
-    """A response that closes the connection instead of being sent."""
+    """A response that closes the connection instead of being sent; after so many seconds, or when the caller left."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__(status=500)
+        self.seconds = seconds
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         connection = environ.get("werkzeug.socket")
         if connection is not None:  # a reset instead of a polite end, as a broken network would
+            _wait_for_hangup(connection, min(self.seconds, MAX_SECONDS))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise ConnectionAbortedError("fault: connection dropped")
 
@@ -99,15 +156,13 @@ def instead(fault: Fault | None) -> Response | None:
     if fault.fault == "slow":
         pause(fault.seconds)
         return None
-    if fault.fault == "reset":
-        return DroppedAnswer(status=500)
-    if fault.fault == "http_500":
-        return Response("Internal Server Error", status=500, mimetype="text/plain")
-    status = 502 if fault.fault == "http_502_html" else 200
-    page = (
-        "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
-    )
-    return Response(page, status=status, mimetype="text/html")
+    if fault.fault in ("reset", "hang"):
+        return DroppedAnswer(0.0 if fault.fault == "reset" else fault.seconds or MAX_SECONDS)
+    status, media_type, body = ANSWERS[fault.fault]
+    response = Response(body, status=status, mimetype=media_type)
+    if status == 429:
+        response.headers["Retry-After"] = str(int(fault.seconds))
+    return response
 
 
 def spoil(fault: Fault | None, response: Response) -> Response:
@@ -118,26 +173,42 @@ def spoil(fault: Fault | None, response: Response) -> Response:
         pause(fault.seconds)
         return response
     if fault.fault == "lost_answer":
-        return DroppedAnswer(status=500)
-    if fault.fault == "bad_json":
-        return _with_body(response, response.get_data()[:-3])
-    if fault.fault == "huge_answer":
-        filler = b" " * HUGE_ANSWER_BYTES
-        return _with_body(response, response.get_data() + filler)
-    return Response(_trickle(response.get_data(), fault.seconds or 10.0), mimetype="application/json")
+        return DroppedAnswer()
+    if fault.fault == "wrong_content_type":
+        response.mimetype = "text/html"
+        return response
+    if fault.fault == "slow_loris":
+        body = response.get_data()
+        pause_seconds = fault.seconds / max(len(body), 1) if fault.seconds else SECONDS_A_BYTE
+        return Response(_trickle(body, pause_seconds), mimetype="application/json")
+    response.set_data(_bent(fault.fault, response.get_data()))
+    return response
+
+
+def _bent(fault: str, body: bytes) -> bytes:
+    """bad_json: cut. wrong_type: JSON, but a list with the object's numbers as text. huge_answer: ten megabytes."""
+    if fault == "bad_json":
+        return body[:-3]
+    if fault == "wrong_type":
+        return json.dumps([{name: str(value) for name, value in json.loads(body).items()}]).encode()
+    return body + b" " * HUGE_ANSWER_BYTES
 
 
 def pause(seconds: float) -> None:
     time.sleep(min(max(seconds, 0.0), MAX_SECONDS))
 
 
-def _with_body(response: Response, body: bytes) -> Response:
-    response.set_data(body)
-    return response
+def _wait_for_hangup(connection: socket.socket, seconds: float) -> None:
+    """Say nothing for so long, or until the other side has gone: no thread outlives its caller."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        is_readable, _, _ = select.select([connection], [], [], LOOK_SECONDS)
+        if is_readable and not connection.recv(1, socket.MSG_PEEK):
+            return
 
 
 def _trickle(body: bytes, seconds: float) -> Iterator[bytes]:
-    """The body byte by byte, spread over so many seconds."""
+    """The body byte by byte, with a pause before each."""
     for position in range(len(body)):
-        pause(seconds / max(len(body), 1))
+        pause(seconds)
         yield body[position : position + 1]

@@ -61,16 +61,11 @@ def faults_page() -> str:
 def arm() -> Response | BaseResponse:
     name = request.form.get("fault", "")
     if name in faults.NAMES:
-        fault = faults.Fault(
-            PLATFORM,
-            name,
-            count=request.form.get("count", 1, type=int),
-            path=request.form.get("path", "").strip(),
-            seconds=request.form.get("seconds", 0.0, type=float),
-            code=request.form.get("code", 0, type=int),
-        )
-        current_wecom().faults.arm(fault)
-        flash(t("故障已设置：%(name)s", name=name))
+        try:
+            current_wecom().faults.arm(faults.Fault.read(request.form, PLATFORM))
+            flash(t("故障已设置：%(name)s", name=name))
+        except ValueError:
+            flash(t("请填写数字"))
     return redirect(url_for(".faults_page"), code=303)
 
 

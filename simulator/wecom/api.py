@@ -18,8 +18,21 @@ from simulator.wecom.state import CONTACT_SYNC
 
 bp = Blueprint("wecom_api", __name__)
 
-ERROR_FAULTS = {"rate_limit": 45009, "busy": -1, "expired_token": 42001, "invalid_token": 40014, "ip_refused": 60020}
-TOKEN_FAULTS = {"expired_token", "invalid_token", "ip_refused"}
+ERROR_FAULTS = {
+    "rate_limit": 45009,
+    "concurrency": 45033,
+    "busy": -1,
+    "expired_token": 42001,
+    "invalid_token": 40014,
+    "ip_refused": 60020,
+    "spent_code": 60140,
+}
+ANY_CALL = set(faults.NAMES) - faults.CALLBACK - faults.PARTIAL - {"spent_code"}
+FAULTS_OF = {
+    "gettoken": ANY_CALL - {"expired_token", "invalid_token", "ip_refused"},
+    "message/send": ANY_CALL | faults.PARTIAL,
+    "message/update_template_card": ANY_CALL | {"spent_code"},
+}
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -61,8 +74,7 @@ def api(name: str) -> Response:
     """Answer one call, bent by an armed fault, and write both sides into the wire log."""
     wecom = current_wecom()
     started, at, raw = time.perf_counter(), wecom.store.now(), request.get_data()
-    kinds = faults.NAMES if name != "gettoken" else [kind for kind in faults.NAMES if kind not in TOKEN_FAULTS]
-    fault = wecom.faults.take(PLATFORM, name, [kind for kind in kinds if kind not in faults.CALLBACK])
+    fault = wecom.faults.take(_caller(wecom, name), FAULTS_OF.get(name, ANY_CALL))
     response = faults.instead(fault)
     if response is None:
         response = faults.spoil(fault, _json(_answer(wecom, name, raw, fault)))
@@ -75,16 +87,31 @@ def _answer(wecom: WeCom, name: str, raw: bytes, fault: faults.Fault | None) -> 
     try:
         with wecom.store.lock:
             if fault and fault.fault in faults.ERRORS:
-                raise _injected(wecom, fault, query)
+                raise _injected(wecom, fault, query, raw)
             if name == "gettoken":
                 tokens.check_frequency(wecom, query.get("corpid", ""), name, query, client_ip)
                 return _ok(tokens.gettoken(wecom, query, client_ip))
-            return _ok(_call(wecom, name, raw, query, client_ip))
+            return _ok(_call(wecom, name, raw, query, client_ip, fault=fault))
     except ApiError as error:
         return error_body(error, client_ip)
 
 
-def _call(wecom: WeCom, name: str, raw: bytes, query: dict[str, str], client_ip: str) -> dict[str, Any]:
+def _caller(wecom: WeCom, name: str) -> faults.Caller:
+    """Whose call it is: gettoken says it by its secret, everything else by its token, even a dead one."""
+    query = request.args
+    with wecom.store.lock:
+        if name == "gettoken":
+            corp = wecom.state.corps.get(query.get("corpid", ""))
+            apps = corp.apps.values() if corp else ()
+            agent_id = next((app.agent_id for app in apps if app.secret == query.get("corpsecret")), 0)
+            return faults.Caller(PLATFORM, name, query.get("corpid", ""), agent_id)
+        known = wecom.state.tokens.get(query.get("access_token", ""))
+    return faults.Caller(PLATFORM, name, known.corp_id, known.agent_id) if known else faults.Caller(PLATFORM, name)
+
+
+def _call(
+    wecom: WeCom, name: str, raw: bytes, query: dict[str, str], client_ip: str, *, fault: faults.Fault | None
+) -> dict[str, Any]:
     """Token, address, frequency, body; then the call's own rules."""
     corp, app = tokens.owner(wecom, query.get("access_token", ""))
     tokens.check_address(wecom, app, client_ip)
@@ -97,7 +124,7 @@ def _call(wecom: WeCom, name: str, raw: bytes, query: dict[str, str], client_ip:
     if (is_sync and not endpoint.for_contact_sync) or (endpoint.only_contact_sync and not is_sync):
         raise ApiError(48002)
     body = _body(wecom, raw) if endpoint.method == "POST" else {}
-    return endpoint.run(Call(wecom, corp, app, query, body, raw, client_ip))
+    return endpoint.run(Call(wecom, corp, app, query, body, raw, client_ip, fault))
 
 
 def _body(wecom: WeCom, raw: bytes) -> dict[str, Any]:
@@ -117,8 +144,10 @@ def _body(wecom: WeCom, raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _injected(wecom: WeCom, fault: faults.Fault, query: dict[str, str]) -> ApiError:
-    """The error of an armed fault; a dead token is dead for later calls too."""
+def _injected(wecom: WeCom, fault: faults.Fault, query: dict[str, str], raw: bytes) -> ApiError:
+    """The error of an armed fault; a dead token or a spent code is dead for later calls too."""
+    if fault.fault == "spent_code":
+        wecom.state.response_codes.pop(str(_body(wecom, raw).get("response_code")), None)
     known = wecom.state.tokens.get(query.get("access_token", ""))
     found = wecom.state.app(known.corp_id, known.agent_id) if known else None
     if found and fault.fault == "invalid_token":

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from simulator import outbound
+from simulator.faults import Caller
 from simulator.wecom import crypto, xml
 from simulator.wecom.context import PLATFORM, WeCom
 from simulator.wecom.state import App, Callback, Corp
@@ -98,7 +99,7 @@ def deliver(wecom: WeCom, corp: Corp, app: App, plaintext: str, odd: Odd | None 
         return delivery
     for _ in range(odd.attempts):
         post = _post_of(wecom, corp, app, settings, plaintext=plaintext, odd=odd)
-        attempt = _try(wecom, corp, settings, post, plaintext=plaintext, delivery=delivery)
+        attempt = _try(wecom, corp, app, settings, post, plaintext=plaintext, delivery=delivery)
         delivery.attempts.append(attempt)
         if attempt.http_status == 200:
             break
@@ -153,11 +154,18 @@ def _post_of(wecom: WeCom, corp: Corp, app: App, settings: Callback, *, plaintex
 
 
 def _try(
-    wecom: WeCom, corp: Corp, settings: Callback, post: tuple[str, bytes], *, plaintext: str, delivery: Delivery
+    wecom: WeCom,
+    corp: Corp,
+    app: App,
+    settings: Callback,
+    post: tuple[str, bytes],
+    *,
+    plaintext: str,
+    delivery: Delivery,
 ) -> Attempt:
     url, body = post
     answer = outbound.send("POST", url, body=body, headers={"Content-Type": "text/xml"}, seconds=DELIVER_SECONDS)
-    if answer.status and wecom.faults.take(PLATFORM, urlsplit(url).path, ["callback_lost"]):
+    if answer.status and wecom.faults.take(_called(corp, app, url), ["callback_lost"]):
         answer = outbound.Answer(0, b"", answer.ms, "fault: callback_lost")
     text, note = answer.body.decode("utf-8", "replace"), answer.error
     reply = ""
@@ -168,6 +176,10 @@ def _try(
             note = f"passive reply ignored: {error}"
     _record(wecom, "POST", url, body.decode(), answer, plaintext=plaintext, plain_answer=reply, note=note)
     return Attempt(answer.status, reply or text, note)
+
+
+def _called(corp: Corp, app: App, url: str) -> Caller:
+    return Caller(PLATFORM, urlsplit(url).path, corp.corp_id, app.agent_id)
 
 
 def _signed_query(wecom: WeCom, settings: Callback, encrypted: str, timestamp: int | None = None) -> dict[str, str]:

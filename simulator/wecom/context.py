@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app
 
-from simulator.faults import Faults
+from simulator.faults import Fault, Faults
 from simulator.store import Store
 from simulator.wecom.counters import Counters
 from simulator.wecom.errors import PAIRINGS, ApiError
@@ -15,6 +15,17 @@ from simulator.wecom.state import App, Corp, WeComState
 from simulator.wire import WireLog
 
 PLATFORM = "wecom"
+
+
+@dataclass
+class Unseen:
+    """What was answered with success and shown to nobody.
+
+    repeats    requests that the duplicate check recognised; over_limit: messages a member had too many of
+    """
+
+    repeats: int = 0
+    over_limit: int = 0
 
 
 @dataclass
@@ -28,6 +39,7 @@ class WeCom:
     state: WeComState = field(default_factory=WeComState)
     counters: Counters = field(default_factory=Counters)
     recent_bodies: dict[tuple[str, int, str], float] = field(default_factory=dict)
+    unseen: Unseen = field(default_factory=Unseen)
     last_callbacks: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
 
     def refuse(self, pairing: str, detail: str = "") -> None:
@@ -51,6 +63,7 @@ class Call:
     body: dict[str, Any]
     raw: bytes
     client_ip: str
+    fault: Fault | None = None
 
     @property
     def now(self) -> float:

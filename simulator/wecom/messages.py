@@ -5,11 +5,13 @@ https://developer.work.weixin.qq.com/document/path/90236
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator import faults
 from simulator.wecom import cards
 from simulator.wecom.context import Call
 from simulator.wecom.counters import DAY
@@ -22,6 +24,7 @@ MAX_DUPLICATE_SECONDS = 14400
 RECALL_SECONDS = DAY
 
 Json = dict[str, Any]
+RepeatKey = tuple[str, int, str]
 
 
 @dataclass
@@ -52,16 +55,21 @@ def send(call: Call) -> Json:
         cards.check(content)
         if cards.needs_callback(content) and call.app.callback is None:
             call.wecom.refuse("callback_required")
-    is_repeat = _is_repeat(call)
+    repeats = _repeat_key(call)
+    is_repeat = repeats is not None and _is_recent(call, repeats)
     if kind == "template_card" and not is_repeat:
         _check_task_id(call, str(content.get("task_id") or ""))
     receivers = resolve(call, body.get("touser"), body.get("toparty"), body.get("totag"))
-    if not receivers.userids:
+    left_out = _leave_out(call, receivers)
+    if not receivers.userids and not left_out:
         raise ApiError(81013, extra=receivers.lists())
     _check_quota(call, len(receivers.userids))
-    answer = receivers.lists() | {"msgid": random_text(40)}
+    answer = receivers.lists() | left_out | {"msgid": random_text(40)}
     if is_repeat:
+        call.wecom.unseen.repeats += 1
         return answer
+    if repeats is not None:
+        call.wecom.recent_bodies[repeats] = call.now
     message = _deliver(call, kind, content, receivers, answer["msgid"])
     if kind == "template_card" and cards.can_be_updated(content):
         answer["response_code"] = call.wecom.state.new_response_code(message, call.now)
@@ -145,20 +153,33 @@ def _check_task_id(call: Call, task_id: str) -> None:
         call.wecom.refuse("task_id")
 
 
-def _is_repeat(call: Call) -> bool:
-    """enable_duplicate_check: the same JSON within the interval answers 0 and is not delivered."""
+def _repeat_key(call: Call) -> RepeatKey | None:
+    """What enable_duplicate_check compares: the same JSON from the same app; None when it was not asked for."""
     if str(call.body.get("enable_duplicate_check") or 0) != "1":
-        return False
+        return None
+    digest = hashlib.sha256(json.dumps(call.body, sort_keys=True).encode()).hexdigest()
+    return (call.corp.corp_id, call.app.agent_id, digest)
+
+
+def _is_recent(call: Call, key: RepeatKey) -> bool:
+    """Whether the same JSON was accepted within the interval: then it answers 0 and is not delivered again."""
     seconds = int(call.body.get("duplicate_check_interval") or 1800)
     if seconds > MAX_DUPLICATE_SECONDS:
         call.wecom.refuse("duplicate_interval_too_long", "duplicate_check_interval exceed max 14400")
         seconds = MAX_DUPLICATE_SECONDS
-    recent = call.wecom.recent_bodies
-    key = (call.corp.corp_id, call.app.agent_id, json.dumps(call.body, sort_keys=True))
-    is_repeat = call.now - recent.get(key, float("-inf")) < seconds
-    if not is_repeat:
-        recent[key] = call.now
-    return is_repeat
+    return call.now - call.wecom.recent_bodies.get(key, float("-inf")) < seconds
+
+
+def _leave_out(call: Call, receivers: Receivers) -> dict[str, str]:
+    """Receivers whom an armed fault takes out of the message, in the list that the answer names them in."""
+    if call.fault is None or call.fault.fault not in faults.PARTIAL:
+        return {}
+    wanted = call.fault.users.lower().split("|") if call.fault.users else [u.lower() for u in receivers.userids]
+    out = [userid for userid in receivers.userids if userid.lower() in wanted]
+    receivers.userids = [userid for userid in receivers.userids if userid not in out]
+    name = "invaliduser" if call.fault.fault == "invalid_users" else "unlicenseduser"
+    named = receivers.invalid_users if name == "invaliduser" else []
+    return {name: "|".join([*named, *(userid.lower() for userid in out)])} if out else {}
 
 
 def _check_quota(call: Call, persons: int) -> None:
@@ -175,6 +196,7 @@ def _deliver(call: Call, kind: str, content: Json, receivers: Receivers, message
     app_key = (call.corp.corp_id, call.app.agent_id)
     per_minute, per_hour = limits.per_member_per_minute, limits.per_member_per_hour
     reached = [u for u in receivers.userids if admit((app_key, u), call.now, per_minute, per_hour)]
+    call.wecom.unseen.over_limit += len(receivers.userids) - len(reached)
     task_id = str(content.get("task_id") or "") if kind == "template_card" else ""
     message = Message(message_id, *app_key, kind, content, reached, call.now, task_id)
     call.wecom.state.keep(message)

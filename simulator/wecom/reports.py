@@ -8,7 +8,7 @@ from typing import Any
 from simulator.webview import webview_url
 from simulator.wecom import presses
 from simulator.wecom.cards import as_seen, pressable
-from simulator.wecom.context import PLATFORM, WeCom
+from simulator.wecom.context import PLATFORM, Unseen, WeCom
 from simulator.wecom.errors import PAIRINGS
 from simulator.wecom.state import CONTACT_SYNC, App, Corp, Limits, Message
 
@@ -67,6 +67,8 @@ def summary(wecom: WeCom) -> Json:
         "corps": [corp_summary(wecom, corp) for corp in wecom.state.corps.values()],
         "messages": len(wecom.state.messages),
         "unused_response_codes": len(wecom.state.response_codes),
+        "repeats": wecom.unseen.repeats,
+        "over_limit": wecom.unseen.over_limit,
         "limits": asdict(wecom.state.limits),
         "pairings": PAIRINGS | wecom.state.pairings,
     }
@@ -77,6 +79,7 @@ def reset(wecom: WeCom, *, everything: bool) -> None:
     wecom.state.forget_traffic()
     wecom.counters.clear()
     wecom.recent_bodies.clear()
+    wecom.unseen = Unseen()
     wecom.last_callbacks.clear()
     if everything:
         for known in (wecom.state.corps, wecom.state.tokens, wecom.state.webviews, wecom.state.pairings):
@@ -93,6 +96,7 @@ def _row(message: Message, userid: str) -> Json:
         "platform": PLATFORM,
         "to": userid,
         "kind": message.kind,
+        "task_id": message.task_id,
         "card": as_seen(copy) if is_card else message.body,
         "buttons": pressable(copy) if is_card else [],
         "updates": copy.updates,

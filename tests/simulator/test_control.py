@@ -128,7 +128,14 @@ def test_a_webview_has_no_control(lab):
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [("rate_limit", 45009), ("busy", -1), ("expired_token", 42001), ("invalid_token", 40014), ("ip_refused", 60020)],
+    [
+        ("rate_limit", 45009),
+        ("concurrency", 45033),
+        ("busy", -1),
+        ("expired_token", 42001),
+        ("invalid_token", 40014),
+        ("ip_refused", 60020),
+    ],
 )
 def test_an_armed_error_hits_once_on_its_path(lab, fault, code):
     lab.control("faults", {"platform": "wecom", "fault": fault, "path": "message/send"})
@@ -157,8 +164,12 @@ def test_any_number_can_be_armed_until_cleared(lab):
     ("fault", "status", "start_of_body", "delivered"),
     [
         ("http_500", 500, b"Internal", 0),
+        ("http_500_html", 500, b"<html>", 0),
         ("http_502_html", 502, b"<html>", 0),
+        ("http_503_html", 503, b"<html>", 0),
+        ("http_429", 429, b"Too Many", 0),
         ("html_200", 200, b"<html>", 0),
+        ("empty_200", 200, b"", 0),
         ("bad_json", 200, b'{"errcode": 0', 1),
     ],
 )
@@ -172,6 +183,75 @@ def test_broken_answers(lab, fault, status, start_of_body, delivered):
     assert len(lab.seen_by()) == delivered
     with pytest.raises(json.JSONDecodeError):
         json.loads(answer.data)
+
+
+def test_too_many_requests_says_when_to_come_back(lab):
+    lab.control("faults", {"fault": "http_429", "seconds": 30})
+    answer = lab.http.get(f"/cgi-bin/gettoken?corpid={CORP}&corpsecret={lab.secret}")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+
+
+@pytest.mark.parametrize(("fault", "body"), [("wrong_type", list), ("wrong_content_type", dict)])
+def test_an_answer_of_another_kind_comes_after_the_message_was_taken(lab, fault, body):
+    token = lab.token()
+    lab.control("faults", {"fault": fault, "path": "message/send"})
+    message = {"touser": "zhangsan", "msgtype": "text", "agentid": lab.agent_id, "text": {"content": "x"}}
+    answer = lab.http.post(f"/cgi-bin/message/send?access_token={token}", json=message)
+    assert isinstance(json.loads(answer.data), body)
+    assert answer.mimetype == ("application/json" if body is list else "text/html")
+    assert len(lab.seen_by()) == 1
+
+
+def test_a_fault_of_one_application_leaves_the_others_alone(lab):
+    other = lab.new_app(name="另一个")
+    dead = {"fault": "busy", "corp_id": CORP, "agent_id": other["agent_id"], "count": -1}
+    lab.control("faults", dead | {"path": "gettoken"})
+    lab.control("faults", dead | {"path": "message/send"})
+    assert lab.send()["errcode"] == 0
+    assert lab.http.get(f"/cgi-bin/gettoken?corpid={CORP}&corpsecret={other['secret']}").get_json()["errcode"] == -1
+
+
+@pytest.mark.parametrize("fault", ["rate_limit", "busy"])
+def test_a_fault_of_another_company_does_not_hit(lab, fault):
+    lab.control("faults", {"fault": fault, "corp_id": "ww0000000000000000", "count": -1})
+    assert lab.send()["errcode"] == 0
+
+
+@pytest.mark.parametrize(("fault", "name"), [("invalid_users", "invaliduser"), ("unlicensed_users", "unlicenseduser")])
+def test_success_may_leave_people_out(lab, fault, name):
+    lab.control("faults", {"fault": fault, "users": "LiSi"})
+    answer = lab.send("zhangsan|LiSi")
+    assert (answer["errcode"], answer[name]) == (0, "lisi")
+    assert (len(lab.seen_by()), lab.seen_by("lisi")) == (1, [])
+    lab.control("faults", {"fault": fault})
+    assert (lab.send()["errcode"], len(lab.seen_by())) == (0, 1)
+
+
+def test_a_code_that_was_spent_stays_spent(wired):
+    sent = wired.send_card()
+    wired.control("faults", {"fault": "spent_code"})
+    body = {"userids": ["zhangsan"], "agentid": wired.agent_id, "response_code": sent["response_code"]}
+    body["button"] = {"replace_name": "已处理"}
+    assert [wired.call("message/update_template_card", body)["errcode"] for _ in range(2)] == [60140, 60140]
+
+
+def test_what_nobody_saw_is_counted(lab):
+    lab.control("wecom/limits", {"per_member_per_minute": 1})
+    message = {"msgtype": "text", "text": {"content": "x"}, "enable_duplicate_check": 1}
+    assert [lab.send(**message)["errcode"] for _ in range(2)] == [0, 0]
+    assert lab.send()["errcode"] == 0
+    counted = lab.get("state")["wecom"]
+    assert (counted["repeats"], counted["over_limit"], len(lab.seen_by())) == (1, 1, 1)
+
+
+def test_a_message_that_was_refused_is_no_repeat_when_it_comes_again(lab):
+    message = {"msgtype": "text", "text": {"content": "x"}, "enable_duplicate_check": 1}
+    app = {"corp_id": CORP, "agent_id": lab.agent_id}
+    lab.control("wecom/apps", app | {"visible": ["LiSi"]}, method="patch")
+    assert lab.send(**message)["errcode"] == 81013
+    lab.control("wecom/apps", app | {"visible": "all"}, method="patch")
+    assert lab.send(**message)["errcode"] == 0
+    assert len(lab.seen_by()) == 1
 
 
 class ServedLab(Lab):
@@ -208,7 +288,9 @@ def test_a_dropped_connection_gives_no_answer(served, fault, delivered):
     assert post_text(served, token).json()["errcode"] == 0
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("slow", 30), ("late", 30), ("slow_loris", 60)])
+@pytest.mark.parametrize(
+    ("fault", "seconds"), [("slow", 30), ("late", 30), ("slow_loris", 60), ("slow_loris", 0), ("hang", 0)]
+)
 def test_a_slow_answer_outlasts_the_clients_patience(served, fault, seconds):
     token = served.token()
     served.control("faults", {"platform": "wecom", "fault": fault, "seconds": seconds})
