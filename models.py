@@ -262,6 +262,11 @@ class Integration(Base):
     last_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The platform asked us to wait: no message of this application leaves before."""
+    outage_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Calls in a row that met a platform which is down (services/circuits.py)."""
+    outage_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """While the platform is down, one message may leave then, to see whether it is still so."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
@@ -736,6 +741,7 @@ class Delivery(Base):
 
     reference      our own key of the message on the platform (WeCom task_id), fixed before the first try
     failure_code   services/failures.py; failure: {params, raw answer, request id} to say it in any language
+    summary_id     the delivery that says it for this one too, when there were more than the platform shows
     """
 
     __tablename__ = "deliveries"
@@ -743,6 +749,12 @@ class Delivery(Base):
         Index("ix_deliveries_tenant_id_id", "tenant_id", "id"),
         Index("ix_deliveries_tenant_state_id", "tenant_id", "state", "id"),
         Index("ix_deliveries_recipient_sent", "integration_id", "external_user_id", "sent_at"),
+        Index(
+            "ix_deliveries_summary",
+            "summary_id",
+            sqlite_where=text("summary_id IS NOT NULL"),
+            postgresql_where=text("summary_id IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -751,7 +763,7 @@ class Delivery(Base):
     notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id", ondelete="CASCADE"), index=True)
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), index=True)
     source: Mapped[str] = mapped_column(String(16), default="incident")
-    """incident | test | api | resend"""
+    """incident | test | api | resend | storm: a summary of many"""
     channel_kind: Mapped[str] = mapped_column(String(16))
     integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
     integration_name: Mapped[str] = mapped_column(String(40), default="")
@@ -766,6 +778,7 @@ class Delivery(Base):
     rendered: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    summary_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     notification: Mapped[Notification | None] = relationship(back_populates="deliveries")
@@ -881,7 +894,8 @@ class Job(Base):
     """A row of the outbox: work to do at a time, claimed under a lease. The row is the truth, Huey only wakes.
 
     kind        names the handler in jobs/; subject_id the row that it is about
-    attempts    raised by every claim; recording an outcome is fenced by it
+    queue       who must wait for whom (services/outbox.queue_of); attempts: raised by every claim, fences its outcome
+    holder      the worker process that claimed it last
     unique_key  one pending row per key (periodic slots); null otherwise
     """
 
@@ -889,6 +903,14 @@ class Job(Base):
     __table_args__ = (
         Index(
             "ix_jobs_pending_due",
+            "due_at",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_jobs_pending_queue",
+            "queue",
             "due_at",
             "id",
             sqlite_where=text("state = 'pending'"),
@@ -908,6 +930,8 @@ class Job(Base):
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
     attempts: Mapped[int] = mapped_column(default=0)
+    queue: Mapped[int] = mapped_column(default=0, server_default="0")
+    holder: Mapped[str | None] = mapped_column(String(128))
     error: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
