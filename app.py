@@ -43,9 +43,9 @@ from blueprints import (
 from blueprints.access import load_user
 from blueprints.reader import choose_locale, choose_zone
 from config import SESSION_HOURS, ConfigError, Settings
-from extensions import babel, csrf, db, limiter, login_manager, migrate, tune_sqlite
+from extensions import babel, csrf, db, limiter, login_manager, migrate, read_only, tune_sqlite
 from jobs import engine
-from services import vault
+from services import accounts, instance, vault
 from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
 
 log = logging.getLogger(__name__)
@@ -120,8 +120,18 @@ def _check_keys(app: Flask) -> None:
         try:
             if inspect(db.engine).has_table("canaries"):
                 vault.check_keys()
+                _tell_setup_code()
         except OperationalError as error:
             log.warning("the database does not answer yet, keys are not checked: %s", error.orig)
+
+
+def _tell_setup_code() -> None:
+    """Show whoever runs an installation without accounts what lets them, and nobody else, make the first one."""
+    with read_only():
+        is_waiting = accounts.is_empty() and instance.needs_setup_code()
+    if is_waiting:
+        address = f"{instance.current_settings().public_url}/first-administrator"
+        log.warning("Nobody has an account yet: open %s with the setup code %s", address, instance.setup_code())
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:

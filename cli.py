@@ -18,6 +18,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(worker)
     app.cli.add_command(create_admin)
     app.cli.add_command(reset_password)
+    app.cli.add_command(setup_code)
     app.cli.add_command(reseal_secrets)
 
 
@@ -51,6 +52,14 @@ def reset_password(username: str) -> None:
     password = accounts.set_one_time_password(user)
     db.session.commit()
     click.echo(f"{password}\n{user.username} must change it at the first sign-in.")
+
+
+@click.command("setup-code")
+def setup_code() -> None:
+    """Print what the page for the first administrator asks for."""
+    if not accounts.is_empty():
+        raise click.ClickException("This installation has an administrator already.")
+    click.echo(instance.setup_code())
 
 
 @click.command("reseal-secrets")

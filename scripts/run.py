@@ -304,9 +304,17 @@ def greet(env: dict[str, str]) -> None:
         told = subprocess.run([PYTHON, "-m", "demo", "greeting"], cwd=ROOT, env=env, capture_output=True, text=True)
         lines += told.stdout.splitlines()
     else:
-        lines += [f"首位管理员 First administrator    {url}/first-admin"]
+        lines += [f"首位管理员 First administrator    {url}/first-administrator", *setup_code(env)]
     lines += ["", "Ctrl-C 结束全部程序 ends everything."]
     print("\n".join(["", *lines, ""]), flush=True)  # without prefixes, so that the curl line can be copied
+
+
+def setup_code(env: dict[str, str]) -> list[str]:
+    """What the page for the first administrator asks for; nothing once there is one."""
+    told = subprocess.run(
+        [PYTHON, "-m", "flask", "--app", "app", "setup-code"], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    return [] if told.returncode else [f"安装码 Setup code    {told.stdout.splitlines()[-1]}"]
 
 
 if __name__ == "__main__":

@@ -46,6 +46,17 @@ class AlreadySetUp(Conflict):
     hint = N_("请用已有账户登录。")
 
 
+class WrongSetupCode(AppError):
+    """Whoever opens the page first must also be able to read what this installation prints at its start."""
+
+    code = "instance.wrong_setup_code"
+    api_code = "InvalidParameter"
+    message = N_("安装码不正确")
+    hint = N_("请查看启动日志，或在服务器上运行 flask --app app setup-code。")
+    status = 422
+    field = "setup_code"
+
+
 class UsernameTaken(AppError):
     code = "account.username_taken"
     api_code = "InvalidParameter"
@@ -85,27 +96,16 @@ def authenticate(username: str, password: str, *, address: str, now: datetime) -
         throttling.withdraw(attempt)
         raise
     if user is None or not is_right:
+        _record_failure(user, attempt, now=now)
         raise SignInRefused
     throttling.forget(account)
     if user.is_disabled:
+        audit.record("sign_in.disabled", user=user, tenant_id=_only_tenant(user), now=now)
         db.session.commit()
         raise AccountDisabled
     _keep_up_to_date(user, password)
     user.last_sign_in_at = now
     return user
-
-
-def confirm(user: User, password: str, *, address: str, now: datetime) -> None:
-        _record_failure(user, attempt, now=now)
-    """Make sure that it is still this person who acts: their password, counted like a sign-in. Commits on the way.
-
-    Raises WrongPassword, throttling.TooManyAttempts, passwords.HashingBusy.
-        audit.record("sign_in.disabled", user=user, tenant_id=_only_tenant(user), now=now)
-    """
-    try:
-        authenticate(user.username, password, address=address, now=now)
-    except SignInRefused as error:
-        raise WrongPassword from error
 
 
 def _record_failure(user: User | None, attempt: SignInAttempt, *, now: datetime) -> None:
@@ -124,6 +124,17 @@ def _only_tenant(user: User) -> int | None:
     """The organisation whose administrators see an entry about a person: none if the person is in several."""
     found = {place.tenant_id for place in all_places(user)}
     return found.pop() if len(found) == 1 else None
+
+
+def confirm(user: User, password: str, *, address: str, now: datetime) -> None:
+    """Make sure that it is still this person who acts: their password, counted like a sign-in. Commits on the way.
+
+    Raises WrongPassword, throttling.TooManyAttempts, passwords.HashingBusy.
+    """
+    try:
+        authenticate(user.username, password, address=address, now=now)
+    except SignInRefused as error:
+        raise WrongPassword from error
 
 
 def find(username: str) -> User | None:
@@ -160,6 +171,14 @@ def administrators(tenant_id: int) -> list[User]:
 def is_empty() -> bool:
     """Whether nobody has an account yet."""
     return not db.session.execute(select(exists().where(User.id.is_not(None)))).scalar_one()
+
+
+def check_setup_code(typed: str) -> None:
+    """Raise WrongSetupCode unless it is this installation's, where one is needed."""
+    if instance.needs_setup_code() and not instance.is_setup_code(typed):
+        audit.record("instance.wrong_setup_code")
+        db.session.commit()
+        raise WrongSetupCode
 
 
 def create_first_administrator(
@@ -235,6 +254,7 @@ def change_password(user: User, new: str) -> None:
     user.password_hash = passwords.hash_password(new)
     user.must_change_password = False
     end_sessions(user)
+    audit.record("password.changed", user=user, tenant_id=_only_tenant(user))
 
 
 def set_one_time_password(user: User, *, by: Membership | None = None) -> str:
@@ -247,6 +267,9 @@ def set_one_time_password(user: User, *, by: Membership | None = None) -> str:
     user.must_change_password = True
     throttling.forget(user.username_folded)
     end_sessions(user)
+    ended = db.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id).returning(ApiToken.id)).all()
+    where = None if by else _only_tenant(user)
+    audit.record("password.reset", by=by, tenant_id=where, target=user.username, api_tokens_ended=len(ended))
     return password
 
 
@@ -257,7 +280,6 @@ def end_sessions(user: User) -> None:
 
 
 def _keep_up_to_date(user: User, password: str) -> None:
-    audit.record("password.changed", user=user, tenant_id=_only_tenant(user))
     """Hash again with today's parameters while the password is at hand; not worth waiting for."""
     if user.password_hash is None or not passwords.is_outdated(user.password_hash):
         return
@@ -265,6 +287,3 @@ def _keep_up_to_date(user: User, password: str) -> None:
         user.password_hash = passwords.hash_password(password)
     except passwords.HashingBusy:
         return
-    ended = db.session.execute(delete(ApiToken).where(ApiToken.user_id == user.id).returning(ApiToken.id)).all()
-    where = None if by else _only_tenant(user)
-    audit.record("password.reset", by=by, tenant_id=where, target=user.username, api_tokens_ended=len(ended))

@@ -69,6 +69,7 @@ def create(
     db.session.add(source)
     _add_key(source, now)
     db.session.flush()
+    audit.record("alert_source.created", by=by, target=source.name, type=type, now=now)
     return source
 
 
@@ -84,15 +85,16 @@ def set_enabled(source: AlertSource, is_enabled: bool, *, by: Membership) -> Non
     """A disabled source refuses pushes with 403; what it brought so far stays."""
     rights.require(by, "integration.edit")
     source.is_enabled = is_enabled
+    audit.record("alert_source.enabled" if is_enabled else "alert_source.disabled", by=by, target=source.name)
 
 
 def delete(source: AlertSource, *, confirmation: str, by: Membership) -> None:
     """Delete a source and its keys; its alerts and incidents stay. Raises InvalidInput unless its name was typed."""
     rights.require(by, "integration.edit")
-    audit.record("alert_source.created", by=by, target=source.name, type=type, now=now)
     if confirmation.strip() != source.name:
         raise InvalidInput(N_("名称"), N_("请输入完整的名称以确认删除"))
     db.session.delete(source)
+    audit.record("alert_source.deleted", by=by, target=source.name)
     db.session.flush()
 
 
@@ -105,18 +107,18 @@ def rotate(source: AlertSource, *, by: Membership, now: datetime) -> datetime:
     source.keys[0].expires_at = ends_at
     db.session.flush()
     _add_key(source, now)
-    audit.record("alert_source.enabled" if is_enabled else "alert_source.disabled", by=by, target=source.name)
     db.session.flush()
     db.session.refresh(source, ["keys"])
+    audit.record("alert_source.key_rotated", by=by, target=source.name, old_ends_at=ends_at.isoformat(), now=now)
     return ends_at
 
 
 def end_old_keys(source: AlertSource, *, by: Membership) -> None:
     """End the overlap of a rotation now: the monitoring system has the new key."""
     rights.require(by, "integration.edit")
-    audit.record("alert_source.deleted", by=by, target=source.name)
     for key in source.keys[1:]:
         db.session.delete(key)
+    audit.record("alert_source.old_keys_ended", by=by, target=source.name)
     db.session.flush()
     db.session.refresh(source, ["keys"])
 
@@ -129,7 +131,6 @@ def all_for(viewer: Membership) -> list[AlertSource]:
         .options(contains_eager(AlertSource.channel))
         .where(AlertSource.tenant_id == viewer.tenant_id, visible_channels(viewer))
         .order_by(AlertSource.name)
-    audit.record("alert_source.key_rotated", by=by, target=source.name, old_ends_at=ends_at.isoformat(), now=now)
     )
     return list(db.session.scalars(statement))
 
@@ -138,7 +139,6 @@ def get(source_id: int, *, viewer: Membership) -> AlertSource:
     """One source with its channel and keys. Raises NotFound, also for those of others."""
     statement = (
         select(AlertSource)
-    audit.record("alert_source.old_keys_ended", by=by, target=source.name)
         .join(AlertSource.channel)
         .options(contains_eager(AlertSource.channel), selectinload(AlertSource.keys))
         .where(AlertSource.id == source_id, AlertSource.tenant_id == viewer.tenant_id, visible_channels(viewer))

@@ -7,6 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
+from services.instance import needs_setup_code
 from services.passwords import ADVISED, LONGEST, SHORTEST
 
 PASSWORD_ADVICE = _l(
@@ -41,6 +42,11 @@ class ChangePasswordForm(NewPasswordForm):
 
 
 class FirstAdministratorForm(NewPasswordForm):
+    setup_code = StringField(
+        _l("安装码"),
+        [DataRequired(_l("请填写安装码")), Length(max=64)],
+        description=_l("在启动日志里，或在服务器上运行 flask --app app setup-code 查看。"),
+    )
     organisation = StringField(
         _l("组织名称"),
         [DataRequired(_l("请填写组织名称")), Length(max=60, message=_l("组织名称最多 60 个字符"))],
@@ -48,3 +54,8 @@ class FirstAdministratorForm(NewPasswordForm):
     )
     username = StringField(_l("用户名"), [DataRequired(_l("请输入用户名")), Length(max=64)])
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
+
+    def __init__(self, **values: object) -> None:
+        super().__init__(**values)
+        if not needs_setup_code():
+            del self.setup_code

@@ -71,9 +71,10 @@ def enter(user: User, wanted: str | None) -> ResponseReturnValue:
 @bp.post("/sign-out")
 @before_password_change
 def sign_out() -> ResponseReturnValue:
+    user, tenant_id = current_user._get_current_object(), access.session_tenant()
     access.sign_out()
-    db.session.commit()
     audit.record("sign_out", user=user, tenant_id=tenant_id)
+    db.session.commit()
     flash(_("您已退出登录"), "ok")
     return redirect(url_for(".sign_in"), code=303)
 
@@ -84,7 +85,7 @@ def sign_out() -> ResponseReturnValue:
 @bp.get("/first-administrator")
 @public
 def first_admin() -> ResponseReturnValue:
-    """Only while nobody has an account; afterwards this page does not exist."""
+    """Only while nobody has an account, for whoever can read the log; afterwards this page does not exist."""
     if not accounts.is_empty():
         return redirect(url_for(".sign_in"))
     return render_template("auth/first_admin.html", form=FirstAdministratorForm())
@@ -99,6 +100,7 @@ def create_first_admin() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/first_admin.html", form=form), 422
     try:
+        accounts.check_setup_code(form.setup_code.data or "" if "setup_code" in form else "")
         place = accounts.create_first_administrator(
             form.username.data or "",
             form.real_name.data or "",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
 from flask import Flask
 
+from app import create_app
 from blueprints.access import safe_next
+from config import Settings
 from extensions import db
 from models import Membership, MembershipState, Role, TenantStatus
-from services import accounts, members
+from services import accounts, instance, members
 from services.clock import utcnow
 from tests.factories import make_member, make_tenant
 from tests.web.conftest import PASSWORD, Browser
@@ -237,6 +240,7 @@ def test_a_one_time_password_opens_one_page_only(client: Browser, admin: Members
 def test_an_empty_instance_asks_for_its_first_administrator(client: Browser) -> None:
     assert client.get("/sign-in").location == "/first-administrator"
     fields = {
+        "setup_code": instance.setup_code().lower(),
         "organisation": "支付平台",
         "username": "wang",
         "real_name": "王芳",
@@ -247,6 +251,39 @@ def test_an_empty_instance_asks_for_its_first_administrator(client: Browser) -> 
     assert made.status_code == 303
     assert "支付平台" in client.get("/me").text
     assert client.get("/first-administrator").location == "/sign-in"
+
+
+@pytest.mark.parametrize("code", ["", "AAAA-AAAA-AAAA-AAAA", "x" * 64])
+def test_the_first_visitor_is_not_the_first_administrator(client: Browser, code: str) -> None:
+    fields = {"organisation": "x", "username": "evil", "real_name": "x", "password": PASSWORD, "repeated": PASSWORD}
+    answer = client.submit("/first-administrator", fields | {"setup_code": code})
+    assert answer.status_code == 422
+    assert "安装码" in answer.text
+    assert accounts.is_empty()
+    assert instance.setup_code() not in answer.text
+
+
+def test_a_demo_asks_for_no_setup_code(client: Browser, app: Flask) -> None:
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], demo=True)
+    assert "安装码" not in client.get("/first-administrator").text
+    fields = {"organisation": "x", "username": "wang", "real_name": "x", "password": PASSWORD, "repeated": PASSWORD}
+    assert client.submit("/first-administrator", fields).status_code == 303
+
+
+def test_the_setup_code_is_told_at_the_start_and_by_a_command(
+    app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        create_app(settings)
+    assert instance.setup_code() in caplog.text
+    runner = app.test_cli_runner()
+    assert instance.setup_code() in runner.invoke(args=["setup-code"]).output
+    accounts.create_first_administrator("wang", "王芳", PASSWORD, now=utcnow())
+    db.session.commit()
+    assert runner.invoke(args=["setup-code"]).exit_code == 1
+    caplog.clear()
+    create_app(settings)
+    assert instance.setup_code() not in caplog.text
 
 
 def test_nobody_becomes_first_administrator_afterwards(client: Browser, admin: Membership) -> None:
