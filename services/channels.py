@@ -11,7 +11,7 @@ from errors import Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Channel, Incident, Membership, Progress
 from services import incidents, outbox, visibility
-from services.incident_opening import AUTO_CLOSE
+from services.timers import AUTO_CLOSE
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION = 59, 500

@@ -11,18 +11,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from extensions import db
 from models import Alert, DispatchPolicy, Incident, Membership, Tenant
-from services import filters, notifications, outbox, policies, responders, timeline
-from services.incident_changes import hold, show
-from services.policy_levels import NOT_CLOSED, Level
-
-STEP = "policy_step"
+from services import filters, notifications, outbox, policies, responders, timeline, timers
+from services.incident_changes import hold, show, stage_timers
+from services.policy_levels import Level
+from services.timers import STEP
 
 
 def begin(incident: Incident, *, kind: str, now: datetime, source_id: int | None = None) -> None:
@@ -33,14 +32,14 @@ def begin(incident: Incident, *, kind: str, now: datetime, source_id: int | None
     """
     policy = _matching_policy(incident, source_id or _source_id(incident), now)
     if policy is None:
-        incident.assignment = {"kind": kind, "run": _run(incident) + 1}
+        incident.assignment = timers.stopped({"kind": kind, "run": _run(incident)})
         timeline.record(incident, "assign", via="system", at=now, kind=kind)
         return
     snapshot = policies.snapshot(policy)
     _place(incident, kind=kind, policy=snapshot, level=0, times=0)
     timeline.record(incident, "assign", via="system", at=now, kind=kind, policy=snapshot["name"])
     if snapshot["delay_seconds"]:
-        _enqueue(incident, "start", now + timedelta(seconds=snapshot["delay_seconds"]), now, times=1)
+        stage_timers(incident, [timers.start(incident.assignment, now)], now)
     else:
         start_level(incident, 0, cause=_cause(incident), now=now)
 
@@ -54,7 +53,7 @@ def begin_again(incident: Incident, *, kind: str, now: datetime) -> None:
         _place(incident, kind=kind, policy=incident.assignment["policy"], level=0, times=0)
         start_level(incident, 0, cause=kind, now=now)
     elif people := responders.current(incident):
-        incident.assignment = incident.assignment | {"run": _run(incident) + 1}
+        incident.assignment = timers.stopped(incident.assignment)
         tell(incident, [person.user_id for person in people], cause=kind, now=now)
     else:
         begin(incident, kind=kind, now=now)
@@ -115,40 +114,27 @@ def policy_step(incident: Incident, payload: Mapping[str, Any], *, now: datetime
         show(incident, now)
     elif payload["step"] == "repeat":
         _repeat(incident, payload["times"], now)
-    elif _may_escalate(incident):
+    elif timers.may_escalate(incident.assignment, is_triggered=incident.is_triggered):
         escalate(incident, payload["level"] + 1, by=None, via="system", now=now)
-
-
-def note_acknowledged(incident: Incident) -> None:
-    """Somebody took it on: timers that wait for nobody to do so are cancelled.
-
-    A level that goes on until closing keeps its timers; its repeats find the incident taken on and end.
-    """
-    if "policy" in incident.assignment and incident.assignment["times"] and _level(incident).condition != NOT_CLOSED:
-        stop(incident)
 
 
 def stop(incident: Incident, *other_timers: str) -> None:
     """Cancel every timer of the policy, and those of other kinds that end with it: closed, snoozed, reassigned."""
     outbox.cancel([STEP, *other_timers], tenant_id=incident.tenant_id, subject_id=incident.id)
-    incident.assignment = incident.assignment | {"run": _run(incident) + 1}
+    incident.assignment = timers.stopped(incident.assignment)
 
 
 def resume(incident: Incident, *, now: datetime) -> None:
     """Set the timers of the present level again, counted from now: woken, or the last acknowledgement withdrawn."""
-    stop(incident)
-    if "policy" not in incident.assignment:
-        return
-    if incident.assignment["times"]:
-        _set_timers(incident, now)
-    else:
-        delay = timedelta(seconds=incident.assignment["policy"]["delay_seconds"])
-        _enqueue(incident, "start", now + delay, now, times=1)
+    outbox.cancel(STEP, tenant_id=incident.tenant_id, subject_id=incident.id)
+    resumed, running = timers.resumed(incident.assignment, is_triggered=incident.is_triggered, now=now)
+    incident.assignment = resumed
+    stage_timers(incident, running, now)
 
 
 def level_count(incident: Incident) -> int:
     """How many levels the running policy has; 0 without one."""
-    return len(incident.assignment.get("policy", {}).get("levels", ()))
+    return timers.level_count(incident.assignment)
 
 
 def _matching_policy(incident: Incident, source_id: int | None, now: datetime) -> DispatchPolicy | None:
@@ -171,20 +157,16 @@ def _source_id(incident: Incident) -> int | None:
 
 
 def _run(incident: Incident) -> int:
-    return incident.assignment.get("run", 0)
+    return timers.run(incident.assignment)
 
 
 def _levels(incident: Incident) -> list[Level]:
-    return [Level.from_json(level) for level in incident.assignment["policy"]["levels"]]
-
-
-def _level(incident: Incident) -> Level:
-    return _levels(incident)[incident.assignment["level"]]
+    return timers.levels(incident.assignment)
 
 
 def _place(incident: Incident, **place: Any) -> None:
     """Write where the dispatch stands, as a new run."""
-    incident.assignment = incident.assignment | place | {"run": _run(incident) + 1}
+    incident.assignment = timers.stopped(incident.assignment | place)
 
 
 def _cause(incident: Incident) -> str:
@@ -218,35 +200,14 @@ def _repeat(incident: Incident, times: int, now: datetime) -> None:
     if not incident.is_triggered or times != incident.assignment["times"] + 1:
         return
     incident.assignment = incident.assignment | {"times": times}
-    level = _level(incident)
+    level = timers.level(incident.assignment)
     _notify_level(incident, level, _people(incident, level), cause="repeat", now=now)
-    _set_repeat(incident, now)
+    stage_timers(incident, timers.repeat(incident.assignment, is_triggered=incident.is_triggered, now=now), now)
 
 
 def _set_timers(incident: Incident, now: datetime) -> None:
-    _set_repeat(incident, now)
-    level = _level(incident)
-    if level.escalate_after_minutes and _may_escalate(incident):
-        _enqueue(incident, "escalate", now + timedelta(minutes=level.escalate_after_minutes), now)
-
-
-def _set_repeat(incident: Incident, now: datetime) -> None:
-    repeat, sent = _level(incident).repeat, incident.assignment["times"]
-    if incident.is_triggered and sent <= repeat.max:
-        _enqueue(incident, "repeat", now + timedelta(minutes=repeat.every_minutes), now, times=sent + 1)
-
-
-def _may_escalate(incident: Incident) -> bool:
-    """There is a next level, and the present one's condition holds."""
-    if incident.assignment["level"] + 1 >= level_count(incident):
-        return False
-    return incident.is_triggered or _level(incident).condition == NOT_CLOSED
+    stage_timers(incident, timers.of_level(incident.assignment, is_triggered=incident.is_triggered, now=now), now)
 
 
 def _still_holds(incident: Incident, payload: Mapping[str, Any]) -> bool:
     return "policy" in incident.assignment and payload["run"] == _run(incident)
-
-
-def _enqueue(incident: Incident, step: str, due_at: datetime, now: datetime, *, times: int = 0) -> None:
-    payload = {"step": step, "run": _run(incident), "level": incident.assignment["level"], "times": times}
-    outbox.enqueue(STEP, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=due_at, now=now, payload=payload)

@@ -1,16 +1,22 @@
-"""What every action on an incident has in common: its answer, its lock, and telling the cards."""
+"""What every action on an incident has in common: its answer, its lock, applying a decision, telling the cards."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from models import Incident
-from services import cards, responders
-from services.incident_access import hold
-from texts import N_, Text
+from sqlalchemy import Update, update
 
-__all__ = ["Outcome", "acknowledged_text", "already_closed", "closed_text", "hold", "show"]
+from extensions import db
+from models import Alert, AlertState, Incident, Membership
+from services import cards, deliveries, outbox, responders, timeline
+from services.incident_access import hold
+from services.incident_decisions import Decision, acknowledged_text, closed_text
+from services.timers import Timer
+from texts import Text
+
+__all__ = ["Outcome", "acknowledged_text", "already_closed", "apply", "closed_text", "hold", "show", "stage_timers"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,38 @@ class Outcome:
     text: Text
 
 
+def apply(incident: Incident, decision: Decision, *, by: Membership | None, via: str, now: datetime) -> Outcome:
+    """Stage what was decided about an incident that this transaction holds."""
+    if decision.ends:
+        outbox.cancel(decision.ends, tenant_id=incident.tenant_id, subject_id=incident.id)
+    for name, value in decision.values.items():
+        setattr(incident, name, value)
+    if decision.takes_on and by is not None:
+        responders.acknowledge(incident, by.user, now=now)
+    stage_timers(incident, decision.timers, now)
+    if decision.ends_alerts:
+        db.session.execute(alerts_closed(incident.id, incident.tenant_id, now))
+    if decision.entry:
+        timeline.record(incident, decision.entry, by=by, via=via, at=now, **decision.detail)
+    if decision.ends_messages:
+        deliveries.cancel_pending(incident, now=now)
+    if decision.is_change:
+        show(incident, now)
+    return Outcome(decision.is_change, decision.text)
+
+
+def stage_timers(incident: Incident, timers: Iterable[Timer], now: datetime) -> None:
+    tenant_id, subject_id = incident.tenant_id, incident.id
+    for kind, due_at, payload in ((timer.kind, timer.due_at, timer.payload) for timer in timers):
+        outbox.enqueue(kind, tenant_id=tenant_id, subject_id=subject_id, due_at=due_at, now=now, payload=payload)
+
+
+def alerts_closed(incident_id: int, tenant_id: int, now: datetime) -> Update:
+    """The statement that closes an incident's alerts: they take no further events, the next of a key starts anew."""
+    firing = (Alert.tenant_id == tenant_id, Alert.incident_id == incident_id, Alert.state == AlertState.FIRING)
+    return update(Alert).where(*firing).values(state=AlertState.CLOSED, ended_at=now)
+
+
 def show(incident: Incident, now: datetime) -> None:
     """Mark the incident as changed for readers, and its cards as out of date."""
     incident.changed_at = now
@@ -29,20 +67,3 @@ def show(incident: Incident, now: datetime) -> None:
 
 def already_closed(incident: Incident) -> Outcome:
     return Outcome(False, closed_text(incident))
-
-
-def closed_text(incident: Incident) -> Text:
-    """Who or what closed it, and when."""
-    if incident.closed_by is not None:
-        return Text(N_("%(name)s 已于 %(at)s 关闭"), name=incident.closed_by.name, at=incident.closed_at)
-    if incident.closed_via == "event":
-        return Text(N_("告警已于 %(at)s 恢复，故障已自动关闭"), at=incident.closed_at)
-    return Text(N_("故障已于 %(at)s 自动关闭"), at=incident.closed_at)
-
-
-def acknowledged_text(incident: Incident) -> Text | None:
-    """Who took it on first, and when; None if nobody has."""
-    first = next(iter(responders.acknowledged(incident)), None)
-    if first is None:
-        return None
-    return Text(N_("%(name)s 已于 %(at)s 开始处理"), name=first.user.name, at=first.acknowledged_at)

@@ -22,10 +22,10 @@ from models import (
 )
 from services import dispatch, outbox, responders, timeline
 from services.incident_changes import hold, show
+from services.timers import AUTO_CLOSE
 from texts import N_
 
 MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
-AUTO_CLOSE = "auto_close"
 
 
 def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Incident:

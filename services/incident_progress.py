@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
-
 from errors import InvalidInput
-from extensions import db
-from models import Alert, AlertState, Incident, Membership, Progress, Severity
-from services import deliveries, dispatch, outbox, responders, timeline
-from services.incident_changes import (
-    Outcome,
-    acknowledged_text,
-    already_closed,
-    hold,
-    show,
-)
-from services.incident_opening import AUTO_CLOSE
+from models import Incident, Membership, Progress, Severity
+from services import dispatch, incident_decisions, outbox, responders, timeline
+from services.incident_changes import Outcome, already_closed, apply, hold, show
+from services.timers import AUTO_CLOSE
 from texts import N_, Text
 
 MAX_TYPED_TEXT = 1024
-SNOOZE_EXPIRY = "snooze_expiry"
 
 
 def acknowledge(incident: Incident, *, by: Membership, via: str, now: datetime) -> Outcome:
@@ -31,20 +21,7 @@ def acknowledge(incident: Incident, *, by: Membership, via: str, now: datetime) 
     acknowledgement and says who was first.
     """
     hold(incident)
-    if not incident.is_open:
-        return already_closed(incident)
-    own = responders.of(incident, by.user_id)
-    if own is not None and own.is_current and own.acknowledged_at is not None:
-        return Outcome(False, Text(N_("您已在处理")))
-    earlier = acknowledged_text(incident)
-    responders.acknowledge(incident, by.user, now=now)
-    incident.progress = Progress.PROCESSING
-    incident.acknowledged_at = incident.acknowledged_at or now
-    timeline.record(incident, "ack", by=by, via=via, at=now)
-    if earlier is None:
-        dispatch.note_acknowledged(incident)
-    show(incident, now)
-    return Outcome(True, earlier or Text(N_("已开始处理")))
+    return apply(incident, incident_decisions.acknowledge(incident, by.user, now), by=by, via=via, now=now)
 
 
 def unacknowledge(incident: Incident, *, by: Membership, via: str, now: datetime) -> Outcome:
@@ -78,14 +55,10 @@ def close(
     if len(resolution) > MAX_TYPED_TEXT:
         raise InvalidInput(N_("解决办法"), N_("不能超过 1024 个字符"))
     hold(incident)
-    if not incident.is_open:
-        return already_closed(incident)
-    incident.root_cause = root_cause or incident.root_cause
-    incident.resolution = resolution or incident.resolution
-    _close_alerts(incident, now)
-    outbox.cancel(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id)
-    _end(incident, by=by, via=via, now=now)
-    return Outcome(True, Text(N_("已关闭")))
+    if incident.is_open:
+        incident.root_cause = root_cause or incident.root_cause
+        incident.resolution = resolution or incident.resolution
+    return apply(incident, incident_decisions.close(incident, by.user, via, now), by=by, via=via, now=now)
 
 
 def recover(incident: Incident, *, now: datetime) -> Outcome:
@@ -96,13 +69,13 @@ def recover(incident: Incident, *, now: datetime) -> Outcome:
     if incident.recovered_at is not None and incident.status is Severity.OK:
         return Outcome(False, Text(N_("告警已于 %(at)s 恢复"), at=incident.recovered_at))
     incident.status, incident.recovered_at, incident.active_alert_count = Severity.OK, now, 0
+    recovered = Text(N_("告警已恢复"))
     if incident.channel is None or incident.channel.closes_on_recovery:
-        outbox.cancel(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id)
-        _end(incident, by=None, via="event", now=now)
-    else:
-        timeline.record(incident, "recover", via="event", at=now)
-        show(incident, now)
-    return Outcome(True, Text(N_("告警已恢复")))
+        ended = incident_decisions.end(incident, None, "event", now, text=recovered)
+        return apply(incident, ended, by=None, via="event", now=now)
+    timeline.record(incident, "recover", via="event", at=now)
+    show(incident, now)
+    return Outcome(True, recovered)
 
 
 def time_out(incident: Incident, *, now: datetime) -> Outcome:
@@ -119,9 +92,8 @@ def time_out(incident: Incident, *, now: datetime) -> Outcome:
     if due_at > now:
         outbox.enqueue(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=due_at, now=now)
         return Outcome(False, Text(N_("将于 %(at)s 超时自动关闭"), at=due_at))
-    _close_alerts(incident, now)
-    _end(incident, by=None, via="timeout", now=now)
-    return Outcome(True, Text(N_("已关闭")))
+    ended = incident_decisions.end(incident, None, "timeout", now, text=Text(N_("已关闭")), ends_alerts=True)
+    return apply(incident, ended, by=None, via="timeout", now=now)
 
 
 def reopen(incident: Incident, *, by: Membership, via: str, now: datetime, reason: str) -> Outcome:
@@ -142,30 +114,6 @@ def reopen(incident: Incident, *, by: Membership, via: str, now: datetime, reaso
     dispatch.begin_again(incident, kind="reopen", now=now)
     show(incident, now)
     return Outcome(True, Text(N_("已重新打开")))
-
-
-def _end(incident: Incident, *, by: Membership | None, via: str, now: datetime) -> None:
-    dispatch.stop(incident, SNOOZE_EXPIRY)
-    incident.progress = Progress.CLOSED
-    incident.closed_at, incident.closed_via, incident.closed_by = now, via, by.user if by else None
-    incident.snoozed_until, incident.snoozed_by = None, None
-    timeline.record(incident, "close", by=by, via=via, at=now)
-    deliveries.cancel_pending(incident, now=now)
-    show(incident, now)
-
-
-def _close_alerts(incident: Incident, now: datetime) -> None:
-    """A closed alert takes no further events; the next one of its key starts anew."""
-    db.session.execute(
-        update(Alert)
-        .where(
-            Alert.tenant_id == incident.tenant_id,
-            Alert.incident_id == incident.id,
-            Alert.state == AlertState.FIRING,
-        )
-        .values(state=AlertState.CLOSED, ended_at=now)
-    )
-    incident.active_alert_count = 0
 
 
 def _timeout_at(incident: Incident) -> datetime | None:

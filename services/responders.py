@@ -10,7 +10,22 @@ from sqlalchemy import bindparam, select
 from errors import InvalidInput
 from extensions import db
 from models import Incident, Membership, MembershipState, Responder, User
+from services.incident_decisions import acknowledged, current
 from texts import N_
+
+__all__ = [
+    "acknowledge",
+    "acknowledged",
+    "acknowledged_since",
+    "assign",
+    "candidates",
+    "clear_acknowledgements",
+    "current",
+    "known",
+    "of",
+    "people",
+    "retire_all_but",
+]
 
 _KNOWN = select(Membership).where(
     Membership.tenant_id == bindparam("tenant_id"), Membership.user_id.in_(bindparam("user_ids", expanding=True))
@@ -50,16 +65,6 @@ def candidates(tenant_id: int) -> list[Membership]:
 
 def of(incident: Incident, user_id: int) -> Responder | None:
     return next((responder for responder in incident.responders if responder.user_id == user_id), None)
-
-
-def current(incident: Incident) -> list[Responder]:
-    return [responder for responder in incident.responders if responder.is_current]
-
-
-def acknowledged(incident: Incident) -> list[Responder]:
-    """Current responders who have taken it on, the first one first."""
-    acked = [responder for responder in current(incident) if responder.acknowledged_at is not None]
-    return sorted(acked, key=lambda responder: (responder.acknowledged_at, responder.id))
 
 
 def acknowledged_since(incident: Incident, at: datetime) -> bool:
