@@ -256,6 +256,7 @@ def _trial(integration: Integration, delivery: Delivery, press: CardPress, now: 
         due_at=now,
         now=now,
         payload=payload,
+        queue=outbox.queue_of(integration.id),
     )
     return PressResult(None, text)
 

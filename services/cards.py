@@ -7,6 +7,7 @@ Without an unused one a card is stale: nothing is sent, the incident page counts
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select, update
 
@@ -29,7 +30,7 @@ _WAITS = exists().where(
 )
 """An update is coming which has not begun: it will show the newest state anyway."""
 _OUT_OF_DATE = (
-    select(Card.id, Integration.platform)
+    select(Card.id, Integration.platform, Integration.id)
     .join(Integration, Integration.id == Card.integration_id)
     .where(Card.tenant_id == bindparam("tenant_id"), Card.incident_id == bindparam("incident_id"))
     .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _HAS_CODE), ~_WAITS)
@@ -43,8 +44,8 @@ def refresh_incident(incident: Incident, *, now: datetime) -> None:
     rows = db.session.execute(
         _OUT_OF_DATE, {"tenant_id": incident.tenant_id, "incident_id": incident.id, "now": now}
     ).all()
-    for card_id, platform in rows:
-        _enqueue(card_id, incident.tenant_id, now + _coalescing(platform), now)
+    for card_id, platform, integration_id in rows:
+        _enqueue(card_id, incident.tenant_id, integration_id, now + _coalescing(platform), now)
 
 
 def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None) -> None:
@@ -53,11 +54,21 @@ def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None)
     refreshed_at  its owner asked for it then: it is sent even if nothing has changed
     """
     payload = {"refreshed_at": refreshed_at.isoformat()} if refreshed_at else None
-    outbox.enqueue(UPDATE, tenant_id=card.tenant_id, subject_id=card.id, due_at=now, now=now, payload=payload)
+    _enqueue(card.id, card.tenant_id, card.integration_id, now, now, payload)
 
 
-def _enqueue(card_id: int, tenant_id: int, due_at: datetime, now: datetime) -> None:
-    outbox.enqueue(UPDATE, tenant_id=tenant_id, subject_id=card_id, due_at=due_at, now=now)
+def _enqueue(
+    card_id: int,
+    tenant_id: int,
+    integration_id: int | None,
+    due_at: datetime,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
+) -> None:
+    queue = outbox.queue_of(integration_id or 0)
+    outbox.enqueue(
+        UPDATE, tenant_id=tenant_id, subject_id=card_id, due_at=due_at, now=now, payload=payload, queue=queue
+    )
 
 
 def _coalescing(platform: str) -> timedelta:

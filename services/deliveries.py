@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from errors import AppError, NotFound
 from extensions import db
-from models import Delivery, DeliveryState, Incident, Integration, Membership, Progress, User
+from models import Delivery, DeliveryState, Incident, Integration, Membership, Progress, Severity, User
 from services import notifications, outbox, rights
 from services.notifications import DELIVER, AddressBook
 from services.visibility import visible_incidents
@@ -143,10 +143,11 @@ def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) 
 def _again(delivery: Delivery, user_id: int, now: datetime) -> Delivery:
     book = AddressBook(delivery.tenant_id, [user_id])
     kinds = [delivery.channel_kind] if delivery.channel_kind else []
-    severity = delivery.incident.severity.value if delivery.incident else ""
-    routes = [book.route(user_id, kind) for kind in kinds] or book.routes(user_id, severity, notifications.Personal())
+    severity = delivery.incident.severity if delivery.incident else Severity.CRITICAL
+    chosen = [book.route(user_id, kind) for kind in kinds]
+    routes = chosen or book.routes(user_id, severity.value, notifications.Personal())
     again = notifications.make_delivery(routes[0], book.members.get(user_id), user_id, delivery.tenant_id, now=now)
     again.source = "resend"
     again.notification_id, again.incident_id = delivery.notification_id, delivery.incident_id
-    notifications.hand_over(again, now=now)
+    notifications.hand_over(again, now=now, severity=severity)
     return again

@@ -22,6 +22,7 @@ from models import (
     Membership,
     MembershipState,
     Notification,
+    Severity,
 )
 from platforms import PLATFORMS
 from services import outbox, responders, timeline
@@ -88,7 +89,7 @@ def notify(
     db.session.add(notification)
     db.session.flush()
     for delivery in notification.deliveries:
-        _enqueue_sending(delivery, now)
+        _enqueue_sending(delivery, incident.severity, now)
     timeline.record(
         incident,
         "notify",
@@ -139,16 +140,22 @@ def make_delivery(
     )
 
 
-def hand_over(delivery: Delivery, *, now: datetime) -> None:
-    """Stage a delivery, and its sending if there is anything to send."""
+def hand_over(delivery: Delivery, *, now: datetime, severity: Severity = Severity.CRITICAL) -> None:
+    """Stage a delivery, and its sending if there is anything to send. severity: how urgent it is."""
     db.session.add(delivery)
     db.session.flush()
-    _enqueue_sending(delivery, now)
+    _enqueue_sending(delivery, severity, now)
 
 
-def _enqueue_sending(delivery: Delivery, now: datetime) -> None:
+def _enqueue_sending(delivery: Delivery, severity: Severity, now: datetime) -> None:
     if delivery.state is DeliveryState.QUEUED:
-        outbox.enqueue(DELIVER, tenant_id=delivery.tenant_id, subject_id=delivery.id, due_at=now, now=now)
+        queue = sending_queue(delivery, severity)
+        outbox.enqueue(DELIVER, tenant_id=delivery.tenant_id, subject_id=delivery.id, due_at=now, now=now, queue=queue)
+
+
+def sending_queue(delivery: Delivery, severity: Severity) -> int:
+    """The outbox's queue of a message: by connection, the worst severities first."""
+    return outbox.queue_of(delivery.integration_id or 0, severity.rank)
 
 
 def new_reference() -> str:

@@ -9,17 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import bindparam, event, select, update
+from sqlalchemy import Connection, Executable, bindparam, event, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from extensions import db, insert_once
-from models import Job, JobState
+from models import EPOCH, Job, JobState
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
+ONE_AT_A_TIME, QUICK = 0, 1
+"""Queues of our own work: what may take its time, and what takes a few statements and is claimed by the handful."""
+QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close"})
+URGENCIES = 4
+"""Queues of each connection, the most urgent one first."""
 
 _CANCEL = (
     update(Job)
@@ -41,10 +48,12 @@ def enqueue(
     now: datetime,
     payload: dict[str, Any] | None = None,
     unique_key: str | None = None,
+    queue: int | None = None,
 ) -> Job:
     """Stage a row; the worker is woken after the commit if it is due soon. Its id comes with the next flush.
 
     kind        names the handler (jobs/handlers.py); subject_id the row that it is about
+    queue       of a connection that will be called (`queue_of`); by default one of our own work
     unique_key  for ever only one row of this key, until it is purged; a second call returns the first row
     """
     if due_at - now <= WAKE_WITHIN:
@@ -57,6 +66,7 @@ def enqueue(
         "created_at": now,
         "payload": payload or {},
         "unique_key": unique_key,
+        "queue": queue if queue is not None else QUICK if kind in QUICK_KINDS else ONE_AT_A_TIME,
     }
     if unique_key is not None:
         return _once(values)
@@ -65,9 +75,54 @@ def enqueue(
     return job
 
 
+def ensure_pending(connection: Connection, kind: str, *, tenant_id: int, subject_id: int, now: datetime) -> bool:
+    """Have the one row of this kind and subject pending: made, or begun again. True if the worker must be woken.
+
+    For work that is "whatever is there for this subject": many calls before it is done are one run of it. On
+    PostgreSQL the row stays locked until the commit, which the run waits for before it ends (`hold`).
+    """
+    values = {
+        "kind": kind,
+        "tenant_id": tenant_id,
+        "subject_id": subject_id,
+        "unique_key": f"{kind}:{subject_id}",
+        "due_at": now,
+        "created_at": now,
+        "payload": {},
+    }
+    return connection.execute(_ensure_pending(connection.dialect.name), values).one_or_none() is not None
+
+
+@cache
+def _ensure_pending(dialect: str) -> Executable:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    fresh = {"state": JobState.PENDING, "finished_at": None, "error": None, "lease_until": EPOCH}
+    statement = insert(Job)
+    executable: Executable = statement.on_conflict_do_update(
+        index_elements=["unique_key"],
+        set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload")},
+        where=Job.state != JobState.PENDING,
+    ).returning(Job.id)
+    return executable
+
+
+def hold(job_id: int) -> None:
+    """Lock a row until the transaction ends: whoever wants it pending once more waits, and finds it ended."""
+    db.session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+
+
 def _once(values: dict[str, Any]) -> Job:
     job = insert_once(Job, values, key=("unique_key",))
     return job or db.session.execute(select(Job).where(Job.unique_key == values["unique_key"])).scalar_one()
+
+
+def queue_of(integration_id: int, urgency: int = 1) -> int:
+    """The queue of calls for one connection. urgency: 0 first, below URGENCIES (a severity's rank).
+
+    So a worker finds what is urgent without reading what is not, and one connection's backlog, or its silence,
+    does not keep the others waiting.
+    """
+    return integration_id * URGENCIES + min(urgency, URGENCIES - 1)
 
 
 def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> int:

@@ -16,5 +16,11 @@ def tell(integration: Integration, external_user_id: str, text: Text, *, now: da
     with speaking(db.session.get_one(Tenant, integration.tenant_id)):
         payload = {"to": external_user_id, "text": say(text)}
     outbox.enqueue(
-        "tell", tenant_id=integration.tenant_id, subject_id=integration.id, due_at=now, now=now, payload=payload
+        "tell",
+        tenant_id=integration.tenant_id,
+        subject_id=integration.id,
+        due_at=now,
+        now=now,
+        payload=payload,
+        queue=outbox.queue_of(integration.id),
     )
