@@ -44,10 +44,7 @@ def platform_for(integration: Integration) -> Platform:
     """
     settings = current_settings()
     values = dict(integration.settings) | {"press_reply": getattr(settings, f"{integration.platform}_press_reply", "")}
-    secrets = {
-        name: vault.unseal(integration.tenant_id, vault.integration_field(name), cipher_text)
-        for name, cipher_text in integration.secrets.items()
-    }
+    secrets = {name: vault.unseal_of(integration, name) for name in integration.secrets}
     return platforms.build(
         integration.platform,
         values,
@@ -62,7 +59,8 @@ def set_secret(integration: Integration, name: str, value: str) -> None:
     """Stage a secret, encrypted. An empty value removes it."""
     kept = {key: cipher_text for key, cipher_text in integration.secrets.items() if key != name}
     if value:
-        kept[name] = vault.seal(integration.tenant_id, vault.integration_field(name), value)
+        field = vault.integration_field(integration.public_key, name)
+        kept[name] = vault.seal(integration.tenant_id, field, value)
     integration.secrets = kept
 
 

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM, bound to their organisation and field, with keys that can be changed on line.
+"""Secrets at rest: AES-256-GCM, bound to their organisation, row and field, with keys that can be changed on line.
 
 A cipher text reads `key id:base64(nonce ‖ tag ‖ data)`. The first configured key encrypts, all of them decrypt.
 """
@@ -60,9 +60,31 @@ def reseal(tenant_id: int, field: str, cipher_text: str) -> str:
     return seal(tenant_id, field, unseal(tenant_id, field, cipher_text))
 
 
-def integration_field(name: str) -> str:
-    """The field under which a connection's secret is sealed."""
-    return f"integration.{name}"
+def integration_field(public_key: str, name: str) -> str:
+    """The field under which a connection's secret is sealed: its public key names the row, so none opens in another."""
+    return f"integration.{public_key}.{name}"
+
+
+def unseal_of(integration: Integration, name: str) -> str:
+    """A connection's secret in clear. Raises SecretUnreadable.
+
+    What the first release sealed was not bound to its row; reseal_all() brings it into today's form.
+    """
+    cipher_text = integration.secrets[name]
+    try:
+        return unseal(integration.tenant_id, integration_field(integration.public_key, name), cipher_text)
+    except SecretUnreadable:
+        return unseal(integration.tenant_id, f"integration.{name}", cipher_text)
+
+
+def reseal_of(integration: Integration, name: str) -> str:
+    """The same secret under the first key and bound to its row; unchanged if it is both already."""
+    cipher_text, field = integration.secrets[name], integration_field(integration.public_key, name)
+    try:
+        unseal(integration.tenant_id, field, cipher_text)
+    except SecretUnreadable:
+        return seal(integration.tenant_id, field, unseal_of(integration, name))
+    return reseal(integration.tenant_id, field, cipher_text)
 
 
 def push_key_field(key_hash: str) -> str:
@@ -85,14 +107,13 @@ def check_keys() -> None:
 
 
 def reseal_all() -> int:
-    """Bring every stored secret under the first key; stages the changes and returns how many there were.
+    """Bring every stored secret under the first key and into today's form; stages that, returns how many changed.
 
     Cached platform tokens are dropped instead: they are fetched anew.
     """
     changed = 0
     for integration in db.session.execute(select(Integration)).scalars():
-        tenant_id = integration.tenant_id
-        fresh = {n: reseal(tenant_id, integration_field(n), c) for n, c in integration.secrets.items()}
+        fresh = {name: reseal_of(integration, name) for name in integration.secrets}
         changed += sum(1 for name, cipher_text in fresh.items() if cipher_text != integration.secrets[name])
         if fresh != integration.secrets:
             integration.secrets = fresh

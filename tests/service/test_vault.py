@@ -69,8 +69,23 @@ def test_stored_secrets_can_be_brought_under_the_new_key(app):
     db.session.commit()
     use_keys(app, NEW)
     vault.check_keys()
-    sealed = integration.secrets["secret"]
-    assert vault.unseal(integration.tenant_id, vault.integration_field("secret"), sealed) == "s"
+    assert vault.unseal_of(integration, "secret") == "s"
+
+
+def test_a_secret_of_the_first_release_opens_until_it_is_bound_to_its_row(app):
+    """Two of them could be swapped inside an organisation; after the command none can."""
+    one, two = (make_integration(secrets={"secret": vault.seal(0, "integration.secret", text)}) for text in "ab")
+    assert (vault.unseal_of(one, "secret"), vault.unseal_of(two, "secret")) == ("a", "b")
+    assert vault.reseal_all() == 2
+    assert vault.reseal_all() == 0
+    db.session.commit()
+    assert (vault.unseal_of(one, "secret"), vault.unseal_of(two, "secret")) == ("a", "b")
+    one.secrets, two.secrets = two.secrets, one.secrets
+    for integration in (one, two):
+        with pytest.raises(vault.SecretUnreadable):
+            vault.unseal_of(integration, "secret")
+        with pytest.raises(vault.SecretUnreadable):
+            integrations.platform_for(integration)
 
 
 def test_a_start_leaves_a_canary_for_each_key_once(app):
