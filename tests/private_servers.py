@@ -117,29 +117,43 @@ def end(pid: int) -> None:
 
 
 def start_postgresql() -> Server:
-    """A new cluster in a folder of its own, on a free port. It refuses to run as root: then it runs as `postgres`."""
-    programs = postgresql_programs()
-    owner = "postgres" if os.getuid() == 0 else None
+    """A new cluster on a free port, as fast as it can be."""
+    return start_cluster(make_cluster(), free_port(), POSTGRES_OPTIONS)
+
+
+def make_cluster() -> Path:
+    """A new cluster in a folder of its own; returns the folder."""
     folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-"))
-    as_owner: dict[str, Any] = {}
-    if owner:
-        account = pwd.getpwnam(owner)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        as_owner = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    data, port = folder / "data", free_port()
+    as_owner = _postgresql_owner()
+    if as_owner:
+        os.chown(folder, as_owner["user"], as_owner["group"])
     initdb: list[Any] = [
-        programs / "initdb",
+        postgresql_programs() / "initdb",
         "--no-sync",
         "--auth=trust",
         "--username=dutybell",
         "--encoding=UTF8",
         "--locale=C",
     ]
-    subprocess.run([*initdb, "-D", data], check=True, capture_output=True, cwd=folder, **as_owner)
-    options = [word for option in (*POSTGRES_OPTIONS, f"unix_socket_directories={folder}") for word in ("-c", option)]
-    command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), *options]
-    process = start_and_wait(command, lambda: postgresql_answers(port), folder, **as_owner)
+    subprocess.run([*initdb, "-D", folder / "data"], check=True, capture_output=True, cwd=folder, **as_owner)
+    return folder
+
+
+def start_cluster(folder: Path, port: int, options: tuple[str, ...]) -> Server:
+    """Start a cluster that `make_cluster` made, for the first time or again."""
+    chosen = (*options, f"unix_socket_directories={folder}")
+    words = [word for option in chosen for word in ("-c", option)]
+    command = [postgresql_programs() / "postgres", "-D", folder / "data", "-h", "127.0.0.1", "-p", str(port), *words]
+    process = start_and_wait(command, lambda: postgresql_answers(port), folder, **_postgresql_owner())
     return Server(f"postgresql+psycopg://dutybell@127.0.0.1:{port}", process.pid, str(folder))
+
+
+def _postgresql_owner() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: then it runs as `postgres`. Options of subprocess."""
+    if os.getuid() != 0:
+        return {}
+    account = pwd.getpwnam("postgres")
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def postgresql_programs() -> Path:
@@ -167,11 +181,12 @@ def version_of(program: Path) -> int:
 # --- Redis --------------------------------------------------------------------------------------------------------
 
 
-def start_redis() -> Server:
+def start_redis(port: int | None = None) -> Server:
+    """An empty Redis on a free port, or on one that it had before."""
     program = shutil.which("redis-server")
     if not program:
         raise Unavailable("Redis is not installed: run scripts/system_packages.sh")
-    folder, port = Path(tempfile.mkdtemp(prefix="dutybell-redis-")), free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="dutybell-redis-")), port or free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     process = start_and_wait(command, lambda: takes_connections(port), folder)
     return Server(f"redis://127.0.0.1:{port}", process.pid, str(folder))

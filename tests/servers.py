@@ -28,6 +28,7 @@ from tests.private_servers import free_port
 
 Found = TypeVar("Found")
 WAIT_SECONDS = 30.0
+START_SECONDS = 90.0  # several programs on a machine that does other things, too
 STOP_SECONDS = 15.0
 LOG_LINES = 60
 # A setting of the product in the environment of the person who runs the tests must not reach the tested processes.
@@ -60,7 +61,10 @@ class Process:
     def start(self, **changes: str) -> None:
         """Start it, with changes to its environment for this time only, and wait until it is healthy."""
         self.launch(**changes)
-        wait_until(lambda: self.is_healthy() or self.has_ended(), f"{self.name} healthy")
+        self.wait_for_health()
+
+    def wait_for_health(self) -> None:
+        wait_until(lambda: self.is_healthy() or self.has_ended(), f"{self.name} healthy", seconds=START_SECONDS)
         if self.has_ended():
             pytest.fail(f"{self.name} ended at its start:\n{self.tail()}")
 
