@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from jobs import deliver, periodic, setup_checks, tell, timers, trial_cards, update_cards
+from jobs import deliver, ingest, periodic, setup_checks, tell, timers, trial_cards, update_cards
 from jobs.runner import Handler
 
 HANDLERS = {
+    "ingest": Handler(ingest.run),
     "deliver": Handler(deliver.run, deliver.gave_up),
     "update_card": Handler(update_cards.run),
     "update_trial_card": Handler(trial_cards.run),

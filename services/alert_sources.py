@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.orm import contains_eager, selectinload
 
 from errors import InvalidInput, NotFound
@@ -46,6 +46,26 @@ _FOR_PUSH = (
         Channel.tenant_id == AlertSource.tenant_id,
     )
     .execution_options(populate_existing=True)
+)
+_HELD = (
+    select(AlertSource)
+    .join(AlertSource.channel)
+    .join(AlertSource.tenant)
+    .options(contains_eager(AlertSource.channel), contains_eager(AlertSource.tenant))
+    .where(AlertSource.id == bindparam("id"), Channel.tenant_id == AlertSource.tenant_id)
+    .with_for_update(of=AlertSource, key_share=True)
+    .execution_options(populate_existing=True)
+)
+_OPEN_KEYS = (
+    select(IntegrationKey.key_hash)
+    .join(AlertSource, AlertSource.id == IntegrationKey.source_id)
+    .join(Tenant, Tenant.id == AlertSource.tenant_id)
+    .where(
+        IntegrationKey.key_hash.in_(bindparam("key_hashes", expanding=True)),
+        or_(IntegrationKey.expires_at.is_(None), IntegrationKey.expires_at > bindparam("now")),
+        AlertSource.is_enabled.is_(True),
+        Tenant.status == TenantStatus.ACTIVE,
+    )
 )
 OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {"standard": {}, "prometheus": {"title": ("name", "summary")}}
 
@@ -151,7 +171,7 @@ def get(source_id: int, *, viewer: Membership) -> AlertSource:
 
 def find_by_key(key: str, *, now: datetime) -> AlertSource | None:
     """The source that a key opens, with its organisation. Looked up by hash: that takes the same time for any key."""
-    return db.session.scalar(_BY_KEY, {"key_hash": _hash(key), "now": now})
+    return db.session.scalar(_BY_KEY, {"key_hash": hash_of(key), "now": now})
 
 
 def for_push(source_id: int) -> AlertSource | None:
@@ -160,6 +180,20 @@ def for_push(source_id: int) -> AlertSource | None:
     None if it was deleted or disabled a moment ago.
     """
     return db.session.scalar(_FOR_PUSH, {"id": source_id})
+
+
+def hold(source_id: int) -> AlertSource | None:
+    """The source with its channel and organisation, for taking what it pushed before; None if it was deleted.
+
+    Until the transaction ends nobody else takes its pushes, while new ones may still be stored. It may be disabled
+    by now: what was accepted counts.
+    """
+    return db.session.scalar(_HELD, {"id": source_id})
+
+
+def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetime) -> set[str]:
+    """Those of these keys that may push at this moment."""
+    return set(connection.scalars(_OPEN_KEYS, {"key_hashes": sorted(set(key_hashes)), "now": now}))
 
 
 def count_push(source: AlertSource, *, events: int, rejections: list[str], now: datetime) -> None:
@@ -171,6 +205,13 @@ def count_push(source: AlertSource, *, events: int, rejections: list[str], now: 
         values["rejected_count"] = AlertSource.rejected_count + len(rejections)
         values["last_error"] = _error("InvalidParameter", rejections[0], now)
     _update(source.id, source.tenant_id, values)
+
+
+def count_rejections(connection: Connection, source_id: int, rejections: list[str], *, now: datetime) -> None:
+    """Note elements of a push that were refused while others of it were taken."""
+    error = _error("InvalidParameter", rejections[0], now)
+    values = {"rejected_count": AlertSource.rejected_count + len(rejections), "last_error": error}
+    connection.execute(update(AlertSource).where(AlertSource.id == source_id).values(values))
 
 
 def count_refusal(source_id: int, tenant_id: int, *, code: str, message: str, now: datetime) -> None:
@@ -201,14 +242,15 @@ def _add_key(source: AlertSource, now: datetime) -> None:
         IntegrationKey(
             tenant_id=source.tenant_id,
             source=source,
-            key_hash=_hash(key),
-            key_cipher=vault.seal(source.tenant_id, vault.push_key_field(_hash(key)), key),
+            key_hash=hash_of(key),
+            key_cipher=vault.seal(source.tenant_id, vault.push_key_field(hash_of(key)), key),
             created_at=now,
         )
     )
 
 
-def _hash(key: str) -> str:
+def hash_of(key: str) -> str:
+    """What a key is looked up by."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 

@@ -17,7 +17,7 @@ from blueprints.forms import refused
 from errors import AppError, InvalidInput
 from extensions import db
 from models import AlertSource
-from services import alert_sources, channels, rights
+from services import alert_sources, channels, rights, stored_pushes
 from services.clock import utcnow
 from services.wording import clock_time, say_error
 from sources import SOURCES
@@ -146,6 +146,7 @@ def delete(source_id: int) -> ResponseReturnValue:
     source = _source(source_id)
     name = source.name
     try:
+        stored_pushes.drain_all(source, now=utcnow())  # what was accepted stays accepted
         alert_sources.delete(source, confirmation=request.form.get("confirm_name", ""), by=current_member())
     except InvalidInput as error:
         db.session.rollback()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -10,13 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
 from blueprints.envelope import RefusedRequest, answer, answer_refusals
-from blueprints.intake import rates
+from blueprints.intake import journal, rates
 from blueprints.intake.body import read_body
-from blueprints.intake.sender import Sender, authenticate
+from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
 from crashpoints import crash_here
 from extensions import csrf, db
-from services import alert_sources
+from services import alert_sources, stored_pushes
 from services.alerts import Result
 from services.clock import utcnow
 from sources import SOURCES, Push, Refused, read_json
@@ -34,7 +35,8 @@ def push_alert(type: str) -> Response:
     if type not in SOURCES:
         raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
     now = utcnow()
-    sender = authenticate(request, type, now=now)
+    takes_many = SOURCES[type].takes_many
+    sender = (takes_many and remembered(request, type)) or authenticate(request, type, now=now)
     if wait := rates.seconds_to_wait(sender.source_id):
         message = "too many requests from this source: 100 a second and 1000 a minute are allowed"
         raise RefusedRequest(429, "RequestTooFrequently", message, {"Retry-After": str(wait)})
@@ -44,10 +46,10 @@ def push_alert(type: str) -> Response:
         _note_refusal(sender, error)
         raise
     crash_here("intake.parsed")
+    if takes_many:
+        return _store_many(sender, push, now)
     results = store(sender, push, now=now)
     crash_here("intake.before_answer")
-    if SOURCES[type].takes_many:
-        return _answer_many(push, results)
     return answer(_result(results[0]), warnings=push.warnings)
 
 
@@ -72,9 +74,20 @@ def _note_refusal(sender: Sender, error: RefusedRequest) -> None:
         log.warning("a refused push of source %s could not be counted", sender.source_id)
 
 
-def _answer_many(push: Push, results: list[Result]) -> Response:
+def _store_many(sender: Sender, push: Push, now: datetime) -> Response:
+    """Answer once the push is in the journal; the worker makes alerts of it."""
+    rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=now)
     rejected = [{"index": rejection.index, "reason": rejection.reason} for rejection in push.rejections]
-    return answer({"accepted": len(results), "rejected": rejected}, warnings=push.warnings)
+    rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
+    try:
+        if rows or rejections:
+            journal.store(journal.Entry(sender, rows, rejections))
+    except journal.KeyClosed:
+        authenticate(request, sender.type, now=utcnow())  # says why
+        message = "the key changed at this moment; nothing of this push is stored: send it again"
+        raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"}) from None
+    crash_here("journal.before_answer")
+    return answer({"accepted": len(push.events), "rejected": rejected}, warnings=push.warnings)
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from sqlalchemy.exc import OperationalError
 
 from blueprints.intake import rates, storing
 from extensions import db
+from jobs.handlers import HANDLERS
+from jobs.runner import Runner
 from models import Alert, AlertSource, Incident, Progress, Role, TenantStatus
-from services import alert_sources
+from services import alert_sources, stored_pushes
 from tests.factories import NOW, make_channel, make_member
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -36,7 +39,9 @@ def source(app):
 
 @pytest.fixture
 def alertmanager(app):
-    return make_source("prometheus")
+    source = make_source("prometheus")
+    db.session.commit()  # the journal is written on a connection of its own
+    return source
 
 
 @pytest.fixture
@@ -85,7 +90,7 @@ def test_a_derived_key_is_answered(push):
     }
 
 
-def test_alertmanager_is_answered_in_its_shape(client, alertmanager):
+def test_alertmanager_is_answered_in_its_shape(app, client, alertmanager):
     body = json.loads((FIXTURES / "alertmanager" / "group_of_three.json").read_text())
     key = alert_sources.current_key(alertmanager)
     answer = client.post(PROMETHEUS, json=body, headers={"Authorization": f"Bearer {key}"})
@@ -94,10 +99,44 @@ def test_alertmanager_is_answered_in_its_shape(client, alertmanager):
         "accepted": 2,
         "rejected": [{"index": 1, "reason": "status must be firing or resolved, got 'on fire'"}],
     }
+    db.session.rollback()
+    assert count(Incident) == 0, "answered before anything is dispatched"
+    db.session.rollback()
+    Runner(app, HANDLERS, timedelta(seconds=60)).run_due()
     assert count(Incident) == 2
-    stored = db.session.get(AlertSource, alertmanager.id)
+    stored = db.session.scalars(select(AlertSource).execution_options(populate_existing=True)).one()
     assert (stored.event_count, stored.rejected_count) == (2, 1)
     assert stored.last_error["message"].startswith("alerts[1]: status must be")
+
+
+def test_a_key_of_a_journalled_source_ends_at_once(client, alertmanager):
+    """The key is remembered for a second, and looked at once more when the push is stored."""
+    body = json.loads((FIXTURES / "alertmanager" / "group_of_three.json").read_text())
+    headers = {"X-Integration-Key": alert_sources.current_key(alertmanager)}
+    db.session.rollback()
+    assert client.post(PROMETHEUS, json=body, headers=headers).status_code == 200
+    alertmanager.is_enabled = False
+    db.session.commit()
+    answer = client.post(PROMETHEUS, json=body, headers=headers)
+    assert refusal(answer) == (403, "AccessDenied", "this alert source is disabled")
+    db.session.delete(alertmanager)
+    db.session.commit()
+    assert client.post(PROMETHEUS, json=body, headers=headers).status_code == 401
+
+
+def test_a_locked_journal_is_503(client, alertmanager, monkeypatch):
+    def locked(*_args, **_kwargs):
+        raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    headers = {"X-Integration-Key": alert_sources.current_key(alertmanager)}
+    db.session.rollback()
+    body = {"version": "4", "alerts": [{"status": "firing", "labels": {"alertname": "CPU"}}]}
+    with monkeypatch.context() as broken:
+        broken.setattr(stored_pushes, "insert_rows", locked)
+        answer = client.post(PROMETHEUS, json=body, headers=headers)
+    assert refusal(answer)[:2] == (503, "InternalError")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert client.post(PROMETHEUS, json=body, headers=headers).json["data"] == {"accepted": 1, "rejected": []}
 
 
 def test_a_group_of_nothing_but_mistakes_is_not_sent_again(client, alertmanager):

@@ -1,0 +1,189 @@
+"""The intake journal: alerts that were answered with 2xx, on disk, waiting to become incidents.
+
+A source that pushes many alerts is answered once they are here. The worker takes a source's rows in their order,
+many in one transaction, and deletes them by id in the transaction that stores what became of them. So a crash at
+any moment loses nothing and doubles nothing, and how long dispatching takes is not the sender's to wait for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+
+from extensions import db
+from models import AlertSource, Severity, StoredPush
+from services import alert_sources, alerts
+from sources import IncomingEvent, Push
+
+INGEST = "ingest"
+EVENTS_A_ROW = 50
+EVENTS_A_TURN = 50
+"""What one transaction takes: on SQLite everybody else who writes waits for it."""
+ERROR_CHARS = 500
+
+log = logging.getLogger(__name__)
+
+_WAITING = (
+    select(StoredPush)
+    .where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None))
+    .order_by(StoredPush.id)
+    .limit(EVENTS_A_TURN)
+)
+_IS_WAITING = (
+    select(StoredPush.id).where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None)).limit(1)
+)
+_INSERT = insert(StoredPush)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits: rows, their alerts, when the oldest was received (None: nothing waits), alerts set aside."""
+
+    pushes: int
+    alerts: int
+    oldest_at: datetime | None
+    set_aside: int
+
+
+def rows_of(push: Push, *, source_id: int, tenant_id: int, now: datetime) -> list[dict[str, Any]]:
+    """The rows that hold a push; a long one is cut, so that no transaction that takes one is long."""
+    shared = {"source_id": source_id, "tenant_id": tenant_id, "received_at": now, "truncated": push.truncated}
+    return [
+        shared | {"events": [_to_json(event) for event in part], "event_count": len(part)}
+        for part in _parts(push.events, EVENTS_A_ROW)
+    ]
+
+
+def insert_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Stage rows of any sources. With them belongs `outbox.ensure_pending(INGEST)` for each of these sources."""
+    connection.execute(_INSERT, rows)
+
+
+def drain(source_id: int, *, now: datetime) -> bool:
+    """Stage what the oldest waiting pushes of a source say, up to EVENTS_A_TURN alerts; False if nothing waits.
+
+    One transaction at a time does this for a source; what is inserted meanwhile is for the next one.
+    """
+    source = alert_sources.hold(source_id)
+    if source is None:
+        return False  # deleted, and its rows with it
+    rows = _first(db.session.scalars(_WAITING, {"source_id": source_id}).all())
+    if not rows:
+        return False
+    try:
+        with db.session.begin_nested():
+            for row in rows:
+                _ingest(source, row)
+    except (OperationalError, InterfaceError, StaleDataError):
+        raise  # the database's fault: nothing is stored, the same again later
+    except Exception:  # whatever one of them broke must not hold up the others
+        log.exception("pushes of source %s are taken alert by alert", source_id)
+        for row in rows:
+            _ingest_singly(source, row)
+    _delete(rows)
+    events = sum(row.event_count for row in rows)
+    alert_sources.count_push(source, events=events, rejections=[], now=rows[-1].received_at)
+    return True
+
+
+def drain_all(source: AlertSource, *, now: datetime) -> None:
+    """Stage everything that waits, before the source is deleted; nothing new is stored until the transaction ends."""
+    db.session.execute(select(AlertSource.id).where(AlertSource.id == source.id).with_for_update())
+    while drain(source.id, now=now):
+        pass
+
+
+def is_waiting(source_id: int) -> bool:
+    """Whether a source has rows to be taken."""
+    return db.session.scalar(_IS_WAITING, {"source_id": source_id}) is not None
+
+
+def backlog(tenant_id: int | None = None) -> Backlog:
+    """What waits in an organisation, or in all."""
+    waiting = StoredPush.error.is_(None)
+    statement = select(
+        func.count().filter(waiting),
+        func.coalesce(func.sum(StoredPush.event_count).filter(waiting), 0),
+        func.min(StoredPush.received_at).filter(waiting),
+        func.coalesce(func.sum(StoredPush.event_count).filter(~waiting), 0),
+    )
+    if tenant_id is not None:
+        statement = statement.where(StoredPush.tenant_id == tenant_id)
+    pushes, waiting_alerts, oldest_at, set_aside = db.session.execute(statement).one()
+    return Backlog(pushes, int(waiting_alerts), oldest_at, int(set_aside))
+
+
+def _parts(events: Sequence[IncomingEvent], size: int) -> Iterable[Sequence[IncomingEvent]]:
+    return (events[start : start + size] for start in range(0, len(events), size))
+
+
+def _first(rows: Sequence[StoredPush]) -> list[StoredPush]:
+    """As many as make up a turn, at least one."""
+    taken: list[StoredPush] = []
+    events = 0
+    for row in rows:
+        events += row.event_count
+        if taken and events > EVENTS_A_TURN:
+            break
+        taken.append(row)
+    return taken
+
+
+def _ingest(source: AlertSource, row: StoredPush) -> None:
+    events = [_from_json(event) for event in row.events]
+    alerts.ingest(source, events, now=row.received_at, truncated=row.truncated)
+
+
+def _ingest_singly(source: AlertSource, row: StoredPush) -> None:
+    """Take what can be taken; what cannot is set aside with its error, for the page of the source and its metric."""
+    for stored in row.events:
+        try:
+            with db.session.begin_nested():
+                alerts.ingest(source, [_from_json(stored)], now=row.received_at, truncated=row.truncated)
+        except (OperationalError, InterfaceError, StaleDataError):
+            raise
+        except Exception as error:
+            log.exception("an alert of source %s is set aside", source.id)
+            _set_aside(source, row, stored, f"{type(error).__name__}: {error}"[:ERROR_CHARS])
+
+
+def _set_aside(source: AlertSource, row: StoredPush, stored: dict[str, Any], error: str) -> None:
+    values = {"source_id": source.id, "tenant_id": source.tenant_id, "received_at": row.received_at}
+    values |= {"events": [stored], "event_count": 1, "truncated": row.truncated, "error": error}
+    db.session.execute(_INSERT, [values])
+    message = f"alert {stored['alert_key']!r} is set aside: {error}"
+    alert_sources.count_refusal(source.id, source.tenant_id, code="SetAside", message=message, now=row.received_at)
+
+
+def _delete(rows: Sequence[StoredPush]) -> None:
+    """By their ids and nothing else: an id below the last one may belong to a push that is just being stored."""
+    ids = [row.id for row in rows]
+    db.session.execute(delete(StoredPush).where(StoredPush.id.in_(ids)).execution_options(synchronize_session=False))
+
+
+def _to_json(event: IncomingEvent) -> dict[str, Any]:
+    return {
+        "status": event.status.value,
+        "title": event.title,
+        "description": event.description,
+        "alert_key": event.alert_key,
+        "labels": event.labels,
+        "images": event.images,
+        "event_at": event.event_at.isoformat() if event.event_at else None,
+        "raw": event.raw,
+    }
+
+
+def _from_json(stored: dict[str, Any]) -> IncomingEvent:
+    event_at = stored["event_at"]
+    return IncomingEvent(
+        **stored
+        | {"status": Severity(stored["status"]), "event_at": datetime.fromisoformat(event_at) if event_at else None}
+    )
