@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -534,9 +535,19 @@ class Incident(Base):
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("tenant_id", "num"),
-        Index("ix_incidents_tenant_progress_id", "tenant_id", "progress", "id"),
-        Index("ix_incidents_tenant_changed", "tenant_id", "changed_at", "id"),
-        Index("ix_incidents_channel_progress_id", "channel_id", "progress", "id"),
+        # lists, their filters and the search read these alone; the rows are looked up for what is shown
+        Index(
+            "ix_incidents_listed",
+            *("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private", "title"),
+        ),
+        Index(
+            "ix_incidents_open",
+            *("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private"),
+            sqlite_where=text("progress != 'Closed'"),
+            postgresql_where=text("progress != 'Closed'"),
+        ),
+        Index("ix_incidents_channel_changed", "channel_id", "changed_at", "id"),
+        Index("ix_incidents_started", "tenant_id", "started_at", "id", "channel_id", "is_private"),
         {"sqlite_autoincrement": True},
     )
 
@@ -596,10 +607,22 @@ class Incident(Base):
 
 
 class Responder(Base):
-    """A person assigned to an incident. source: policy | reassign | added | self; `is_current` ends with a reassign."""
+    """A person assigned to an incident. source: policy | reassign | added | self; `is_current` ends with a reassign.
+
+    is_open  whether the incident is. Triggers of the database keep it (migration 0005), so that "mine" is found and
+             counted without looking at incidents; nothing else writes it
+    """
 
     __tablename__ = "responders"
-    __table_args__ = (UniqueConstraint("incident_id", "user_id"),)
+    __table_args__ = (
+        UniqueConstraint("incident_id", "user_id"),
+        Index(
+            "ix_responders_open",
+            *("user_id", "tenant_id", "incident_id"),
+            sqlite_where=text("is_current IS 1 AND is_open IS 1"),
+            postgresql_where=text("is_current IS true AND is_open IS true"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     tenant_id: Mapped[int] = _tenant()
@@ -607,6 +630,7 @@ class Responder(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     source: Mapped[str] = mapped_column(String(16))
     is_current: Mapped[bool] = mapped_column(Boolean, default=True)
+    is_open: Mapped[bool] = mapped_column(Boolean, server_default=true())
     assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -917,6 +941,12 @@ class Job(Base):
             postgresql_where=text("state = 'pending'"),
         ),
         Index("ix_jobs_subject", "kind", "subject_id"),
+        Index(
+            "ix_jobs_dead",
+            "tenant_id",
+            sqlite_where=text("state = 'dead'"),
+            postgresql_where=text("state = 'dead'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
