@@ -24,8 +24,8 @@ check: setup-dev ## style, types, templates, translations, vendored files, secre
 test-oracles: setup-dev setup-oracles ## compare our signatures and ciphers with those of other implementations
 	$(VENV)/python -m pytest tests/oracles $(ARGS)
 
-bench: setup-dev ## measure an alert, a press and a list against bare Flask views, on a machine that does nothing else
-	$(VENV)/python -m bench
+bench: setup-dev ## measure against yardsticks on the same machine (PARTS="press intake", ARGS="--quick --postgres")
+	$(VENV)/python -m bench $(PARTS) $(ARGS)
 
 demo-info: setup ## print one JSON object about the running demo, for programs
 	@$(VENV)/python -m demo info

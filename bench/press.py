@@ -1,0 +1,191 @@
+"""Presses: what one costs beside a bare durable commit, and how long they take while everything else goes on.
+
+Every press is a callback of its own on a card of its own: the same bytes again would measure the answer to a repeat.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from sqlalchemy import create_engine, text
+
+from bench.company import PASSWORD, Company, company, deliver_cards
+from bench.load import OpenLoop, Outcome, Wire, generate, request, spread
+from bench.payloads import Button, CallbackKeys, Numbering, Reports, Webhooks, press, sign_in
+from bench.processes import Product, Stage
+from bench.results import Row, median, percentile
+from bench.yardsticks import bare_flask
+
+PART = "press"
+ROW = b"x" * 400
+PRESSES_A_SECOND, ALERTS_A_SECOND = 50, 300
+SIGN_INS_AT_ONCE = 5
+"""Every second so many people sign in at the same moment: two are looked at, the others wait."""
+WRONG_GUESSES = 3
+"""Of one account; the fifth within 15 minutes would be refused unread."""
+
+
+def run(stage: Stage, *, quick: bool) -> list[Row]:
+    return [*measure_ratio(stage, quick=quick), *measure_under_load(stage, quick=quick)]
+
+
+# --- beside a bare commit -----------------------------------------------------------------------------------------
+
+
+def measure_ratio(stage: Stage, *, quick: bool) -> list[Row]:
+    """Alternately one press and one bare commit, one at a time; then one forged press and one bare answer."""
+    runs, rounds, warm_up = (3, 60, 20) if quick else (5, 300, 50)
+    product, bare = stage.prepare(company), bare_flask(stage)
+    organisation = Company.of(product.home).main
+    buttons = deliver_cards(product, organisation, runs * rounds + warm_up)
+    with stage.running(product), bare:
+        wires = Wire(product.port), Wire(bare.port or 0)
+        presses = (press(organisation.keys, button) for button in buttons)
+        _alternate(wires, itertools.islice(presses, warm_up), request("POST", "/commit", ROW))
+        used = product.web.cpu_seconds()
+        pairs = [
+            _alternate(wires, itertools.islice(presses, rounds), request("POST", "/commit", ROW)) for _ in range(runs)
+        ]
+        used = (product.web.cpu_seconds() - used) * 1000 / (runs * rounds)
+        _check_applied(product, len(buttons))
+        forged = (press(organisation.keys, button, forged=True) for button in itertools.cycle(buttons))
+        nothing = request("POST", "/nothing", ROW)
+        refusals = [_alternate(wires, itertools.islice(forged, rounds), nothing, expected=403) for _ in range(runs)]
+    return [
+        _ratio_row("press ÷ bare durable commit", pairs, bar=2.0, aim=1.7),
+        _quickest_row("press ÷ bare durable commit, the quickest tenth of each", pairs),
+        Row(PART, "processor time of the web process for a press", used, "ms"),
+        _ratio_row("refusal of a forged press ÷ bare answer", refusals, bar=1.6),
+        _quickest_row("refusal ÷ bare answer, the quickest tenth of each", refusals),
+    ]
+
+
+Times = tuple[list[float], list[float]]
+"""Milliseconds of one run: the product's and the yardstick's."""
+
+
+def _alternate(wires: tuple[Wire, Wire], presses: Iterator[bytes], bare: bytes, *, expected: int = 200) -> Times:
+    product_wire, bare_wire = wires
+    ours, floor = [], []
+    for sent in presses:
+        ours.append(product_wire.timed(sent, expected=expected))
+        floor.append(bare_wire.timed(bare))
+    return ours, floor
+
+
+def _ratio_row(name: str, runs: list[Times], *, bar: float, aim: float | None = None) -> Row:
+    """The median over the runs of the ratio of their medians."""
+    pairs = [(median(ours), median(floor)) for ours, floor in runs]
+    ours, floor = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+    ratio = median(one / other for one, other in pairs)
+    return Row(PART, name, ratio, "×", bar=bar, aim=aim, note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
+
+
+def _quickest_row(name: str, runs: list[Times]) -> Row:
+    """What is left of the ratio when other programs disturb least: for work on a machine that is busy."""
+    ours, floor = (percentile([one for run in runs for one in run[side]], 10) for side in (0, 1))
+    return Row(PART, name, ours / floor, "×", note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
+
+
+def _check_applied(product: Product, presses: int) -> None:
+    """Every press must have changed its incident, or what we measured was something else."""
+    engine = create_engine(product.settings.database_url)
+    with engine.connect() as connection:
+        done = connection.scalar(text("SELECT count(*) FROM incidents WHERE progress = 'Processing'"))
+    engine.dispose()
+    if done != presses:
+        raise RuntimeError(f"{presses} presses were answered, but {done} incidents are in progress")
+
+
+# --- while alerts come in and passwords are checked ---------------------------------------------------------------
+
+
+def measure_under_load(stage: Stage, *, quick: bool) -> list[Row]:
+    """p99 of presses at 50 a second: with alerts of many-alert sources, and of the one that answers at once."""
+    rows = []
+    for kind, bar in (("prometheus", 150.0), ("standard", None)):
+        seconds = 5 if quick else 30
+        presses, alerts, sign_ins = _load(stage, kind, seconds)
+        rows += _load_rows(kind, presses, alerts, sign_ins, bar)
+    return rows
+
+
+def _load(stage: Stage, kind: str, seconds: float) -> list[Outcome]:
+    product = stage.prepare(company)
+    organisation = Company.of(product.home).main
+    buttons = deliver_cards(product, organisation, round(PRESSES_A_SECOND * seconds))
+    with stage.running(product):
+        _warm_up(product, organisation.prometheus, organisation.standard)
+        make = Webhooks(organisation.prometheus, Numbering.new())
+        if kind == "standard":
+            make = Reports(organisation.standard, Numbering.new())  # type: ignore[assignment]
+        alerts = [(at, make(number)) for number, at in enumerate(spread(ALERTS_A_SECOND, seconds))]
+        return generate(
+            OpenLoop(product.port, list(_presses(organisation.keys, buttons, seconds))),
+            OpenLoop(product.port, alerts),
+            OpenLoop(product.port, list(_sign_ins(product, organisation.people, seconds))),
+        )
+
+
+def _warm_up(product: Product, prometheus: list[str], standard: list[str]) -> None:
+    wire = Wire(product.port)
+    for number in range(20):
+        for make in (Webhooks(prometheus, Numbering.new()), Reports(standard, Numbering.new())):
+            wire.timed(make(number))
+    wire.close()
+
+
+def _presses(keys: CallbackKeys, buttons: list[Button], seconds: float) -> Iterator[tuple[float, bytes]]:
+    for at, button in zip(spread(PRESSES_A_SECOND, seconds), buttons, strict=False):
+        yield at, press(keys, button)
+
+
+def _sign_ins(product: Product, people: list[str], seconds: float) -> Iterator[tuple[float, bytes]]:
+    """Right and wrong passwords in turn, of many people at many addresses."""
+    token, cookie = form_of(product)
+    for number in range(round(seconds) * SIGN_INS_AT_ONCE):
+        wrong = number % 2 == 1
+        person = people[number // (2 * WRONG_GUESSES) if wrong else -1 - number]
+        form = sign_in(
+            person,
+            "a wrong guess" if wrong else PASSWORD,
+            token=token,
+            cookie=cookie,
+            address=f"198.51.100.{number % 250}",
+        )
+        yield float(number // SIGN_INS_AT_ONCE), form
+
+
+def form_of(product: Product) -> tuple[str, str]:
+    """Token and cookie of a new sign-in page."""
+    wire = Wire(product.port)
+    wire.send(request("GET", "/sign-in"))
+    head, body = wire.receive()
+    wire.close()
+    token = re.search(rb'name="csrf_token"[^>]*value="([^"]+)"', body)
+    cookie = re.search(rb"set-cookie: ([^;\r]+)", head, re.IGNORECASE)
+    if not token or not cookie:
+        raise RuntimeError("the sign-in page has no form")
+    return token.group(1).decode(), cookie.group(1).decode()
+
+
+def _load_rows(kind: str, presses: Outcome, alerts: Outcome, sign_ins: Outcome, bar: float | None) -> list[Row]:
+    rate = sum(1 for status in alerts.statuses if status < 300) / max(alerts.seconds, 1e-9)
+    others = f"{rate:.0f} alerts/s taken {dict(alerts.counts)}, sign-ins {dict(sign_ins.counts)}"
+    late = ", the generator was late" if presses.is_bottleneck else ""
+    middle = f"p50 {percentile(presses.latencies_ms, 50):.0f}, max {max(presses.latencies_ms):.0f} ms"
+    not_taken = len(presses.statuses) - presses.counts[200]
+    name = f"p99 of a press at {PRESSES_A_SECOND}/s with {ALERTS_A_SECOND} {kind} alerts/s"
+    return [
+        Row(PART, name, percentile(presses.latencies_ms, 99), "ms", bar=bar, note=f"{middle}; {others}{late}"),
+        Row(
+            PART,
+            f"presses not answered 200 ({kind})",
+            not_taken,
+            "",
+            bar=None if bar is None else 0,
+            note=str(dict(presses.counts)),
+        ),
+    ]
