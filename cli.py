@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+import flask_migrate
 from flask import Flask, current_app
 
 from errors import AppError
 from extensions import db
 from jobs.engine import Worker
 from models import Role
-from services import accounts, instance, vault
+from services import accounts, backups, instance, vault
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -20,6 +23,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(reset_password)
     app.cli.add_command(setup_code)
     app.cli.add_command(reseal_secrets)
+    app.cli.add_command(backup)
+    app.cli.add_command(restore)
 
 
 @click.command("create-admin")
@@ -68,6 +73,34 @@ def reseal_secrets() -> None:
     changed = vault.reseal_all()
     db.session.commit()
     click.echo(f"{changed} secrets are under the first key now.")
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(file: Path) -> None:
+    """Copy the whole database into FILE while everything runs. ENCRYPTION_KEYS are not in it: keep them elsewhere."""
+    try:
+        manifest = backups.write(file, now=utcnow())
+    except backups.BackupFailed as failure:
+        raise click.ClickException(str(failure)) from failure
+    click.echo(f"{file}: {manifest.database} at revision {manifest.revision}, {file.stat().st_size:,} bytes.")
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--force", is_flag=True, help="Also while a worker seems to run.")
+@click.confirmation_option(prompt="Everything in the database is replaced. Go on?")
+def restore(file: Path, *, force: bool) -> None:
+    """Replace the whole database by the backup in FILE and bring it to this version's tables."""
+    try:
+        manifest = backups.restore(file, now=utcnow(), is_forced=force)
+    except backups.BackupFailed as failure:
+        raise click.ClickException(str(failure)) from failure
+    db.engine.dispose()
+    flask_migrate.upgrade(directory=str(Path(current_app.root_path) / "migrations"))
+    click.echo(
+        f"Restored what was there at {manifest.made_at}. Messages that were due long ago wait for your decision."
+    )
 
 
 @click.command("worker")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from Crypto.Cipher import AES
@@ -104,6 +104,18 @@ def check_keys() -> None:
             _leave_canaries(connection, keys)
     if problems:
         raise ConfigError(problems)
+
+
+def problems_of(canaries: Mapping[str, str]) -> list[str]:
+    """What is wrong with our keys for data that was encrypted with those of `canaries` (key id → cipher text)."""
+    known = {key.id: key for key in current_settings().encryption_keys}
+    missing = [f"ENCRYPTION_KEYS: {key_id} is missing" for key_id in canaries if key_id not in known]
+    wrong = [
+        f"ENCRYPTION_KEYS: {key_id} is another key of that name"
+        for key_id, cipher_text in canaries.items()
+        if key_id in known and not _opens(known[key_id], cipher_text)
+    ]
+    return missing + wrong
 
 
 def reseal_all() -> int:

@@ -100,10 +100,20 @@ def postgresql_url(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def postgresql_database(postgresql_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of a migrated, empty PostgreSQL database that this test alone uses."""
-    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{abs(hash(request.node.nodeid))}"
-    _sql(postgresql_url, f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
-    yield f"{postgresql_url}/{name}"
-    _sql(postgresql_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    yield from _database(postgresql_url, request.node.nodeid, TEMPLATE)
+
+
+@pytest.fixture
+def empty_postgresql_database(postgresql_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a PostgreSQL database without any table."""
+    yield from _database(postgresql_url, request.node.nodeid, "template1")
+
+
+def _database(url: str, test: str, template: str) -> Iterator[str]:
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{abs(hash(test))}"
+    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE {template}')
+    yield f"{url}/{name}"
+    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
