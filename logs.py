@@ -26,7 +26,7 @@ IN_HEADER = re.compile(
     r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)([\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\r\n\"',]+"
 )
 BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
-IN_URL = re.compile(r"(?i)\b([a-z][a-z0-9+]*://[^\s:/@]*):[^\s@/]+@")
+IN_URL = re.compile(r"(?i)\b([a-z][a-z0-9+]{0,30}://[^\s:/@]{0,200}):[^\s@/]{1,500}@")
 NAME = re.compile(rf"(?i)(?!code$)(?:{MASKED_NAMES})")
 """Names of values to mask whole. `code` is also what errors are called, which a log is read for."""
 LINE_BREAKS = str.maketrans({"\r": "\\r", "\n": "\\n", "\x1b": "\\x1b", "\u2028": "\\u2028", "\u2029": "\\u2029"})

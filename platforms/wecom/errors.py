@@ -23,7 +23,7 @@ from platforms.redaction import redacted
 from texts import N_
 
 FROM_IP = re.compile(r"from ip: ?([0-9a-fA-F.:]{2,45})")
-HINT = re.compile(r",? ?hint: ?\[[^\]]*\]")
+HINT = re.compile(r",? ?hint: ?\[[^\]]{0,200}\]")
 UNKNOWN_IP = "?"
 
 
