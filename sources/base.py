@@ -141,6 +141,10 @@ def labels_of(value: Any, name: str = "labels") -> dict[str, str]:
 
 def cut_labels(labels: Mapping[str, str], warnings: list[str]) -> dict[str, str]:
     """Keep the first 50 labels within their limits; say in `warnings` what was cut or left out."""
+    if len(labels) <= LABELS and all(
+        len(key) <= LABEL_KEY_CHARS and len(value) <= LABEL_VALUE_CHARS for key, value in labels.items()
+    ):
+        return dict(labels)
     kept: dict[str, str] = {}
     for key, value in list(labels.items())[:LABELS]:
         short = _cut(f"label name {key[:40]!r}", key, LABEL_KEY_CHARS, warnings)

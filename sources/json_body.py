@@ -27,7 +27,18 @@ def read_json(body: bytes) -> Any:
         raise Refused(f"body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise Refused(f"body is nested deeper than {DEPTH} levels") from error
+    if "\\u" not in text:  # nothing is spelt in a way that could hide what cannot be stored
+        _check_depth(value, DEPTH)
+        return value
     return _cleaned(value, DEPTH)
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth == 0:
+        raise Refused(f"body is nested deeper than {DEPTH} levels")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, (dict, list)):
+            _check_depth(item, depth - 1)
 
 
 def _no_constant(name: str) -> NoReturn:

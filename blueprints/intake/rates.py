@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
-from dataclasses import dataclass
 
 from flask import current_app
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from services.instance import current_settings
@@ -22,44 +22,60 @@ EXTENSION = "intake_rates"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Counters:
-    shared: SlidingWindowCounterRateLimiter
-    own: SlidingWindowCounterRateLimiter
+class OwnCounts:
+    """Counts of this process, in sliding windows: the present one, and the last as far as it still reaches."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._windows: dict[tuple[int, RateLimitItem], tuple[int, int, int]] = {}
+
+    def hit(self, source_id: int) -> int:
+        """Count one request; 0 if it may pass, else whole seconds until the next one may."""
+        now = time.time()
+        with self._lock:
+            return max(self._hit(source_id, limit, now) for limit in LIMITS)
+
+    def _hit(self, source_id: int, limit: RateLimitItem, now: float) -> int:
+        seconds = limit.get_expiry()
+        number, passed = divmod(now, seconds)
+        stored, hits, before = self._windows.get((source_id, limit), (0, 0, 0))
+        if stored != number:
+            hits, before = 0, hits if stored == number - 1 else 0
+        if hits + before * (1 - passed / seconds) >= limit.amount:
+            return max(1, math.ceil(seconds - passed))
+        self._windows[source_id, limit] = (int(number), hits + 1, before)
+        return 0
+
+
+class SharedCounts:
+    """Counts of all processes, in Redis. A Redis that fails never costs an alert: then each counts for itself."""
+
+    def __init__(self, redis_url: str) -> None:
+        patience = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+        storage = storage_from_string(redis_url, wrap_exceptions=True, **patience)
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._own = OwnCounts()
+
+    def hit(self, source_id: int) -> int:
+        """As OwnCounts.hit."""
+        try:
+            return self._hit(source_id)
+        except StorageError:
+            log.warning("counting pushes in this process: Redis does not answer")
+            return self._own.hit(source_id)
+
+    def _hit(self, source_id: int) -> int:
+        for limit in LIMITS:
+            if not self._limiter.hit(limit, "intake", str(source_id)):
+                reset_at = self._limiter.get_window_stats(limit, "intake", str(source_id)).reset_time
+                return max(1, math.ceil(reset_at - time.time()))
+        return 0
 
 
 def seconds_to_wait(source_id: int) -> int:
-    """Count one request; 0 if it may pass, else whole seconds until the next one may.
-
-    Without Redis each web process counts for itself. A Redis that fails never costs an alert: then too.
-    """
-    counters = _counters()
-    try:
-        return _hit(counters.shared, source_id)
-    except StorageError:
-        log.warning("counting pushes in this process: Redis does not answer")
-        return _hit(counters.own, source_id)
-
-
-def _hit(limiter: SlidingWindowCounterRateLimiter, source_id: int) -> int:
-    for limit in LIMITS:
-        if not limiter.hit(limit, "intake", str(source_id)):
-            reset_at = limiter.get_window_stats(limit, "intake", str(source_id)).reset_time
-            return max(1, math.ceil(reset_at - time.time()))
-    return 0
-
-
-def _counters() -> _Counters:
-    counters = current_app.extensions.get(EXTENSION)
-    if not isinstance(counters, _Counters):
-        counters = current_app.extensions.setdefault(EXTENSION, _make_counters(current_settings().redis_url))
-    return counters
-
-
-def _make_counters(redis_url: str | None) -> _Counters:
-    own = SlidingWindowCounterRateLimiter(MemoryStorage())
-    if redis_url is None:
-        return _Counters(own, own)
-    patience = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
-    storage = storage_from_string(redis_url, wrap_exceptions=True, **patience)
-    return _Counters(SlidingWindowCounterRateLimiter(storage), own)
+    """Count one request; 0 if it may pass, else whole seconds until the next one may."""
+    counts = current_app.extensions.get(EXTENSION)
+    if counts is None:
+        url = current_settings().redis_url
+        counts = current_app.extensions.setdefault(EXTENSION, SharedCounts(url) if url else OwnCounts())
+    return int(counts.hit(source_id))

@@ -16,7 +16,7 @@ from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
 from crashpoints import crash_here
-from extensions import csrf, db
+from extensions import csrf, db, limiter
 from services import alert_sources, stored_pushes
 from services.alerts import Result
 from services.clock import utcnow
@@ -24,6 +24,7 @@ from sources import SOURCES, Push, Refused, read_json
 
 bp = Blueprint("intake", __name__)
 csrf.exempt(bp)
+limiter.exempt(bp)  # counts for itself, for each source
 answer_refusals(bp)
 log = logging.getLogger(__name__)
 

@@ -36,3 +36,14 @@ def test_a_lost_redis_costs_no_push_and_no_limit(run_with):
     with run_with(f"redis://127.0.0.1:{free_port()}"):
         assert [rates.seconds_to_wait(7) for _ in range(3)] == [0, 0, 0]
         assert rates.seconds_to_wait(7) >= 1
+
+
+def test_the_last_window_counts_as_far_as_it_reaches(monkeypatch, time_machine):
+    monkeypatch.setattr(rates, "LIMITS", (RateLimitItemPerMinute(4),))
+    counts = rates.OwnCounts()
+    time_machine.move_to(600, tick=False)
+    assert [counts.hit(7) for _ in range(5)] == [0, 0, 0, 0, 60]
+    time_machine.move_to(660 + 30, tick=False)
+    assert [counts.hit(7) for _ in range(3)] == [0, 0, 30], "half of the four still count"
+    time_machine.move_to(900, tick=False)
+    assert counts.hit(7) == 0
