@@ -75,6 +75,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _tenant() -> Mapped[int]:
+    """For tables that stay small. In large ones SQLite would follow this index, and so read a whole organisation."""
     return mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
 
 
@@ -355,7 +356,7 @@ class Receipt(Base):
     __table_args__ = (UniqueConstraint("scope", "key"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     scope: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(200))
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
@@ -625,7 +626,7 @@ class Responder(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     source: Mapped[str] = mapped_column(String(16))
@@ -845,7 +846,7 @@ class Card(Base):
     __table_args__ = (Index("ix_cards_incident_user", "incident_id", "user_id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
     integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"), index=True)
@@ -870,7 +871,7 @@ class CardCode(Base):
     __table_args__ = (UniqueConstraint("card_id", "code"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    tenant_id: Mapped[int] = _tenant()
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"))
     code: Mapped[str] = mapped_column(String(512))
     origin: Mapped[str] = mapped_column(String(8))
