@@ -30,7 +30,11 @@ class Unseen:
 
 @dataclass
 class WeCom:
-    """Handed to everything in this folder. last_callbacks holds the newest bytes sent to each app, for replays."""
+    """Handed to everything in this folder.
+
+    recent_bodies   what the duplicate check knows: when a body was accepted, and as which message
+    last_callbacks  the newest bytes sent to each app, for replays
+    """
 
     store: Store
     wire: WireLog
@@ -38,7 +42,7 @@ class WeCom:
     product_url: str = ""
     state: WeComState = field(default_factory=WeComState)
     counters: Counters = field(default_factory=Counters)
-    recent_bodies: dict[tuple[str, int, str], float] = field(default_factory=dict)
+    recent_bodies: dict[tuple[str, int, str], tuple[float, str]] = field(default_factory=dict)
     unseen: Unseen = field(default_factory=Unseen)
     last_callbacks: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
 

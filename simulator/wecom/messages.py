@@ -56,7 +56,7 @@ def send(call: Call) -> Json:
         if cards.needs_callback(content) and call.app.callback is None:
             call.wecom.refuse("callback_required")
     repeats = _repeat_key(call)
-    is_repeat = repeats is not None and _is_recent(call, repeats)
+    is_repeat = _is_recent(call, repeats)
     if kind == "template_card" and not is_repeat:
         _check_task_id(call, str(content.get("task_id") or ""))
     receivers = resolve(call, body.get("touser"), body.get("toparty"), body.get("totag"))
@@ -65,11 +65,11 @@ def send(call: Call) -> Json:
         raise ApiError(81013, extra=receivers.lists())
     _check_quota(call, len(receivers.userids))
     answer = receivers.lists() | left_out | {"msgid": random_text(40)}
-    if is_repeat:
+    if is_repeat and repeats is not None:
         call.wecom.unseen.repeats += 1
-        return answer
+        return answer | {"msgid": call.wecom.recent_bodies[repeats][1]}
     if repeats is not None:
-        call.wecom.recent_bodies[repeats] = call.now
+        call.wecom.recent_bodies[repeats] = (call.now, answer["msgid"])
     message = _deliver(call, kind, content, receivers, answer["msgid"])
     if kind == "template_card" and cards.can_be_updated(content):
         answer["response_code"] = call.wecom.state.new_response_code(message, call.now)
@@ -161,13 +161,16 @@ def _repeat_key(call: Call) -> RepeatKey | None:
     return (call.corp.corp_id, call.app.agent_id, digest)
 
 
-def _is_recent(call: Call, key: RepeatKey) -> bool:
+def _is_recent(call: Call, key: RepeatKey | None) -> bool:
     """Whether the same JSON was accepted within the interval: then it answers 0 and is not delivered again."""
+    if key is None:
+        return False
     seconds = int(call.body.get("duplicate_check_interval") or 1800)
     if seconds > MAX_DUPLICATE_SECONDS:
         call.wecom.refuse("duplicate_interval_too_long", "duplicate_check_interval exceed max 14400")
         seconds = MAX_DUPLICATE_SECONDS
-    return call.now - call.wecom.recent_bodies.get(key, float("-inf")) < seconds
+    accepted_at, _ = call.wecom.recent_bodies.get(key, (float("-inf"), ""))
+    return call.now - accepted_at < seconds
 
 
 def _leave_out(call: Call, receivers: Receivers) -> dict[str, str]:

@@ -1,0 +1,52 @@
+"""A world of its own for each test, and one simulator for all of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from simulator.app import create_app
+from simulator.server import start
+from tests.conftest import make_settings, running_app
+from tests.contract.simulator import Simulator
+from tests.factories import NOW
+from tests.faults.platforms.world import World
+
+
+@pytest.fixture(scope="session")
+def platform_server() -> Iterator[Simulator]:
+    """The simulator in this process, so that it sees the tests' clock; reached over HTTP all the same."""
+    server = start(create_app())
+    yield Simulator(f"http://127.0.0.1:{server.port}")
+    server.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that is possible: these tests are not about the disk."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared, prefix="faults-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def world(home: Path, sqlite_template: Path, platform_server: Simulator) -> Iterator[World]:
+    shutil.copy(sqlite_template, home / "dutybell.sqlite")
+    places = {f"wecom_{name}_base": platform_server.url for name in ("api", "oauth", "login", "console")}
+    settings = make_settings(home, **places)
+    with time_machine.travel(NOW, tick=False) as clock, running_app(settings) as app:
+        platform_server.control("reset", {"all": True})
+        platform_server.control("wecom/limits", {"account_limit": 100_000})
+        server = start(app)
+        try:
+            yield World(app, settings, clock, platform_server, server.url)
+        finally:
+            server.stop()

@@ -1,0 +1,181 @@
+"""Cards that cannot be changed any more, people who press late, twice, or both at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from extensions import db
+from models import Card, CardState, Job, JobState, Progress, TimelineEntry
+from services import incidents
+from services.clock import utcnow
+from tests.faults.history import RECORDED_AS
+from tests.faults.platforms.world import UPDATE, World
+
+CREATED = re.compile("<CreateTime>.*?</CreateTime>")
+RACES = 6
+CODES_LIVE = timedelta(hours=72)
+
+
+def sent(world: World, **channel):
+    """One alert whose card arrived."""
+    here = world.organisation(people=2, **channel)
+    (push,) = world.push(here)
+    world.settle()
+    return here, push
+
+
+def recorded(world: World, push) -> list[str]:
+    entries = select(TimelineEntry.type).where(TimelineEntry.incident_id == world.incident(push).id)
+    return list(db.session.scalars(entries.order_by(TimelineEntry.id)))
+
+
+def card_of(world: World, push) -> Card:
+    return db.session.scalars(select(Card).where(Card.incident_id == world.incident(push).id)).one()
+
+
+def close_elsewhere(world: World, push) -> None:
+    incident = world.incident(push)
+    incidents.recover(incidents.lock(incident.id, incident.tenant_id), now=utcnow())
+    db.session.commit()
+
+
+def test_a_spent_code_is_tried_once_and_the_card_waits_for_its_person(world: World):
+    _, push = sent(world)
+    world.fault("spent_code")
+    close_elsewhere(world, push)
+
+    world.pass_time(minutes=30)
+
+    assert len(world.calls(UPDATE)) == 1
+    assert card_of(world, push).state is CardState.STALE
+    assert "card_stale" in recorded(world, push)
+    assert db.session.scalars(select(Job).where(Job.state == JobState.DEAD)).all() == []
+    world.heal()
+    world.press(push, "refresh")
+    assert "关闭" in str(world.card(push)["card"])
+    world.check()
+
+
+def test_a_code_of_more_than_72_hours_is_not_even_tried(world: World):
+    _, push = sent(world)
+    world.clock.shift(CODES_LIVE + timedelta(minutes=1))
+    close_elsewhere(world, push)
+
+    world.pass_time(minutes=30)
+
+    assert world.calls(UPDATE) == []
+    assert card_of(world, push).state is CardState.STALE
+    world.check()
+
+
+def test_an_update_is_not_lost_when_the_platform_is_down(world: World):
+    _, push = sent(world)
+    world.fault("http_502_html", path=UPDATE)
+    close_elsewhere(world, push)
+    world.pass_time(seconds=25)
+
+    world.heal()
+    world.pass_time(minutes=2)
+
+    assert world.card(push)["updates"] == 1
+    assert card_of(world, push).state is CardState.LIVE
+    world.check()
+
+
+def test_a_press_on_a_card_two_states_old_does_nothing_and_shows_what_is(world: World):
+    here, push = sent(world)
+    old = world.card(push)
+    world.press(push, "acknowledge")
+    world.press(push, "close")
+    later = world.card(push)
+    assert [button["text"] for button in later["buttons"]] == ["状态刷新"]
+
+    answer = world.event(here, push, old, "acknowledge")
+
+    assert answer.status == 200 and f"{push.person} 已于" in answer.text and "关闭" in answer.text
+    assert world.incident(push).progress is Progress.CLOSED
+    assert [entry for entry in recorded(world, push) if entry in RECORDED_AS.values()] == ["ack", "close"]
+    world.check()
+
+
+def test_a_press_whose_answer_got_lost_counts_once_however_often_it_comes(world: World):
+    _, push = sent(world)
+    world.fault("callback_lost", count=2)
+
+    world.press(push, "acknowledge")
+
+    world.pass_time(seconds=10)
+    assert recorded(world, push).count("ack") == 1
+    world.check()
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make the calls from threads that start together; their results in order."""
+    together = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        together.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+@pytest.mark.parametrize("actions", [("acknowledge", "close"), ("snooze", "close"), ("acknowledge", "snooze")])
+def test_of_two_people_who_press_at_once_one_is_first_and_the_other_is_told(world: World, actions):
+    here = world.organisation(people=2)
+    first, second = here.people
+    for push in world.push(here, RACES):
+        world.work()
+        card = world.card(push)
+        told = at_once(
+            partial(world.event, here, push, card, actions[0], person=first),
+            partial(world.event, here, push, card, actions[1], person=second),
+        )
+        entries = [entry for entry in recorded(world, push) if entry in RECORDED_AS.values()]
+        names = [RECORDED_AS[action] for action in actions]
+        assert entries in (names, names[::-1], ["close"])
+        if entries == ["close"]:
+            assert f"{second} 已于" in told[0].text and "关闭" in told[0].text
+    world.pass_time(seconds=30)
+    world.check()
+
+
+def test_the_same_event_three_times_at_once_and_twice_later_is_one_press(world: World):
+    here = world.organisation(people=2)
+    for push in world.push(here, RACES):
+        world.work()
+        card = world.card(push)
+        code = f"code-{push.alert_key}"
+        once = partial(world.event, here, push, card, "acknowledge", code=code)
+        answers = at_once(once, once, once)
+        for _ in range(2):
+            world.pass_time(seconds=5)
+            answers.append(once())
+        assert len({CREATED.sub("", answer.text) for answer in answers}) == 1 and "处理" in answers[0].text
+        assert recorded(world, push).count("ack") == 1
+    world.check()
+
+
+def test_a_press_whose_time_has_gone_by_is_refused_and_a_wrong_signature_too(world: World):
+    here, push = sent(world)
+    card = world.card(push)
+    late = int(utcnow().timestamp()) - 601
+    odd: list[dict[str, Any]] = [
+        {"tamper": "signature"},
+        {"tamper": "unsigned"},
+        {"tamper": "ciphertext"},
+        {"tamper": "receive_id"},
+    ]
+    for change in ({"timestamp": late}, *odd):
+        assert world.event(here, push, card, "close", **change, attempts=1).status == 403
+    assert world.incident(push).progress is Progress.TRIGGERED

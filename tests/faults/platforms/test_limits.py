@@ -1,0 +1,59 @@
+"""The platform asks us to slow down, and what it would drop without a word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from models import DeliveryState
+from tests.faults.platforms.world import SEND, World
+
+ALERTS = 10
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits"),
+    [
+        ({"name": "rate_limit"}, 60),
+        ({"name": "concurrency"}, 2),
+        ({"name": "http_429", "seconds": 30}, 30),
+        ({"name": "http_429", "seconds": 300}, 300),
+    ],
+)
+def test_nothing_is_sent_before_the_platform_allows_it_and_others_go_on(world: World, fault, waits):
+    here, elsewhere = world.organisation(), world.organisation()
+    world.push(here, 1)
+    world.settle()
+    world.fault(**fault, path=SEND, count=1, **here.app)
+    ended, *_ = world.push(here, ALERTS)
+    world.work()
+    refused_at = world.calls(SEND, here)[-1]["at"]
+    tried = len(world.calls(SEND, here))
+    world.push(elsewhere, ALERTS)
+    recovered = {"event_status": "Ok", "title_rule": ended.alert_key, "alert_key": ended.alert_key}
+    world.push_again(here, ended, **recovered)
+
+    world.settle()
+
+    assert tried == 2
+    later = [call["at"] for call in world.calls(SEND, here)[tried:]]
+    assert len(later) == ALERTS - 1 and min(later) >= refused_at + waits
+    assert max(later) <= refused_at + 2 * waits + 60
+    sent_at = [delivery.sent_at.timestamp() for delivery in world.deliveries(elsewhere)]
+    assert max(sent_at) < refused_at + waits or waits < 10
+    assert {d.state for d in world.deliveries() if d.incident_id == world.incident(ended).id} == {
+        DeliveryState.CANCELLED
+    }
+    world.check()
+
+
+def test_nobody_gets_more_cards_than_the_platform_shows(world: World):
+    here = world.organisation(people=1)
+    world.push(here, 70)
+
+    world.settle(timedelta(minutes=10))
+
+    _, over_limit = world.unseen()
+    assert over_limit == 0
+    assert len({m["id"] for m in world.arrived()}) == len(world.arrived()) > 0
