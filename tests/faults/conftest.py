@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -17,7 +17,6 @@ from tests.private_servers import Unavailable, is_required
 
 SHORT = Load()
 LARGE = Load(alerts=220, pressed=60, senders=12, pressers=8)
-FAST = {"LEASE_SECONDS": "2"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,16 @@ def size() -> Size:
     minutes = float(os.environ.get("SOAK_MINUTES") or 0)
     seed = int(os.environ.get("SOAK_SEED") or 1)
     return Size(minutes > 0, seed, minutes, LARGE if minutes > 0 else SHORT)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Note what was measured: `figures(longest_end=0.8)`; `make soak` prints it in its table."""
+
+    def note(**values: float) -> None:
+        request.node.user_properties.extend((name, round(value, 2)) for name, value in values.items())
+
+    return note
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +73,7 @@ def _or_skip(start):
 
 @pytest.fixture(scope="session")
 def _embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    fleet = Fleet(tmp_path_factory.mktemp("embedded") / "home", **FAST)
+    fleet = Fleet(tmp_path_factory.mktemp("embedded") / "home")
     fleet.home.mkdir()
     fill(fleet.settings)
     with running_company(fleet) as company:
@@ -76,7 +85,7 @@ def _scaled(tmp_path_factory: pytest.TempPathFactory, own_postgres: OwnPostgres,
     home = tmp_path_factory.mktemp("scaled") / "home"
     keys = {"SECRET_KEY": "k" * 40, "ENCRYPTION_KEYS": "k1:" + "A" * 43 + "="}
     places = {"DATABASE_URL": own_postgres.create_database("faults"), "REDIS_URL": f"{own_redis.url}/0"}
-    fleet = Fleet(home, webs=2, workers=2, **FAST, **keys, **places)
+    fleet = Fleet(home, webs=2, workers=2, **keys, **places)
     fill(fleet.settings)
     with running_company(fleet) as company:
         yield company

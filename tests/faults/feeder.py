@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import random
 import threading
@@ -71,6 +72,7 @@ class Feeder:
         self.run = uuid.uuid4().hex[:6]
         self.progress = threading.Condition()
         self.answered = 0
+        self._stored: dict[str, int] = {}
         self._began = time.monotonic()
         self._batches: queue.SimpleQueue[tuple[Push, ...]] = queue.SimpleQueue()
         self._wishes: queue.SimpleQueue[list[Press]] = queue.SimpleQueue()
@@ -92,17 +94,29 @@ class Feeder:
         if self._errors:
             raise self._errors[0]
 
+    def start(self) -> None:
+        self.__enter__()
+
+    def finish(self) -> None:
+        self.__exit__()
+
+    @staticmethod
+    def whole(feeders: list[Feeder]) -> History:
+        """What several of them did, as one history."""
+        return History.of(feeder.history for feeder in feeders)
+
     def wait_for(self, answered: int) -> None:
         """Wait until so many alerts or presses have been answered with success: the fault hits in the middle."""
         with self.progress:
-            self.progress.wait_for(lambda: self.answered >= answered or not self._is_working(), PATIENCE_SECONDS)
+            self.progress.wait_for(lambda: self.answered >= answered or not self.is_working(), PATIENCE_SECONDS)
 
     def _plan(self) -> None:
         """Decide with the seed who is told of what, and what they will do about it."""
         keys = [f"{self.run}-{number:04}" for number in range(self.load.alerts)]
         pressed = set(self.random.sample(keys, min(self.load.pressed, len(keys))))
-        while keys:
-            kind = self.random.choice(self.kinds)
+        for kind in itertools.cycle(self.kinds):
+            if not keys:
+                break
             size = self.random.randint(1, self.load.batch) if kind == "prometheus" else 1
             mine, keys = keys[:size], keys[size:]
             batch = tuple(Push(key, kind, self.company.next_person()) for key in mine)
@@ -124,7 +138,8 @@ class Feeder:
             with self.progress:
                 self.progress.notify_all()
 
-    def _is_working(self) -> bool:
+    def is_working(self) -> bool:
+        """Whether somebody has something left to do."""
         return any(thread.is_alive() for thread in self._threads)
 
     def _is_patient(self) -> bool:
@@ -153,6 +168,7 @@ class Feeder:
             answer = self.push_once(session, batch)
             self._note(answer)
             if answer.is_success:
+                self._stored.update({push.alert_key: len(push.answers) for push in batch})
                 return
             time.sleep(min(float(answer.headers.get("Retry-After", 0) or 0), 1.0) or PAUSE_SECONDS)
 
@@ -180,8 +196,17 @@ class Feeder:
                     break
 
     def _press(self, press: Press) -> bool:
-        """Look at the chat until the button is there, press it until that is answered; False if it never was."""
+        """Look at the chat until the button is there, press it until that is answered; False if it never was.
+
+        Nobody acts before the sender has its answer: an alert that is pushed again after it was closed is a new one.
+        """
         while self._is_patient():
+            tries = self._stored.get(press.alert_key, 0)
+            if not tries:
+                time.sleep(PAUSE_SECONDS)
+                continue
+            if press.action == "close" and tries > 1:  # an earlier try may be stored, too, and wait behind the first
+                return False
             message = self.find_card(press)
             button = BUTTONS[press.action]
             if message is None or not any(button in shown["text"] for shown in message["buttons"]):

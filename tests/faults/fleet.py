@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class Fleet(Product):
     """
 
     def __init__(self, home: Path, *, webs: int = 1, workers: int = 1, **changes: str) -> None:
-        super().__init__(home, **changes)
+        self.crash_file = home / "crash-at"
+        super().__init__(home, DUTYBELL_CRASH_AT=str(self.crash_file), **changes)
         shared = self.env["BIND"]
         self.own_urls: list[str] = []
         self.webs = [self._web(number, shared) for number in range(1, webs + 1)]
@@ -55,11 +57,40 @@ class Fleet(Product):
 
     def heal(self) -> None:
         """Start what has ended and wait until everything is healthy, for the test that comes next."""
+        self.crash_file.unlink(missing_ok=True)
         for process in self.processes:
             if process.has_ended():
                 process.launch()
         for process in self.processes:
             process.wait_for_health()
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start again whatever ends meanwhile, as an operator's supervisor does; everything is healthy at the end."""
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(0.05):
+                for process in self.processes:
+                    if process.has_ended():
+                        process.launch()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            self.heal()
+
+    def arm(self, place: str) -> None:
+        """Let the process that comes to this crash point first end there."""
+        self.crash_file.write_text(place)
+
+    def has_crashed(self) -> bool:
+        """Whether somebody came to the place that was armed."""
+        return not self.crash_file.exists()
 
     def _web(self, number: int, shared: str) -> Process:
         own = f"127.0.0.1:{free_port()}"
@@ -97,6 +128,10 @@ class Company:
         """{"corp_id", "agent_id"} of the application on the simulated platform."""
         known = self.info["integrations"][0]["credentials"]
         return {name: known[name] for name in ("corp_id", "agent_id")}
+
+    def forget_token(self) -> None:
+        """Let the platform withdraw the application's token: the next call is refused and must get another."""
+        self.fleet.control("POST", "/wecom/invalidate_token", json=self.app)
 
     def push_url(self, kind: str, base_url: str = "") -> str:
         """Where a source of this kind pushes to; base_url: of one web process."""

@@ -8,7 +8,7 @@ It knows nothing of how the product does it: it reads answers, tables and the si
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,13 +85,30 @@ class History:
     pushes: list[Push] = field(default_factory=list)
     presses: list[Press] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, parts: Iterable[History]) -> History:
+        """Several histories of one fleet as one."""
+        whole = cls()
+        for part in parts:
+            whole.pushes.extend(part.pushes)
+            whole.presses.extend(part.presses)
+        return whole
+
     @property
     def accepted(self) -> set[str]:
         return {push.alert_key for push in self.pushes if push.is_accepted}
 
     @property
     def answers(self) -> list[Answer]:
-        return [answer for tried in (*self.pushes, *self.presses) for answer in tried.answers]
+        return [*self.push_answers, *self.press_answers]
+
+    @property
+    def push_answers(self) -> list[Answer]:
+        return [answer for push in self.pushes for answer in push.answers]
+
+    @property
+    def press_answers(self) -> list[Answer]:
+        return [answer for press in self.presses for answer in press.answers]
 
 
 @dataclass
@@ -103,7 +120,7 @@ class Snapshot:
     timeline       id, incident_id, type, actor (username or None), via, at, detail
     notifications  id, incident_id, cause, level, times
     deliveries     id, notification_id, incident_id, person, state, reference, platform_message_id, failure_code
-    jobs           id, kind, subject_id, state, due_at, lease_until, error
+    jobs           id, kind, subject_id, state, due_at, attempts, error
     arrivals       id, task_id, to: messages as the platform shows them, one row a receiver
     references     of every delivery that was ever stored
     """
@@ -191,13 +208,14 @@ def _deliveries(seen: Snapshot, *, once: bool) -> Iterator[str]:
     """Each ended: arrived once and known by the platform's id, or not sent for a reason that is shown."""
     arrived = _grouped(seen.arrivals, "task_id")
     closed = {incident["id"] for incident in seen.incidents if incident["progress"] == "Closed"}
+    tried = {job["subject_id"]: job["attempts"] for job in seen.jobs if job["kind"] == "deliver"}
     for delivery in seen.deliveries:
         name, state = f"delivery {delivery['id']} to {delivery['person']}", delivery["state"]
         messages = arrived.get(delivery["reference"], [])
         if once and len(messages) > 1:
             yield f"{name} arrived {len(messages)} times"
         if state == "sent":
-            yield from _sent(name, delivery, messages)
+            yield from _sent(name, delivery, messages, is_first_try=tried.get(delivery["id"]) == 1)
         elif state == "failed":
             if not delivery["failure_code"]:
                 yield f"{name} failed without a reason"
@@ -212,11 +230,12 @@ def _deliveries(seen: Snapshot, *, once: bool) -> Iterator[str]:
             yield f"{name} was cancelled though its incident is open"
 
 
-def _sent(name: str, delivery: Row, messages: list[Row]) -> Iterator[str]:
+def _sent(name: str, delivery: Row, messages: list[Row], *, is_first_try: bool) -> Iterator[str]:
+    """It arrived, under the id that is stored; the platform answers a repeated try with a new id of nothing."""
     if not messages:
         yield f"{name} is recorded as sent and did not arrive"
     known = {message["id"] for message in messages}
-    if delivery["platform_message_id"] and messages and delivery["platform_message_id"] not in known:
+    if is_first_try and messages and delivery["platform_message_id"] not in known | {None}:
         yield f"{name} names the message {delivery['platform_message_id']} which the platform does not know"
 
 

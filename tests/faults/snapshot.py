@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.faults.fleet import Fleet
 from tests.faults.history import History, Row, Snapshot, violations
-from tests.servers import wait_until
 
 SETTLE_SECONDS = 90.0
+LOOK_SECONDS = 0.2
 SOON = timedelta(seconds=80)
 """Work that is due so soon is waited for: retries and coalesced updates, not escalations and silences."""
-TIMES = ("at", "due_at", "lease_until", "snoozed_until")
+TIMES = ("at", "due_at", "snoozed_until")
 
 QUERIES = {
     "alerts": "SELECT id, alert_key, state, incident_id FROM alerts WHERE id > :alerts",
@@ -31,7 +32,7 @@ QUERIES = {
     "deliveries": """SELECT delivery.id, notification_id, incident_id, username AS person, state, reference,
                      platform_message_id, failure_code FROM deliveries AS delivery
                      LEFT JOIN users ON users.id = user_id WHERE incident_id > :incidents""",
-    "jobs": """SELECT id, kind, subject_id, state, due_at, lease_until, error FROM jobs
+    "jobs": """SELECT id, kind, subject_id, state, due_at, attempts, error FROM jobs
                WHERE id > :jobs AND kind <> 'purge'""",
 }
 
@@ -60,19 +61,19 @@ class Ledger:
 
     def settle(self, history: History, seconds: float = SETTLE_SECONDS) -> float:
         """Wait until everything accepted is stored and nothing is due soon; return how long. Never fails: look then."""
-        began = datetime.now(UTC)
-        deadline = began + timedelta(seconds=seconds)
-        while datetime.now(UTC) < deadline:
-            try:
-                if self.is_settled(history):
-                    break
-            except DBAPIError:  # not back yet
-                pass
-            _breathe()
-        return (datetime.now(UTC) - began).total_seconds()
+        began = time.monotonic()
+        with reading(self.fleet) as engine:
+            while time.monotonic() < began + seconds:
+                try:
+                    if self._is_settled(engine, history):
+                        break
+                except DBAPIError:  # not back yet
+                    pass
+                time.sleep(LOOK_SECONDS)
+        return time.monotonic() - began
 
-    def is_settled(self, history: History) -> bool:
-        with reading(self.fleet) as engine, engine.connect() as connection:
+    def _is_settled(self, engine: Engine, history: History) -> bool:
+        with engine.connect() as connection:
             soon = datetime.now(UTC) + SOON
             jobs = _rows(connection, QUERIES["jobs"] + " AND state = 'pending'", self.marks)
             if any(job["due_at"] < soon for job in jobs):
@@ -120,9 +121,3 @@ def _typed(row: Row) -> Row:
 
 def _messages(fleet: Fleet) -> list[Row]:
     return list(fleet.control("GET", "/messages"))
-
-
-def _breathe() -> None:
-    """Leave the processor to those we wait for."""
-    ticks = iter((False, True, True))
-    wait_until(lambda: next(ticks), "the next look")

@@ -1,0 +1,58 @@
+"""R1–R3: whatever process dies, and wherever: what was answered is kept, once, and people are told once.
+
+A crash point ends its process as `kill -9` would, at a place that is named in the code. The sender pushes again until
+it is answered, the platform repeats its callback, the worker is started again.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.conftest import ROOT
+from tests.faults.conftest import Size
+from tests.faults.feeder import Feeder, Load
+from tests.faults.fleet import Company
+from tests.faults.snapshot import Ledger
+from tests.servers import wait_until
+
+CRASH_POINT = re.compile(r"crash_here\(([^)]*)\)")
+CODE = ("blueprints", "services", "jobs", "platforms", "sources")
+FEW = Load(alerts=4, pressed=2, senders=2, pressers=2, batch=2)
+MANY = Load(alerts=40, pressed=12, senders=8, pressers=6)
+
+
+def crash_points() -> list[str]:
+    """Every crash point in the code: a new one is tested without being listed."""
+    sources = [path.read_text() for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))]
+    return sorted({name.strip("\"' ") for name in CRASH_POINT.findall("\n".join(sources))})
+
+
+def test_crashes_on_sqlite_lose_nothing_and_double_nothing(embedded: Company, size: Size):
+    crash_at(crash_points(), embedded, size)
+
+
+def test_crashes_on_postgresql_lose_nothing_and_double_nothing(scaled: Company, size: Size):
+    """The small size tries the places where the database matters, the large one all."""
+    crash_at([place for place in crash_points() if size.is_soak or place.endswith("_commit")], scaled, size)
+
+
+def crash_at(places: list[str], company: Company, size: Size) -> None:
+    """Let somebody die at each place, one after the other, while alerts and presses go on; then look."""
+    ledger, feeders = Ledger.begin(company.fleet), list[Feeder]()
+    with company.fleet.supervised():
+        for number, place in enumerate(places):
+            company.forget_token()
+            company.fleet.arm(place)
+            feeders.append(Feeder(company, size.seed + number, MANY if size.is_soak else FEW))
+            feeders[-1].start()
+            wait_until(company.fleet.has_crashed, f"somebody came to {place}", seconds=60)
+        for feeder in feeders:
+            feeder.finish()
+        history = Feeder.whole(feeders)
+        ledger.check(history)
+    assert history.accepted == {push.alert_key for push in history.pushes}
+
+
+def test_there_are_crash_points_at_every_step():
+    """A wrong pattern above would find none, and test none."""
+    assert {name.partition(".")[0] for name in crash_points()} >= {"intake", "callback", "worker"}
