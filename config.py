@@ -55,6 +55,7 @@ class Settings:
     worker_threads: int = 16
     lease_seconds: int = 60
     metrics_token: str | None = field(default=None, repr=False)
+    heartbeat_file: Path | None = None
     log_format: str = "auto"
 
     @property
@@ -110,6 +111,7 @@ class _Reader:
             worker_threads=self._number("WORKER_THREADS", 16, 1, 128),
             lease_seconds=self._number("LEASE_SECONDS", 60, 2, 3600),
             metrics_token=self.env.get("METRICS_TOKEN") or None,
+            heartbeat_file=Path(self.env["HEARTBEAT_FILE"]) if self.env.get("HEARTBEAT_FILE") else None,
             log_format=self._choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
         )
         if self.problems:

@@ -198,6 +198,8 @@ class Worker:
         db.session.flush()
         db.session.merge(Heartbeat(name=self.name, tenant_id=tenant.id, at=now))
         db.session.commit()
+        if (file := self.app.config["SETTINGS"].heartbeat_file) is not None:
+            file.touch()  # for a container's health check, which has no port to ask
         self.beaten_at = time.monotonic()
 
     def _leave(self) -> None:

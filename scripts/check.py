@@ -48,6 +48,8 @@ def checks() -> dict[str, list[str]]:
             *present,
         ],
         "detect-secrets": [python, "scripts/check_secrets.py"],
+        "hadolint": [str(BIN / "hadolint"), "Dockerfile"],
+        "compose.yaml": [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
         "pip check": PIP_CHECK,
         "mypy": [str(BIN / "mypy"), "."],
     }

@@ -73,11 +73,14 @@ def _may_read_metrics() -> bool:
 
 
 def _is_migrated() -> bool:
-    folder = Path(current_app.root_path) / "migrations"
+    """The tables are of this version or of a newer one: migrations only add, so versions are changed one by one."""
     if "migrations" not in current_app.extensions:
-        current_app.extensions["migrations"] = set(ScriptDirectory(str(folder)).get_heads())
-    present = MigrationContext.configure(db.session.connection()).get_current_heads()
-    return set(present) == current_app.extensions["migrations"]
+        scripts = ScriptDirectory(str(Path(current_app.root_path) / "migrations"))
+        known = {script.revision for script in scripts.walk_revisions()}
+        current_app.extensions["migrations"] = set(scripts.get_heads()), known
+    heads, known = current_app.extensions["migrations"]
+    present = set(MigrationContext.configure(db.session.connection()).get_current_heads())
+    return bool(present) and (present == heads or not present & known)
 
 
 def _has_worker() -> bool:

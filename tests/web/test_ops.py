@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app import create_app
 from extensions import db
@@ -42,6 +43,17 @@ def test_a_silent_worker_is_named(client: Browser) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.get_json()["checks"]["worker"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("present", "said"), [("9999", "ok"), ("0001", "failed")], ids=["a newer version's", "an older version's"]
+)
+def test_tables_of_another_version(client: Browser, present: str, said: str) -> None:
+    """A version is rolled out process by process: the tables are already the newer one's while old ones answer."""
+    beat(timedelta(seconds=5))
+    db.session.execute(text("UPDATE alembic_version SET version_num = :present"), {"present": present})
+    db.session.commit()
+    assert client.get("/readyz").get_json()["checks"]["migrations"] == said
 
 
 def test_metrics_tell_how_the_outbox_stands(client: Browser, admin: Membership) -> None:
