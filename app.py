@@ -42,6 +42,7 @@ from blueprints import (
 )
 from blueprints.access import load_user
 from blueprints.reader import choose_locale, choose_zone
+from blueprints.short_way import Application
 from config import SESSION_HOURS, ConfigError, Settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate, read_only, tune_sqlite
 from jobs import engine
@@ -94,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _build(settings: Settings) -> Flask:
     logs.configure(settings)
-    app = Flask(__name__)
+    app = Application(__name__)
     app.config.from_mapping(_flask_config(settings))
     app.url_map.strict_slashes = False  # people type addresses with and without one at the end
     row_numbers.register(app)

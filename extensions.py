@@ -70,6 +70,18 @@ def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...
     return db.session.scalars(_insert_once(db.engine.dialect.name, model, key), values).one_or_none()
 
 
+def insert_unless_there(on: Connection, model: type[Base], key: tuple[str, ...]) -> Executable:
+    """The statement that inserts a row unless one with the same unique `key` (column names) is there."""
+    return _insert_unless_there(on.dialect.name, model, key)
+
+
+@cache
+def _insert_unless_there(dialect: str, model: type[Base], key: tuple[str, ...]) -> Executable:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement: Executable = insert(model.__table__).on_conflict_do_nothing(index_elements=key)
+    return statement
+
+
 @cache
 def _insert_once(dialect: str, model: type[Row], key: tuple[str, ...]) -> Executable:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
@@ -87,6 +99,31 @@ def read_only() -> Iterator[None]:
     finally:
         db.session.rollback()
         g.reads_only = before
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """A short look at the database beside the session."""
+    before = g.get("reads_only", False)
+    g.reads_only = True
+    try:
+        with db.engine.connect() as connection:
+            yield connection
+    finally:
+        g.reads_only = before
+
+
+@contextmanager
+def writing() -> Iterator[Connection]:
+    """A transaction of statements, committed at the end: for paths that have no time for the session's unit of work.
+
+    What the session holds is let go first.
+    """
+    if db.session.registry.has():
+        db.session.rollback()
+    g.reads_only = False
+    with db.engine.begin() as connection:
+        yield connection
 
 
 def tune_sqlite(app: Flask, engine: Engine) -> None:

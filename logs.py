@@ -30,6 +30,8 @@ IN_URL = re.compile(r"(?i)\b([a-z][a-z0-9+]{0,30}://[^\s:/@]{0,200}):[^\s@/]{1,5
 NAME = re.compile(rf"(?i)(?!code$)(?:{MASKED_NAMES})")
 """Names of values to mask whole. `code` is also what errors are called, which a log is read for."""
 LINE_BREAKS = str.maketrans({"\r": "\\r", "\n": "\\n", "\x1b": "\\x1b", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+MARKS = ("=", ":", " ")
+"""One of these is in every text that has anything to mask."""
 OWN = "dutybell"
 
 
@@ -101,7 +103,10 @@ def _cleaned(name: str, value: Any) -> Any:
         return [_cleaned("", item) for item in value]
     if value is None or isinstance(value, (bool, int, float)) or name.startswith("_"):
         return value  # the underscored ones are structlog's own
-    return masked(str(value)).translate(LINE_BREAKS)
+    text = str(value)
+    if text.isprintable() and not any(mark in text for mark in MARKS):
+        return text
+    return masked(text).translate(LINE_BREAKS)
 
 
 def _renderers(*, readable: bool) -> list[Processor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
@@ -52,10 +53,14 @@ def add_headers(response: Response) -> Response:
 
 def content_policy(blueprint: str | None, settings: Settings) -> str:
     """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames."""
-    form_targets = ["'self'"]
-    if blueprint in LANDING_FORMS:
-        form_targets += sorted({_origin(settings.wecom_oauth_base), _origin(settings.wecom_login_base)})
-    frames = " ".join(FRAME_ANCESTORS.get(blueprint or "", ())) or "'none'"
+    landings = (settings.wecom_oauth_base, settings.wecom_login_base) if blueprint in LANDING_FORMS else ()
+    return _policy(FRAME_ANCESTORS.get(blueprint or "", ()), landings)
+
+
+@cache
+def _policy(frame_ancestors: tuple[str, ...], landings: tuple[str, ...]) -> str:
+    form_targets = ["'self'", *sorted({_origin(landing) for landing in landings})]
+    frames = " ".join(frame_ancestors) or "'none'"
     policy = POLICY | {"form-action": " ".join(form_targets), "frame-ancestors": frames}
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 

@@ -14,6 +14,7 @@ HANDLERS = {
     "policy_step": Handler(timers.policy_step),
     "snooze_expiry": Handler(timers.snooze_expiry),
     "auto_close": Handler(timers.auto_close),
+    "refresh_cards": Handler(timers.refresh_cards),
     "run_check": Handler(setup_checks.run),
     "purge": Handler(periodic.purge),
 }

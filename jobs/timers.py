@@ -1,11 +1,11 @@
-"""Timers of incidents: policy steps, the end of a snooze, closing by timeout. The rules are in services/."""
+"""Timers of incidents: policy steps, the end of a snooze, closing by timeout, cards. The rules are in services/."""
 
 from __future__ import annotations
 
 from errors import NotFound
 from jobs.outbox import Claim, Done, Outcome
 from models import Incident
-from services import dispatch, incidents
+from services import cards, dispatch, incidents
 from services.clock import utcnow
 
 
@@ -27,6 +27,14 @@ def auto_close(mine: Claim) -> Outcome:
     incident = _incident(mine)
     if incident is not None:
         incidents.time_out(incident, now=utcnow())
+    return Done()
+
+
+def refresh_cards(mine: Claim) -> Outcome:
+    """The changes of the last moments have waited for one another."""
+    incident = _incident(mine)
+    if incident is not None:
+        cards.refresh_now(incident, now=utcnow())
     return Done()
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from platforms.setup import CheckResult, SetupMode
 
@@ -65,9 +65,14 @@ class IncidentCard:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
-        content = asdict(self)
+        content = self.as_json()
         del content["elapsed"]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as values of JSON, for keeping an answer; not copied, so not to be changed."""
+        parts = ("facts", "buttons", "menu")
+        return vars(self) | {name: [vars(part) for part in getattr(self, name)] for name in parts}
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,19 @@ class CardHandle:
 # --- callbacks ----------------------------------------------------------------------------------------------------
 
 
+class Headers(Protocol):
+    """A request's headers, whatever the case of a name."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
 @dataclass(frozen=True)
 class CallbackRequest:
     """A request as it came in: nothing parsed, so that signatures are checked on the raw bytes."""
 
     method: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
     received_at: datetime
 

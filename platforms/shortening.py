@@ -26,7 +26,7 @@ def shorten(text: str, characters: int, octets: int | None = None) -> str:
 
 def shorten_to_width(text: str, columns: int) -> str:
     """Cut `text` to so many columns, two for a Chinese character and one for a Latin letter."""
-    if width(text) <= columns:
+    if 2 * len(text) <= columns or width(text) <= columns:
         return text
     end, left = 0, columns - width(ELLIPSIS)
     while left >= (wide := width(text[end])):
@@ -52,5 +52,7 @@ def _continues(character: str) -> bool:
 
 def plain(text: str) -> str:
     """Alert text as mere text: one line, no control characters, no mention of everybody, no markup that links."""
+    if text.isprintable() and "@" not in text and "<" not in text and "  " not in text and text == text.strip():
+        return text
     line = "".join(c if c.isprintable() or c in JOINS else " " for c in text.encode("utf-8", "replace").decode())
     return MARKUP.sub("＜", BROADCAST.sub("＠", " ".join(line.split())))

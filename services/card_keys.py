@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 
 MAC_BYTES = 16
@@ -24,5 +23,5 @@ def read(secret: str, key: str, reference: str) -> str | None:
 
 def _mac(secret: str, action: str, reference: str) -> str:
     message = _PURPOSE + action.encode() + b"\n" + reference.encode()
-    digest = hmac.new(secret.encode(), message, hashlib.sha256).digest()
+    digest = hmac.digest(secret.encode(), message, "sha256")
     return base64.urlsafe_b64encode(digest[:MAC_BYTES]).rstrip(b"=").decode()

@@ -1,32 +1,27 @@
 """A person pressed a button on a card: who is it, may they, what happens, and what are they answered.
 
-Everything is in the caller's one transaction. Nobody is left without an answer: a refusal is told in a private
-message where the platform has no place to say it.
+Everything is in the caller's one transaction, written by statements and without a unit of work: a press is to cost
+little more than its commit (services/press_writing.py has the budget). Nobody is left without an answer: a refusal
+is told in a private message where the platform has no place to say it.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Connection, select
 
-from errors import NotFound
 from extensions import db
 from models import (
-    Card,
     CardState,
-    CheckState,
     Delivery,
     DeliveryState,
-    Incident,
     Integration,
     IntegrationStatus,
     LinkState,
-    Membership,
     MembershipState,
 )
 from platforms import PLATFORMS
@@ -34,33 +29,25 @@ from platforms.base import CardButton, CardPress, Fact, IncidentCard
 from services import (
     card_keys,
     cards,
-    checks,
     incident_cards,
+    incident_decisions,
     incidents,
-    linking,
     outbox,
+    press_scenes,
+    press_writing,
     private_messages,
-    receipts,
     rights,
     trial_cards,
 )
-from services.incidents import Outcome
+from services.incident_decisions import Decision
 from services.instance import current_settings
 from services.notifications import DELIVER
+from services.press_scenes import PressedCard, PressedIncident, Presser, Scene
 from services.visibility import sees_incident
 from texts import N_, Text
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
 NOTED_EVERY = timedelta(seconds=10)
-_PRESSED = (
-    select(Delivery)
-    .where(
-        Delivery.tenant_id == bindparam("tenant_id"),
-        Delivery.integration_id == bindparam("integration_id"),
-        Delivery.reference == bindparam("reference"),
-    )
-    .options(joinedload(Delivery.notification))
-)
 
 INVALID = Text(N_("该卡片已失效"))
 DISABLED = Text(N_("集成已停用，请联系管理员"))
@@ -77,72 +64,206 @@ class Refused(Exception):
         self.text = text
 
 
+class Outdated(Exception):
+    """The integration is gone or another one than the press was verified with."""
+
+
+class Unrecorded(Exception):
+    """The message was pressed on before the worker could note that it arrived: `note_arrival` first."""
+
+    def __init__(self, delivery_id: int) -> None:
+        super().__init__(delivery_id)
+        self.delivery_id = delivery_id
+
+
 @dataclass(frozen=True)
 class PressResult:
-    """What the platform is answered: the presser's new card, if the answer can carry one; text: what happened."""
+    """What the platform is answered: the presser's new card, if the answer can carry one; text: what happened.
+
+    is_urgent  work was staged that is due now: the worker is to be woken after the commit
+    """
 
     card: IncidentCard | None
     text: Text | None = None
+    is_urgent: bool = False
 
 
 def handle(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
-    """Stage what a verified press does. A repeat of the same event changes nothing and gets the same answer."""
-    scope = f"{integration.platform}:{integration.id}"
-    receipt, is_new = receipts.take(scope, press.event_key, tenant_id=integration.tenant_id, now=now)
-    if not is_new:
-        return PressResult(_remembered(receipt.answer))
-    result = _answer(integration, press, now)
-    receipt.answer = {"card": asdict(result.card)} if result.card else {}
-    note_callback(integration, now)  # last: whoever records a sending holds the incident before the integration, too
+    """Stage what a verified press does, in the session's transaction; see apply()."""
+    db.session.flush()
+    try:
+        result = apply(db.session.connection(), integration, press, now=now)
+    except Unrecorded as early:
+        note_arrival(early.delivery_id, press, tenant_id=integration.tenant_id, now=now)
+        db.session.flush()
+        result = apply(db.session.connection(), integration, press, now=now)
+    db.session.expire_all()
+    db.session.info["wake_worker"] = result.is_urgent
     return result
 
 
-def _answer(integration: Integration, press: CardPress, now: datetime) -> PressResult:
-    try:
-        delivery, action = _recognised(integration, press)
+def apply(on: Connection, integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
+    """Write what a verified press does. A repeat of the same event changes nothing and gets the same answer.
+
+    integration  as it was when the press was verified; raises Outdated if it is not so any more
+    Raises Unrecorded, and StaleDataError or IntegrityError when it met another press: then once more from the start.
+    """
+    receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
+    who = press.external_user_id.casefold()
+    scene = press_scenes.read(
+        on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
+    )
+    if scene is None or scene.version != integration.version:
+        raise Outdated
+    if scene.is_repeat:
+        return PressResult(_remembered(scene.answer))
+    moment = _Moment(on, integration, press, scene, now)
+    result = moment.answer()
+    answer = {"card": result.card.as_json()} if result.card else {}
+    press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=answer, now=now)
+    if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
+        # last: whoever records a sending holds the incident before the integration, too
+        press_writing.note_callback(on, integration, now)
+    return result
+
+
+def note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: datetime) -> None:
+    """Stage that a message arrived: somebody pressed a button on it before the worker could record the sending."""
+    wanted = select(Delivery).where(Delivery.id == delivery_id, Delivery.tenant_id == tenant_id)
+    delivery = db.session.scalars(wanted).one()
+    incident = incidents.lock(delivery.incident_id or 0, tenant_id)
+    db.session.refresh(delivery)
+    if delivery.state is not DeliveryState.SENT:
+        delivery.state, delivery.sent_at = DeliveryState.SENT, delivery.sent_at or now
+        delivery.failure_code, delivery.failure, delivery.next_attempt_at = None, {}, None
+        delivery.external_user_id = delivery.external_user_id or press.external_user_id
+        outbox.cancel(DELIVER, tenant_id=tenant_id, subject_id=delivery.id)
+    cards.open_card(delivery, incident, message_id="", fingerprint="", now=now)
+
+
+@dataclass
+class _Moment:
+    """One press being applied: what it is about, and the rows of the outbox that it leaves."""
+
+    on: Connection
+    integration: Integration
+    press: CardPress
+    scene: Scene
+    now: datetime
+
+    def __post_init__(self) -> None:
+        self.jobs: list[dict[str, Any]] = []
+
+    def answer(self) -> PressResult:
+        try:
+            card, text = self._act()
+        except Refused as refusal:
+            log.info("A press was refused: %s", refusal.text.message)
+            tenant, to = self.scene.tenant, self.press.external_user_id
+            told = private_messages.sending(self.integration, to, refusal.text, tenant=tenant, now=self.now)
+            self.jobs.append(outbox.row(**told))
+            card, text = None, refusal.text
+        outbox.write(self.on, self.jobs)
+        return PressResult(card, text, any(map(outbox.is_urgent, self.jobs)))
+
+    def _act(self) -> tuple[IncidentCard | None, Text]:
+        scene = self.scene
+        action = card_keys.read(current_settings().secret_key, self.press.button_key, self.press.reference)
+        if scene.delivery_id is None or action is None:
+            raise Refused(INVALID)
+        if scene.status is IntegrationStatus.DISABLED:
+            raise Refused(DISABLED)
         if action == trial_cards.ACTION:
-            return _trial(integration, delivery, press, now)
-        return _act(integration, delivery, action, press, now)
-    except Refused as refusal:
-        log.info("A press was refused: %s", refusal.text.message)
-        private_messages.tell(integration, press.external_user_id, refusal.text, now=now)
-        return PressResult(None, refusal.text)
+            return self._trial(scene.delivery_id)
+        if scene.incident is None:
+            raise Refused(INVALID)
+        member = _presser(self.integration, scene)
+        if scene.card is None or not scene.is_recorded:
+            raise Unrecorded(scene.delivery_id)
+        try:
+            _check_rights(member, scene.incident, action)
+            decision = decide(action, scene.incident, member, f"card_{self.integration.platform}", self.now)
+        except Refused:
+            self._keep_right(scene.card)
+            raise
+        return self._do(decision, action, scene.incident, scene.card, member)
+
+    def _do(
+        self, decision: Decision, action: str, incident: PressedIncident, card: PressedCard, member: Presser
+    ) -> tuple[IncidentCard | None, Text]:
+        via = f"card_{self.integration.platform}"
+        press_writing.apply(self.on, incident, decision, by=member, via=via, now=self.now)
+        self._stage(decision, incident)
+        if not self.scene.is_proven:
+            press_writing.prove(self.on, self.integration, self.now)
+        return self._show(card, incident, self.now if action == "refresh" else None), decision.text
+
+    def _stage(self, decision: Decision, incident: PressedIncident) -> None:
+        """The decision's timers, and one row for the cards of everybody else."""
+        about: dict[str, Any] = {"tenant_id": incident.tenant_id, "subject_id": incident.id, "now": self.now}
+        for timer in decision.timers:
+            self.jobs.append(outbox.row(timer.kind, due_at=timer.due_at, payload=timer.payload, **about))
+        if decision.is_change and self.scene.has_other_cards and not self.scene.others_follow:
+            platform = self.integration.platform
+            others = cards.refreshing(incident.id, tenant_id=incident.tenant_id, platform=platform, now=self.now)
+            self.jobs.append(outbox.row(**others))
+
+    def _show(self, card: PressedCard, incident: PressedIncident, refreshed_at: datetime | None) -> IncidentCard | None:
+        """The presser's card as it is now; None where the answer cannot carry it and it is updated instead."""
+        if not answers_in_reply(self.integration):
+            self._keep_right(card, refreshed_at, must_update=True)
+            return None
+        tenant, is_superseded = self.scene.tenant, card.state is CardState.SUPERSEDED
+        plain = incident_cards.draw(
+            incident, self.scene.message, self.integration, tenant, self.now, is_superseded=is_superseded
+        )
+        self._add_code(card, is_used=True)
+        press_writing.shown(self.on, card, plain.fingerprint, self.now)
+        return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
+
+    def _keep_right(
+        self, card: PressedCard, refreshed_at: datetime | None = None, *, must_update: bool = False
+    ) -> None:
+        """Keep the press's right to update; a card that had none and is out of date uses it."""
+        self._add_code(card, is_used=False)
+        if must_update or (card.state is CardState.STALE and self.press.update_code):
+            about = {"tenant_id": self.integration.tenant_id, "integration_id": self.integration.id}
+            updating = cards.updating(card.id, **about, now=self.now, refreshed_at=refreshed_at)
+            self.jobs.append(outbox.row(**updating))
+
+    def _add_code(self, card: PressedCard, *, is_used: bool) -> None:
+        if code := self.press.update_code:
+            hours = PLATFORMS[self.integration.platform].capabilities.update_code_hours
+            about = {"tenant_id": self.integration.tenant_id, "hours": hours}
+            press_writing.add_code(self.on, card.id, code, **about, is_used=is_used, now=self.now)
+
+    def _trial(self, delivery_id: int) -> tuple[IncidentCard | None, Text]:
+        """A test card's button came back, whoever pressed it: that is the proof."""
+        if not self.scene.is_proven:
+            press_writing.prove(self.on, self.integration, self.now)
+        text = Text(N_("[测试] 按钮回调正常"))
+        if answers_in_reply(self.integration):
+            reference, sent_at = self.press.reference, self.scene.created_at or self.now
+            times = {"sent_at": sent_at, "now": self.now, "pressed_at": self.now}
+            return trial_cards.draw(self.integration, self.scene.tenant, reference, **times), text
+        about = {"tenant_id": self.integration.tenant_id, "subject_id": delivery_id}
+        payload = {"code": self.press.update_code, "at": self.now.isoformat()}
+        queue = outbox.queue_of(self.integration.id)
+        self.jobs.append(
+            outbox.row("update_trial_card", **about, due_at=self.now, now=self.now, payload=payload, queue=queue)
+        )
+        return None, text
 
 
-def _recognised(integration: Integration, press: CardPress) -> tuple[Delivery, str]:
-    """The message that was pressed on, and the action that we drew there. Raises Refused."""
-    message = {"integration_id": integration.id, "reference": press.reference}
-    delivery = db.session.scalar(_PRESSED, {"tenant_id": integration.tenant_id} | message)
-    action = card_keys.read(current_settings().secret_key, press.button_key, press.reference)
-    if delivery is None or action is None:
-        raise Refused(INVALID)
-    if integration.status is IntegrationStatus.DISABLED:
-        raise Refused(DISABLED)
-    return delivery, action
+# --- who pressed, and what it means -------------------------------------------------------------------------------
 
 
-def _act(integration: Integration, delivery: Delivery, action: str, press: CardPress, now: datetime) -> PressResult:
-    try:
-        incident = incidents.lock(delivery.incident_id or 0, integration.tenant_id)
-    except NotFound:
-        raise Refused(INVALID) from None
-    member = _presser(integration, press)
-    card = _pressed_card(integration, delivery, incident, press, now)
-    _check_rights(member, incident, action)
-    outcome = _do(action, incident, member, f"card_{integration.platform}", now)
-    _mark_press_check(integration, now)
-    return _show(integration, delivery, incident, card, Shown(action, outcome.text, now, press.update_code))
-
-
-# --- who pressed --------------------------------------------------------------------------------------------------
-
-
-def _presser(integration: Integration, press: CardPress) -> Membership:
+def _presser(integration: Integration, scene: Scene) -> Presser:
     """The member behind the platform's account. Raises Refused with what stands in the way."""
-    found = linking.find_member(integration, press.external_user_id)
-    if found is None and linking.find(integration, press.external_user_id) is not None:
+    member = scene.presser
+    if member is None and scene.is_linked:
         raise Refused(NO_RIGHT)  # linked, but no longer a member
-    if found is None or found[1] is LinkState.BROKEN:
+    if member is None or member.link_state is LinkState.BROKEN:
         platform = Text(PLATFORMS[integration.platform].label)
         raise Refused(
             Text(
@@ -151,13 +272,12 @@ def _presser(integration: Integration, press: CardPress) -> Membership:
                 app=integration.name,
             )
         )
-    member, link_state = found
-    if rights.is_in_force(member) and link_state is LinkState.ACTIVE:
+    if rights.is_in_force(member) and member.link_state is LinkState.ACTIVE:
         return member
     raise Refused(Text(N_("您的成员状态为 %(state)s，暂不能操作"), state=Text(_state_label(member))))
 
 
-def _state_label(member: Membership) -> str:
+def _state_label(member: Presser) -> str:
     if member.user.is_disabled:
         return N_("已停用")
     if member.state is MembershipState.ACTIVE:  # the link waits, or the organisation is frozen
@@ -165,7 +285,7 @@ def _state_label(member: Membership) -> str:
     return member.state.label
 
 
-def _check_rights(member: Membership, incident: Incident, action: str) -> None:
+def _check_rights(member: Presser, incident: PressedIncident, action: str) -> None:
     """Whoever sees an incident may refresh its card; acting on it needs the right. Raises Refused."""
     if not sees_incident(incident, member):
         raise Refused(NO_RIGHT)
@@ -173,115 +293,26 @@ def _check_rights(member: Membership, incident: Incident, action: str) -> None:
         raise Refused(NO_RIGHT)
 
 
-# --- what happens -------------------------------------------------------------------------------------------------
-
-
-def _pressed_card(
-    integration: Integration, delivery: Delivery, incident: Incident, press: CardPress, now: datetime
-) -> Card:
-    """The card, made now if the press came in before the worker could record the sending; with its new right."""
-    if delivery.state is not DeliveryState.SENT:
-        delivery.state, delivery.sent_at = DeliveryState.SENT, delivery.sent_at or now
-        delivery.failure_code, delivery.failure, delivery.next_attempt_at = None, {}, None
-        delivery.external_user_id = delivery.external_user_id or press.external_user_id
-        outbox.cancel(DELIVER, tenant_id=delivery.tenant_id, subject_id=delivery.id)
-    card = cards.open_card(delivery, incident, message_id="", fingerprint="", now=now)
-    if press.update_code:
-        hours = PLATFORMS[integration.platform].capabilities.update_code_hours
-        cards.add_code(card, press.update_code, origin="press", hours=hours, now=now)
-        if card.state is CardState.STALE:
-            cards.schedule(card, now=now)
-    return card
-
-
-def _do(action: str, incident: Incident, member: Membership, via: str, now: datetime) -> Outcome:
+def decide(action: str, incident: PressedIncident, member: Presser, via: str, now: datetime) -> Decision:
+    """What a button means. Raises Refused for one that we never drew."""
     verb, _, argument = action.partition(":")
     if verb == "snooze" and argument.isdecimal() and int(argument) in SNOOZES:
-        return incidents.snooze(incident, by=member, via=via, now=now, minutes=int(argument))
+        return incident_decisions.snooze(incident, member.user, int(argument), now)
     if verb == "acknowledge":
-        return incidents.acknowledge(incident, by=member, via=via, now=now)
+        return incident_decisions.acknowledge(incident, member.user, now)
     if verb == "close":
-        return incidents.close(incident, by=member, via=via, now=now)
+        return incident_decisions.close(incident, member.user, via, now)
     if verb == "wake":
-        return incidents.wake(incident, by=member, via=via, now=now)
+        return incident_decisions.wake(incident, now)
     if verb == "refresh":
-        return incidents.refresh(incident, by=member, via=via, now=now)
+        return incident_decisions.refresh()
     raise Refused(INVALID)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the card is to show: the action just done, what it was answered, when; and the press's right to update."""
-
-    action: str
-    text: Text
-    at: datetime
-    update_code: str | None
-
-
-def _show(integration: Integration, delivery: Delivery, incident: Incident, card: Card, what: Shown) -> PressResult:
-    """Answer with the card as it is now, or have it updated where the answer cannot carry it."""
-    now = what.at
-    is_superseded = card.state is CardState.SUPERSEDED
-    refreshed_at = now if what.action == "refresh" else None
-    around: dict[str, Any] = {"integration": integration, "delivery": delivery, "now": now}
-    drawn = incident_cards.build(incident, **around, is_superseded=is_superseded, refreshed_at=refreshed_at)
-    if not answers_in_reply(integration):
-        cards.schedule(card, now=now, refreshed_at=refreshed_at)
-        return PressResult(None, what.text)
-    if what.update_code:
-        cards.spend(card, what.update_code, now=now)
-    plain = drawn if refreshed_at is None else incident_cards.build(incident, **around, is_superseded=is_superseded)
-    cards.shown(card, plain.fingerprint, now=now)
-    return PressResult(drawn, what.text)
 
 
 def answers_in_reply(integration: Integration) -> bool:
     """Whether the answer to a press carries the presser's card: the platform can, and the operator has not said no."""
     chosen = getattr(current_settings(), f"{integration.platform}_press_reply", "passive")
     return PLATFORMS[integration.platform].capabilities.answers_in_reply and chosen == "passive"
-
-
-def _trial(integration: Integration, delivery: Delivery, press: CardPress, now: datetime) -> PressResult:
-    """A test card's button came back, whoever pressed it: that is the proof."""
-    _mark_press_check(integration, now)
-    text = Text(N_("[测试] 按钮回调正常"))
-    if answers_in_reply(integration):
-        return PressResult(trial_cards.build(integration, delivery, now=now, pressed_at=now), text)
-    payload = {"code": press.update_code, "at": now.isoformat()}
-    outbox.enqueue(
-        "update_trial_card",
-        tenant_id=integration.tenant_id,
-        subject_id=delivery.id,
-        due_at=now,
-        now=now,
-        payload=payload,
-        queue=outbox.queue_of(integration.id),
-    )
-    return PressResult(None, text)
-
-
-# --- notes --------------------------------------------------------------------------------------------------------
-
-
-def _mark_press_check(integration: Integration, now: datetime) -> None:
-    """A first press proves the way back; later ones need not write it down again."""
-    seen = checks.get(integration, "press")
-    if seen is None or seen.state is not CheckState.PASSED:
-        checks.passed(integration, "press", now=now)
-
-
-def note_callback(integration: Integration, now: datetime) -> None:
-    """Now and then only, and past the version column: presses must not wait for one another."""
-    if integration.last_callback_at is not None and integration.last_callback_at >= now - NOTED_EVERY:
-        return
-    db.session.execute(
-        update(Integration)
-        .where(Integration.id == integration.id)
-        .where(or_(Integration.last_callback_at.is_(None), Integration.last_callback_at < now - NOTED_EVERY))
-        .values(last_callback_at=now)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _remembered(answer: dict[str, Any] | None) -> IncidentCard | None:

@@ -6,17 +6,19 @@ Without an unused one a card is stale: nothing is sent, the incident page counts
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
 
 from extensions import db, insert_once
 from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
 from platforms import PLATFORMS
 from services import outbox, timeline
 
-UPDATE = "update_card"
+UPDATE, REFRESH = "update_card", "refresh_cards"
+"""Kinds of rows: one card's update, and finding those of an incident that need one (its presses stage one row)."""
 
 
 def _is_usable(now: datetime | BindParameter[datetime]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -41,11 +43,27 @@ _OF_DELIVERY = select(Card).where(Card.delivery_id == bindparam("delivery_id"))
 
 def refresh_incident(incident: Incident, *, now: datetime) -> None:
     """Stage updates of the cards that can be updated. What they will show is read when they are."""
-    rows = db.session.execute(
+    for card_id, platform, integration_id in _out_of_date(incident, now):
+        _enqueue(card_id, incident.tenant_id, integration_id, now + _coalescing(platform), now)
+
+
+def refresh_now(incident: Incident, *, now: datetime) -> None:
+    """The same when changes have waited for one another already."""
+    for card_id, _platform, integration_id in _out_of_date(incident, now):
+        _enqueue(card_id, incident.tenant_id, integration_id, now, now)
+
+
+def refreshing(incident_id: int, *, tenant_id: int, platform: str, now: datetime) -> dict[str, Any]:
+    """The outbox's arguments for updating an incident's cards once its changes have waited for one another."""
+    due_at = now + _coalescing(platform)
+    return {"kind": REFRESH, "tenant_id": tenant_id, "subject_id": incident_id, "due_at": due_at, "now": now}
+
+
+def _out_of_date(incident: Incident, now: datetime) -> Sequence[Any]:
+    """Rows of card id, platform, integration id."""
+    return db.session.execute(
         _OUT_OF_DATE, {"tenant_id": incident.tenant_id, "incident_id": incident.id, "now": now}
     ).all()
-    for card_id, platform, integration_id in rows:
-        _enqueue(card_id, incident.tenant_id, integration_id, now + _coalescing(platform), now)
 
 
 def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None) -> None:
@@ -53,22 +71,25 @@ def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None)
 
     refreshed_at  its owner asked for it then: it is sent even if nothing has changed
     """
-    payload = {"refreshed_at": refreshed_at.isoformat()} if refreshed_at else None
-    _enqueue(card.id, card.tenant_id, card.integration_id, now, now, payload)
-
-
-def _enqueue(
-    card_id: int,
-    tenant_id: int,
-    integration_id: int | None,
-    due_at: datetime,
-    now: datetime,
-    payload: dict[str, Any] | None = None,
-) -> None:
-    queue = outbox.queue_of(integration_id or 0)
     outbox.enqueue(
-        UPDATE, tenant_id=tenant_id, subject_id=card_id, due_at=due_at, now=now, payload=payload, queue=queue
+        **updating(
+            card.id, tenant_id=card.tenant_id, integration_id=card.integration_id, now=now, refreshed_at=refreshed_at
+        )
     )
+
+
+def updating(
+    card_id: int, *, tenant_id: int, integration_id: int | None, now: datetime, refreshed_at: datetime | None = None
+) -> dict[str, Any]:
+    """The outbox's arguments for schedule()."""
+    about = {"tenant_id": tenant_id, "subject_id": card_id, "queue": outbox.queue_of(integration_id or 0)}
+    payload = {"refreshed_at": refreshed_at.isoformat()} if refreshed_at else {}
+    return {"kind": UPDATE, "due_at": now, "now": now, "payload": payload} | about
+
+
+def _enqueue(card_id: int, tenant_id: int, integration_id: int | None, due_at: datetime, now: datetime) -> None:
+    queue = outbox.queue_of(integration_id or 0)
+    outbox.enqueue(UPDATE, tenant_id=tenant_id, subject_id=card_id, due_at=due_at, now=now, queue=queue)
 
 
 def _coalescing(platform: str) -> timedelta:
@@ -100,16 +121,6 @@ def next_code(card: Card, now: datetime) -> CardCode | None:
     """The unused right that expires first, None if there is none left."""
     usable = select(CardCode).where(CardCode.card_id == card.id, *_is_usable(now))
     return db.session.scalar(usable.order_by(CardCode.expires_at, CardCode.id).limit(1))
-
-
-def spend(card: Card, code: str, *, now: datetime) -> None:
-    """Note that a right was used: by the answer to the very press that brought it."""
-    db.session.execute(
-        update(CardCode)
-        .where(CardCode.card_id == card.id, CardCode.code == code, CardCode.used_at.is_(None))
-        .values(used_at=now)
-        .execution_options(synchronize_session="evaluate")
-    )
 
 
 # --- states -------------------------------------------------------------------------------------------------------

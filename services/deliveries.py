@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 from sqlalchemy.orm import joinedload
 
 from errors import AppError, NotFound
@@ -20,6 +20,15 @@ PAGE = 20
 PENDING = (DeliveryState.QUEUED, DeliveryState.RETRYING)
 CURED_BY_LINK = ("app_not_linked", "link_pending", "out_of_visible_range")
 RESENDABLE = 50
+
+_CANCEL = (
+    update(Delivery)
+    .where(Delivery.tenant_id == bindparam("of_tenant"), Delivery.incident_id == bindparam("of_incident"))
+    .where(Delivery.state.in_(PENDING))
+    .values(state=DeliveryState.CANCELLED, failure_code="closed", next_attempt_at=None)
+    .returning(Delivery.id)
+    .execution_options(synchronize_session="fetch")
+)
 
 
 class NotResendable(AppError):
@@ -57,18 +66,11 @@ def last_day(integration: Integration, *, now: datetime) -> dict[DeliveryState, 
     return {row[0]: row[1] for row in rows}
 
 
-def cancel_pending(incident: Incident, *, now: datetime) -> None:
+def cancel_pending(incident_id: int, *, tenant_id: int, on: Connection | None = None) -> None:
     """Stage that what has not left yet will not: the incident is closed. What is being sent ends by itself."""
-    cancelled = db.session.execute(
-        update(Delivery)
-        .where(Delivery.tenant_id == incident.tenant_id, Delivery.incident_id == incident.id)
-        .where(Delivery.state.in_(PENDING))
-        .values(state=DeliveryState.CANCELLED, failure_code="closed", next_attempt_at=None)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session="fetch")
-    ).scalars()
+    cancelled = (on or db.session).execute(_CANCEL, {"of_tenant": tenant_id, "of_incident": incident_id}).scalars()
     for delivery_id in cancelled.all():
-        outbox.cancel(DELIVER, tenant_id=incident.tenant_id, subject_id=delivery_id)
+        outbox.cancel(DELIVER, tenant_id=tenant_id, subject_id=delivery_id, on=on)
 
 
 def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:

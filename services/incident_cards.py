@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from extensions import db
 from models import Delivery, Incident, Integration, Progress, Severity, Tenant
 from platforms import PLATFORMS
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_keys, integrations, responders
-from services.incident_changes import acknowledged_text, closed_text
+from services import card_keys, integrations
+from services.incident_decisions import State, acknowledged, acknowledged_text, closed_text, current
 from services.instance import current_settings
-from services.wording import clock_time, listed, say, speaking
+from services.wording import Home, clock_time, listed, say, speaking
 from texts import N_, Text
 
 PRODUCT = N_("值班铃")
@@ -38,6 +40,44 @@ LINE_LENGTH = 160
 NAMES_SHOWN = 5
 
 
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Shown(State, Protocol):
+    """An incident as a card shows it: a row of the session, or what a press has read of it."""
+
+    @property
+    def num(self) -> int: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def labels(self) -> dict[str, str]: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def alert_count(self) -> int: ...
+    @property
+    def channel(self) -> Named | None: ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """The delivery that a card is: its reference, whose it is, why it was sent ("" if for no particular reason)."""
+
+    reference: str
+    user_id: int | None
+    cause: str = ""
+    times: int = 1
+
+
 def build(
     incident: Incident,
     *,
@@ -53,10 +93,30 @@ def build(
     refreshed_at   the person asked for the present state then: the footer answers that
     """
     tenant = db.session.get_one(Tenant, incident.tenant_id)
+    told = delivery.notification
+    message = Message(delivery.reference, delivery.user_id, told.cause if told else "", told.times if told else 1)
+    card = draw(incident, message, integration, tenant, now, is_superseded=is_superseded)
+    return card if refreshed_at is None else answering_refresh(card, tenant, refreshed_at)
+
+
+def answering_refresh(card: IncidentCard, tenant: Home, at: datetime) -> IncidentCard:
+    """The card with the time in its footer, where there is nothing else to say."""
+    with speaking(tenant):
+        return replace(card, footer=card.footer or say(Text(N_("更新于 %(at)s"), at=at)))
+
+
+def draw(
+    incident: Shown,
+    delivery: Message,
+    integration: Integration,
+    tenant: Home,
+    now: datetime,
+    *,
+    is_superseded: bool = False,
+) -> IncidentCard:
+    """The same from what was read already; asks no database."""
     with speaking(tenant):
         footer = say(N_("请查看最新卡片")) if is_superseded else _footer(incident, now)
-        if refreshed_at is not None:
-            footer = footer or say(Text(N_("更新于 %(at)s"), at=refreshed_at))
         snoozes_shown = incident.is_open and not incident.is_snoozed(now) and not is_superseded
         return IncidentCard(
             reference=delivery.reference,
@@ -76,38 +136,35 @@ def build(
         )
 
 
-def _source(incident: Incident) -> str:
+def _source(incident: Shown) -> str:
     product = say(PRODUCT)
     return f"{product} · {incident.channel.name}" if incident.channel else product
 
 
-def _tone(incident: Incident, now: datetime) -> str:
+def _tone(incident: Shown, now: datetime) -> str:
     if not incident.is_open:
         return "ok"
     return "muted" if incident.is_snoozed(now) else TONES[incident.severity]
 
 
-def _title(incident: Incident, delivery: Delivery) -> str:
+def _title(incident: Shown, delivery: Message) -> str:
     return f"{_reason(delivery)}[{say(incident.severity.label)}] {incident.title}"
 
 
-def _reason(delivery: Delivery) -> str:
+def _reason(delivery: Message) -> str:
     """Why this message came, if not for the first time: "[升级] "."""
-    notification = delivery.notification
-    if notification is None:
-        return ""
-    if notification.cause == "repeat":
-        return say(Text(N_("[再次通知 %(number)s]"), number=notification.times - 1)) + " "
-    reason = REASONS.get(notification.cause)
+    if delivery.cause == "repeat":
+        return say(Text(N_("[再次通知 %(number)s]"), number=delivery.times - 1)) + " "
+    reason = REASONS.get(delivery.cause)
     return say(reason) + " " if reason else ""
 
 
-def _subtitle(incident: Incident, now: datetime) -> str:
+def _subtitle(incident: Shown, now: datetime) -> str:
     started = say(Text(N_("%(at)s 触发"), at=clock_time(incident.started_at, now)))
     return f"#{incident.num} · {say(incident.progress.label)} · {started}"
 
 
-def _elapsed(incident: Incident, now: datetime) -> str:
+def _elapsed(incident: Shown, now: datetime) -> str:
     """ "持续 5 分钟"; until it was closed."""
     return say(Text(N_("持续 %(duration)s"), duration=duration_text((incident.closed_at or now) - incident.started_at)))
 
@@ -124,20 +181,20 @@ def duration_text(length: timedelta) -> Text:
     return Text(N_("%(minutes)s 分钟"), minutes=minutes)
 
 
-def _facts(incident: Incident, now: datetime) -> Iterable[Fact]:
+def _facts(incident: Shown, now: datetime) -> Iterable[Fact]:
     if incident.channel:
         yield Fact(say(N_("协作空间")), incident.channel.name)
     yield Fact(say(N_("严重程度")), say(incident.severity.label))
     yield Fact(say(N_("处理进度")), say(incident.progress.label))
     yield Fact(say(N_("触发时间")), clock_time(incident.started_at, now))
-    if people := responders.current(incident):
+    if people := current(incident):
         names = listed(person.user.name for person in people[:NAMES_SHOWN])
         yield Fact(say(N_("处理人员")), names + ("…" if len(people) > NAMES_SHOWN else ""))
     if incident.alert_count:
         yield Fact(say(N_("关联告警")), str(incident.alert_count))
 
 
-def _body(incident: Incident) -> list[str]:
+def _body(incident: Shown) -> list[str]:
     """The built-in text: a line for each known label that is there; without any, the description."""
     found = [(text, incident.labels[name]) for name, text in CUSTOM_AREA if incident.labels.get(name)]
     lines = [say(Text(text, value=" ".join(str(value).split()))) for text, value in found]
@@ -145,7 +202,7 @@ def _body(incident: Incident) -> list[str]:
     return [line if len(line) <= LINE_LENGTH else line[: LINE_LENGTH - 1] + "…" for line in lines]
 
 
-def _footer(incident: Incident, now: datetime) -> str:
+def _footer(incident: Shown, now: datetime) -> str:
     """The last thing that somebody did and that still holds; empty while nobody has done anything."""
     if incident.progress is Progress.CLOSED:
         return say(closed_text(incident))
@@ -159,7 +216,7 @@ def _footer(incident: Incident, now: datetime) -> str:
 
 
 def _buttons(
-    incident: Incident, integration: Integration, delivery: Delivery, now: datetime, is_superseded: bool
+    incident: Shown, integration: Integration, delivery: Message, now: datetime, is_superseded: bool
 ) -> Iterable[CardButton]:
     if incident.is_open and not is_superseded:
         yield from _actions(incident, delivery, now)
@@ -167,7 +224,7 @@ def _buttons(
         yield _button(delivery, "refresh", N_("状态刷新"))
 
 
-def _actions(incident: Incident, delivery: Delivery, now: datetime) -> Iterable[CardButton]:
+def _actions(incident: Shown, delivery: Message, now: datetime) -> Iterable[CardButton]:
     if incident.is_snoozed(now):
         yield _button(delivery, "wake", N_("取消屏蔽"), "primary")
         yield _button(delivery, "close", N_("直接关闭"), "danger")
@@ -178,15 +235,15 @@ def _actions(incident: Incident, delivery: Delivery, now: datetime) -> Iterable[
     yield _button(delivery, f"snooze:{SNOOZE_MINUTES}", N_("屏蔽 2 小时"))
 
 
-def _has_acknowledged(incident: Incident, user_id: int | None) -> bool:
-    return any(person.user_id == user_id for person in responders.acknowledged(incident))
+def _has_acknowledged(incident: Shown, user_id: int | None) -> bool:
+    return any(person.user_id == user_id for person in acknowledged(incident))
 
 
-def _menu(delivery: Delivery) -> Iterable[CardButton]:
+def _menu(delivery: Message) -> Iterable[CardButton]:
     for minutes, text in LONGER_SNOOZES:
         yield _button(delivery, f"snooze:{minutes}", text)
 
 
-def _button(delivery: Delivery, action: str, text: str, style: str = "plain") -> CardButton:
+def _button(delivery: Message, action: str, text: str, style: str = "plain") -> CardButton:
     key = card_keys.make(current_settings().secret_key, action, delivery.reference)
     return CardButton(key, say(text), style)

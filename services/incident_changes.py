@@ -41,7 +41,7 @@ def apply(incident: Incident, decision: Decision, *, by: Membership | None, via:
     if decision.entry:
         timeline.record(incident, decision.entry, by=by, via=via, at=now, **decision.detail)
     if decision.ends_messages:
-        deliveries.cancel_pending(incident, now=now)
+        deliveries.cancel_pending(incident.id, tenant_id=incident.tenant_id)
     if decision.is_change:
         show(incident, now)
     return Outcome(decision.is_change, decision.text)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import current_app
 from sqlalchemy import bindparam, select
 
 import platforms
-from extensions import db
+from extensions import db, read_only, reading
 from models import Integration, IntegrationStatus
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
@@ -20,12 +22,60 @@ from services.tokens import DatabaseTokenStore
 _BY_PUBLIC_KEY = select(Integration).where(
     Integration.platform == bindparam("platform"), Integration.public_key == bindparam("public_key")
 )
+_VERSION = select(Integration.version).where(Integration.id == bindparam("of_integration"))
 """Built once, as are other statements of every callback and push: building one costs more than SQLite's answer."""
 
 
 def find_by_public_key(platform: str, public_key: str) -> Integration | None:
     """The connection whose generated addresses hold this key, of whatever organisation and state."""
     return db.session.scalar(_BY_PUBLIC_KEY, {"platform": platform, "public_key": public_key})
+
+
+@dataclass
+class Connected:
+    """A connection as this process has read it, with its platform built and its secrets open.
+
+    Kept for callbacks, of which there may be many a second. Whoever relies on it compares the `version`: a press
+    within its transaction, everything else by is_current().
+    """
+
+    integration: Integration
+    platform: Platform
+    failure_noted_at: float = -math.inf
+    """By the monotonic clock: when the wizard was last told of a callback that was refused."""
+
+
+def connected(platform: str, public_key: str) -> Connected | None:
+    """The connection from this process's memory, read if need be; None if there is none, which is not remembered."""
+    memory = _memory()
+    kept = memory.get((platform, public_key))
+    if kept is None:
+        with read_only():
+            integration = find_by_public_key(platform, public_key)
+            if integration is None:
+                return None
+            db.session.expunge(integration)
+        kept = memory[platform, public_key] = Connected(integration, platform_for(integration))
+    return kept
+
+
+def is_current(kept: Connected) -> bool:
+    """Whether the connection is still the one that was read. One short question to the database."""
+    with reading() as connection:
+        version = connection.execute(_VERSION, {"of_integration": kept.integration.id}).scalar_one_or_none()
+    return version == kept.integration.version
+
+
+def forget(kept: Connected) -> None:
+    """Have the connection read again."""
+    key = (kept.integration.platform, kept.integration.public_key)
+    if _memory().get(key) is kept:
+        del _memory()[key]
+
+
+def _memory() -> dict[tuple[str, str], Connected]:
+    memory: dict[tuple[str, str], Connected] = current_app.extensions.setdefault("connected", {})
+    return memory
 
 
 def active_for(tenant_id: int) -> list[Integration]:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import Connection, Executable, bindparam, event, select, update
+from sqlalchemy import Connection, Executable, bindparam, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,9 @@ _CANCEL = (
     .returning(Job.id)
 )
 
+_WRITE = insert(Job.__table__)  # type: ignore[arg-type]
+_PENDING = {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
+
 log = logging.getLogger(__name__)
 
 
@@ -56,23 +59,56 @@ def enqueue(
     queue       of a connection that will be called (`queue_of`); by default one of our own work
     unique_key  for ever only one row of this key, until it is purged; a second call returns the first row
     """
-    if due_at - now <= WAKE_WITHIN:
+    values = row(kind, tenant_id=tenant_id, subject_id=subject_id, due_at=due_at, now=now, payload=payload, queue=queue)
+    values["unique_key"] = unique_key
+    if is_urgent(values):
         db.session.info["wake_worker"] = True
-    values = {
+    if unique_key is not None:
+        return _once(values)
+    job = Job(**values)
+    db.session.add(job)
+    return job
+
+
+def row(
+    kind: str,
+    *,
+    tenant_id: int,
+    subject_id: int,
+    due_at: datetime,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
+    queue: int | None = None,
+) -> dict[str, Any]:
+    """The columns of a row to be done, for statements that write several; see enqueue()."""
+    return {
         "kind": kind,
         "tenant_id": tenant_id,
         "subject_id": subject_id,
         "due_at": due_at,
         "created_at": now,
         "payload": payload or {},
-        "unique_key": unique_key,
         "queue": queue if queue is not None else QUICK if kind in QUICK_KINDS else ONE_AT_A_TIME,
     }
-    if unique_key is not None:
-        return _once(values)
-    job = Job(**values)
-    db.session.add(job)
-    return job
+
+
+def is_urgent(values: dict[str, Any]) -> bool:
+    """Whether the worker is to be woken for a row, after the commit."""
+    return bool(values["due_at"] - values["created_at"] <= WAKE_WITHIN)
+
+
+def write(on: Connection, rows: list[dict[str, Any]]) -> None:
+    """Stage rows by one statement. Whoever commits calls wake_worker() if one of them is urgent."""
+    if rows:
+        on.execute(_WRITE, [_PENDING | one for one in rows])
+
+
+def stage(rows: Iterable[dict[str, Any]]) -> None:
+    """Stage rows by one statement of the session; the worker is woken after the commit if one is due soon."""
+    staged = list(rows)
+    write(db.session.connection(), staged)
+    if any(is_urgent(values) for values in staged):
+        db.session.info["wake_worker"] = True
 
 
 def ensure_pending(connection: Connection, kind: str, *, tenant_id: int, subject_id: int, now: datetime) -> bool:
@@ -125,11 +161,11 @@ def queue_of(integration_id: int, urgency: int = 1) -> int:
     return integration_id * URGENCIES + min(urgency, URGENCIES - 1)
 
 
-def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int) -> int:
+def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int, on: Connection | None = None) -> int:
     """Stage that pending rows will not be run; return how many. One that is running now ends its run."""
     names = [kinds] if isinstance(kinds, str) else list(kinds)
     about = {"of_tenant": tenant_id, "of_subject": subject_id, "kinds": names}
-    return len(db.session.execute(_CANCEL, about).all())
+    return len((on or db.session).execute(_CANCEL, about).all())
 
 
 def pending(kind: str, subject_id: int) -> Job | None:

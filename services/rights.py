@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from errors import AccessDenied, AppError
 from models import Membership, MembershipState, Role, TenantStatus
 from texts import N_
+
+
+class Person(Protocol):
+    @property
+    def is_disabled(self) -> bool: ...
+
+
+class Organisation(Protocol):
+    @property
+    def status(self) -> TenantStatus: ...
+
+
+class Member(Protocol):
+    """A membership: a row of the session, or what a press on a card has read of it."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def state(self) -> MembershipState: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def user(self) -> Person: ...
+    @property
+    def tenant(self) -> Organisation: ...
+
 
 _VIEWER = frozenset({"incident.view", "channel.view", "integration.view", "delivery.view", "api_token.own"})
 _RESPONDER = _VIEWER | {"incident.handle", "delivery.resend"}
@@ -61,7 +91,7 @@ def refusal(member: Membership) -> AppError:
     return _REFUSALS.get(member.state, AccessDenied)()
 
 
-def can(member: Membership | None, right: str) -> bool:
+def can(member: Member | None, right: str) -> bool:
     """Whether a member has a right now. Somebody who left, was disabled or whose organisation is frozen has none."""
     if member is None or not is_in_force(member):
         return False
@@ -74,7 +104,7 @@ def require(member: Membership | None, right: str) -> None:
         raise AccessDenied(right)
 
 
-def is_in_force(member: Membership) -> bool:
+def is_in_force(member: Member) -> bool:
     """Whether a membership counts: its state, its person and its organisation are all active."""
     return (
         member.state is MembershipState.ACTIVE

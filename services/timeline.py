@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,18 +31,16 @@ def record(
     actor_name  for people of a platform who have no account here; else the member's name is kept
     detail      JSON values; aware datetimes are stored as ISO texts
     """
-    entry = TimelineEntry(
-        tenant_id=incident.tenant_id,
-        incident_id=incident.id,
-        type=type,
-        actor_id=by.user_id if by else None,
-        actor_name=by.user.name if by else actor_name,
-        via=via,
-        at=at,
-        detail={key: value.isoformat() if isinstance(value, datetime) else value for key, value in detail.items()},
-    )
+    actor = {"actor_id": by.user_id if by else None, "actor_name": by.user.name if by else actor_name}
+    about = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "at": at}
+    entry = TimelineEntry(**about, **actor, type=type, via=via, detail=stored_detail(detail))
     db.session.add(entry)
     return entry
+
+
+def stored_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values: times as ISO texts."""
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in detail.items()}
 
 
 def entries(incident: Incident) -> list[TimelineEntry]:

@@ -13,7 +13,7 @@ from platforms.base import CardButton, Fact, IncidentCard
 from services import card_keys, integrations, notifications, rights
 from services.instance import current_settings
 from services.notifications import Route
-from services.wording import clock_time, say, speaking
+from services.wording import Home, clock_time, say, speaking
 from texts import N_, Text
 
 ACTION = "test"
@@ -66,11 +66,24 @@ def build(
 ) -> IncidentCard:
     """The test card, or what it turns into once its button came back."""
     tenant = db.session.get_one(Tenant, integration.tenant_id)
+    return draw(integration, tenant, delivery.reference, sent_at=delivery.created_at, now=now, pressed_at=pressed_at)
+
+
+def draw(
+    integration: Integration,
+    tenant: Home,
+    reference: str,
+    *,
+    sent_at: datetime,
+    now: datetime,
+    pressed_at: datetime | None,
+) -> IncidentCard:
+    """The same from what was read already; asks no database."""
     with speaking(tenant):
-        key = card_keys.make(current_settings().secret_key, ACTION, delivery.reference)
+        key = card_keys.make(current_settings().secret_key, ACTION, reference)
         back = pressed_at is not None
         return IncidentCard(
-            reference=delivery.reference,
+            reference=reference,
             source=say(N_("值班铃")),
             tone="ok" if back else "info",
             title=say(N_("[测试] 按钮回调正常")) if back else say(N_("[测试] 消息已送达")),
@@ -78,7 +91,7 @@ def build(
             elapsed="",
             facts=(
                 Fact(say(N_("集成名称")), integration.name),
-                Fact(say(N_("发送时间")), clock_time(delivery.created_at, now)),
+                Fact(say(N_("发送时间")), clock_time(sent_at, now)),
             ),
             body=(),
             footer=say(Text(N_("更新于 %(at)s"), at=pressed_at)) if back else "",

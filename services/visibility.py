@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from sqlalchemy import ColumnElement, and_, exists, or_, select, true
 
 from models import Channel, Incident, Membership, Responder, Role
+from services.rights import Member
 
 
-def sees_channel(channel: Channel, viewer: Membership) -> bool:
+class Space(Protocol):
+    """A channel, as far as it decides who sees it."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def is_private(self) -> bool: ...
+    @property
+    def created_by_id(self) -> int | None: ...
+
+
+class Assigned(Protocol):
+    @property
+    def user_id(self) -> int: ...
+
+
+class Guarded(Protocol):
+    """An incident, as far as it decides who sees it."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def is_private(self) -> bool: ...
+    @property
+    def channel(self) -> Space | None: ...
+    @property
+    def responders(self) -> Sequence[Assigned]: ...
+
+
+def sees_channel(channel: Space, viewer: Member) -> bool:
     if channel.tenant_id != viewer.tenant_id:
         return False
     return not channel.is_private or viewer.role is Role.ADMIN or channel.created_by_id == viewer.user_id
 
 
-def sees_incident(incident: Incident, viewer: Membership) -> bool:
+def sees_incident(incident: Guarded, viewer: Member) -> bool:
     if incident.tenant_id != viewer.tenant_id:
         return False
     if incident.is_private and viewer.role is Role.ADMIN:

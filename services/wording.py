@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from flask import g
-from flask_babel import force_locale, get_timezone, gettext
+from babel.support import NullTranslations
+from flask_babel import force_locale, get_domain, get_timezone, gettext
 
 from errors import AppError
-from models import Tenant
 from services.clock import utcnow
 from texts import Text
 
@@ -32,9 +33,9 @@ def say(text: Text | str) -> str:
     lists are joined.
     """
     if isinstance(text, str):
-        return gettext(text) if text else ""
+        return _translated(text) if text else ""
     values = {name: _spoken(value) for name, value in text.params.items()}
-    return gettext(text.message, **values)
+    return _translated(text.message, **values)
 
 
 def say_error(error: AppError) -> tuple[str, str]:
@@ -53,25 +54,53 @@ def error_sentence(error: AppError) -> str:
 
 def listed(words: Iterable[str]) -> str:
     """Words in one line, parted as the reader's language does."""
-    return gettext("、").join(words)
+    return _translated("、").join(words)
+
+
+class Home(Protocol):
+    """An organisation, as far as it decides how it is spoken to."""
+
+    @property
+    def locale(self) -> str: ...
+    @property
+    def timezone(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A language and a zone that are spoken whoever asks."""
+
+    catalogue: NullTranslations
+    zone: ZoneInfo
+
+
+_voice: ContextVar[Voice | None] = ContextVar("voice", default=None)
 
 
 @contextmanager
-def speaking(tenant: Tenant) -> Iterator[None]:
+def speaking(tenant: Home) -> Iterator[None]:
     """Speak an organisation's language and zone: for texts that leave the house, made by workers or views."""
-    before = g.get("zone")
-    with force_locale(_locale(known_locale(tenant.locale) or DEFAULT_LOCALE)):
-        g.zone = known_zone(tenant.timezone) or ZoneInfo(DEFAULT_TIMEZONE)
-        try:
-            yield
-        finally:
-            g.zone = before
+    before = _voice.set(_voice_of(known_locale(tenant.locale) or DEFAULT_LOCALE, tenant.timezone))
+    try:
+        yield
+    finally:
+        _voice.reset(before)
 
 
 @cache
-def _locale(name: str) -> Locale:
-    """Parsing a name reads through all that Babel knows; there are only LOCALES."""
-    return Locale.parse(name)
+def _voice_of(locale: str, timezone: str) -> Voice:
+    """Made once: finding a catalogue takes longer than all the sentences of a card."""
+    with force_locale(Locale.parse(locale)):
+        catalogue = get_domain().get_translations()
+    return Voice(catalogue, known_zone(timezone) or ZoneInfo(DEFAULT_TIMEZONE))
+
+
+def _translated(message: str, **values: Any) -> str:
+    voice = _voice.get()
+    if voice is None:
+        return gettext(message, **values)
+    said: str = voice.catalogue.ugettext(message)
+    return said % values if values else said
 
 
 def local_time(at: datetime) -> datetime:
@@ -81,9 +110,9 @@ def local_time(at: datetime) -> datetime:
 
 def current_zone() -> ZoneInfo:
     """The zone of whoever is spoken to."""
-    forced = g.get("zone")
-    if isinstance(forced, ZoneInfo):
-        return forced
+    voice = _voice.get()
+    if voice is not None:
+        return voice.zone
     return known_zone(str(get_timezone())) or ZoneInfo(DEFAULT_TIMEZONE)
 
 

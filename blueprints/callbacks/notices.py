@@ -1,4 +1,4 @@
-"""What is said about callbacks that are refused: in the log, at most a line a second, and in the setup wizard."""
+"""What is said about callbacks that are refused: in the log, a line every few seconds, and in the setup wizard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from models import CheckState, Integration
 from services import checks
 from texts import N_
 
-LINE_EVERY_SECONDS = 1.0
+LINE_EVERY_SECONDS = 5.0
+"""For each kind of line and each process, so that several of them stay below one line a second together."""
+LOOK_EVERY_SECONDS = 1.0
 FAILURE_EVERY = timedelta(seconds=2)
 NOTED_EVERY = timedelta(seconds=10)
 FORGED: dict[str, object] = {
@@ -42,21 +44,30 @@ class _Throttle:
             return kept_back
 
 
-_throttle = _Throttle()
+_forged, _untimely, _not_stored = _Throttle(), _Throttle(), _Throttle()
 
 
 def refused(reason: str) -> None:
     """Log a callback that is not genuine."""
-    kept_back = _throttle.take()
+    kept_back = _forged.take()
     if kept_back is not None:
         log.warning("A callback was refused (%s); %s more since the last line.", reason, kept_back)
 
 
 def clock_differs(seconds: float) -> None:
     """Log a callback that is too old or from the future: a replay, or one of the two clocks is wrong."""
-    kept_back = _throttle.take()
+    kept_back = _untimely.take()
     if kept_back is not None:
-        log.warning("A callback was refused: clock differs by %.0f s (platform − here).", seconds)
+        said = "A callback was refused: clock differs by %.0f s (platform − here); %s more since the last line."
+        log.warning(said, seconds, kept_back)
+
+
+def not_stored(error: Exception) -> None:
+    """Log a callback that the database could not take in time."""
+    kept_back = _not_stored.take()
+    if kept_back is not None:
+        said = "A callback could not be stored, the platform will repeat it: %s; %s more since the last line."
+        log.warning(said, type(error).__name__, kept_back)
 
 
 def clock_detail(seconds: float) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """A platform's callback: raw body, verify, one transaction, answer in time.
 
 The signature is checked before anything is written, so a flood of forgeries never waits for the database's lock.
+A press has a budget (services/press_writing.py): what it needs of its connection is in this process's memory.
 """
 
 from __future__ import annotations
@@ -11,25 +12,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.callbacks import notices
 from crashpoints import crash_here
-from extensions import begin_write, csrf, db, limiter, read_only, wait_at_most
+from extensions import begin_write, csrf, db, limiter, read_only, wait_at_most, writing
 from models import Integration
 from platforms import PLATFORMS
-from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, OtherEvent, Platform, UrlCheck
+from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, OtherEvent
 from platforms.errors import CallbackMalformed, CallbackRefused
-from services import card_presses, checks, integrations
+from services import card_presses, checks, integrations, outbox, press_writing
 from services.clock import utcnow
+from services.integrations import Connected
 
 BODY_BYTES = 1024 * 1024
-FRESH = timedelta(minutes=5)
+FRESH_SECONDS = timedelta(minutes=5).total_seconds()
 LOCK_SECONDS = 0.8
 """How long a callback waits for the database: it must be answered within a second."""
-TRIES = 3
+TRIES = 5
 
 bp = Blueprint("callbacks", __name__, url_prefix="/callback")
 csrf.exempt(bp)
@@ -37,97 +40,120 @@ limiter.exempt(bp)
 log = logging.getLogger(__name__)
 
 
+class Again(Exception):
+    """The callback met something that changed meanwhile; from the start once more."""
+
+
 @dataclass(frozen=True)
-class Caller:
-    """Whose address was called."""
+class Called:
+    """What was called, with what, and until when by the monotonic clock it must be answered."""
 
     platform: str
     public_key: str
-    adapter: Platform
+    request: CallbackRequest
+    until: float
 
 
 @bp.route("/<platform>/<public_key>", methods=["GET", "POST"])
 def receive(platform: str, public_key: str) -> Response:
     """Take a callback of an application in whatever state: a draft is verified before it is finished."""
-    now = utcnow()
     try:
-        wanted = _read_request(now)
+        wanted = _read_request(utcnow())
     except RequestEntityTooLarge:
         return _empty(413)
-    wait_at_most(LOCK_SECONDS)
+    if platform not in PLATFORMS:
+        return _empty(404)
     try:
-        caller = _caller(platform, public_key)
-        if caller is None:
-            return _empty(404)
-        callback = _verified(caller, wanted, now)
-        return _answer(caller, callback, now) if callback else _empty(403)
+        return _respond(Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS))
     except CallbackMalformed as error:
         log.warning("A genuine callback could not be read (%s).", error.reason)
         return _empty(200)
-    except DBAPIError as error:
-        db.session.rollback()
-        log.warning("A callback could not be stored, the platform will repeat it: %s", type(error).__name__)
+    except (DBAPIError, PoolTimeout) as error:
+        notices.not_stored(error)
         return _empty(503)
 
 
 def _read_request(now: datetime) -> CallbackRequest:
     request.max_content_length = BODY_BYTES
     body = request.get_data(cache=False)
-    return CallbackRequest(request.method, request.args.to_dict(), dict(request.headers), body, now)
+    return CallbackRequest(request.method, request.args, request.headers, body, now)
 
 
-def _caller(platform: str, public_key: str) -> Caller | None:
-    if platform not in PLATFORMS:
-        return None
-    with read_only():
-        integration = integrations.find_by_public_key(platform, public_key)
-        return Caller(platform, public_key, integrations.platform_for(integration)) if integration else None
+def _respond(called: Called) -> Response:
+    """Two that meet on the same thing are applied one after the other."""
+    for _ in range(TRIES):
+        left = called.until - time.monotonic()
+        if left <= 0:
+            break
+        wait_at_most(left)
+        caller = integrations.connected(called.platform, called.public_key)
+        if caller is None:
+            return _empty(404)
+        try:
+            return _answer(caller, called.request)
+        except Again:
+            continue
+        except (StaleDataError, IntegrityError) as error:
+            log.info("A press met another one and is tried again: %s", type(error).__name__)
+    return _empty(503)
 
 
-def _verified(caller: Caller, wanted: CallbackRequest, now: datetime) -> Callback | None:
+def _answer(caller: Connected, wanted: CallbackRequest) -> Response:
+    callback = _verified(caller, wanted)
+    if callback is None:
+        return _empty(403)
+    if isinstance(callback, CardPress):
+        return _press(caller, callback, wanted.received_at)
+    _make_sure(caller)
+    if isinstance(callback, OtherEvent):
+        log.info("An event that we do not act on: %s", callback.kind)
+    _note_arrival(caller, wanted.received_at)
+    return _reply(caller.platform.answer(callback, None))
+
+
+def _verified(caller: Connected, wanted: CallbackRequest) -> Callback | None:
     """The callback if it is genuine and fresh. The answer never says what was wrong; the log and the wizard do."""
+    now = wanted.received_at
     try:
-        callback = caller.adapter.read_callback(wanted)
+        callback = caller.platform.read_callback(wanted)
     except CallbackMalformed:
         raise
     except CallbackRefused as error:
+        _make_sure(caller)  # the secret may have been changed
         notices.refused(error.reason)
         _note_failure(caller, notices.FORGED, now)
         return None
     difference = (callback.sent_at - now).total_seconds()
-    if abs(difference) > FRESH.total_seconds():
+    if abs(difference) > FRESH_SECONDS:
         notices.clock_differs(difference)
         _note_failure(caller, notices.clock_detail(difference), now)
         return None
     return callback
 
 
-def _note_failure(caller: Caller, detail: dict[str, object], now: datetime) -> None:
-    """Let the wizard say why nothing arrives, while it waits for the first genuine callback."""
+def _make_sure(caller: Connected) -> None:
+    """Raise Again if the connection is another one by now than this process remembers."""
+    if not integrations.is_current(caller):
+        integrations.forget(caller)
+        raise Again
+
+
+def _note_failure(caller: Connected, detail: dict[str, object], now: datetime) -> None:
+    """Let the wizard say why nothing arrives, while it waits for the first genuine callback. Looks once a second."""
+    if time.monotonic() - caller.failure_noted_at < notices.LOOK_EVERY_SECONDS:
+        return
+    caller.failure_noted_at = time.monotonic()
     with read_only():
-        integration = integrations.find_by_public_key(caller.platform, caller.public_key)
-        is_awaited = integration is not None and notices.is_awaited(integration, now)
+        is_awaited = notices.is_awaited(caller.integration, now)
     if is_awaited:
         begin_write()
-        integration = _integration(caller)
-        checks.failed(integration, "callback", now=now, **detail)
+        checks.failed(_integration(caller), "callback", now=now, **detail)
         db.session.commit()
 
 
-def _answer(caller: Caller, callback: Callback, now: datetime) -> Response:
-    if isinstance(callback, UrlCheck):
-        _note_arrival(caller, now)
-        return _reply(caller.adapter.answer(callback, None))
-    if isinstance(callback, CardPress):
-        return _press(caller, callback, now)
-    if isinstance(callback, OtherEvent):
-        log.info("An event that we do not act on: %s", callback.kind)
-    _note_arrival(caller, now)
-    return _reply(caller.adapter.answer(callback, None))
-
-
-def _note_arrival(caller: Caller, now: datetime) -> None:
+def _note_arrival(caller: Connected, now: datetime) -> None:
     """Mark that the address works; the platform gets its answer in time even if that cannot be stored now."""
+    caller.failure_noted_at = -float("inf")
     try:
         with read_only():
             if notices.is_known(_integration(caller), now):
@@ -135,39 +161,40 @@ def _note_arrival(caller: Caller, now: datetime) -> None:
         begin_write()
         integration = _integration(caller)
         checks.passed(integration, "callback", now=now)
-        card_presses.note_callback(integration, now)
+        press_writing.note_callback(db.session.connection(), integration, now)
         db.session.commit()
     except DBAPIError as error:
         db.session.rollback()
         log.warning("A callback check could not be stored: %s", type(error).__name__)
 
 
-def _press(caller: Caller, press: CardPress, now: datetime) -> Response:
-    """Apply a press in one transaction; two at once on the same thing are applied one after the other."""
-    until = time.monotonic() + LOCK_SECONDS
-    for _ in range(TRIES):
-        begin_write()
-        try:
-            result = card_presses.handle(_integration(caller), press, now=now)
+def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
+    """Apply a press in one transaction."""
+    try:
+        with writing() as transaction:
+            result = card_presses.apply(transaction, caller.integration, press, now=now)
             crash_here("callback.before_commit")
-            db.session.commit()
-        except (StaleDataError, IntegrityError, OperationalError) as error:
-            db.session.rollback()
-            log.info("A press met another one and is tried again: %s", type(error).__name__)
-            if time.monotonic() > until:
-                break
-            continue
-        crash_here("callback.after_commit")
-        reply = caller.adapter.answer(press, result.card)
-        crash_here("callback.before_answer")
-        return _reply(reply)
-    return _empty(503)
+    except card_presses.Outdated:
+        integrations.forget(caller)
+        raise Again from None
+    except card_presses.Unrecorded as early:
+        begin_write()
+        card_presses.note_arrival(early.delivery_id, press, tenant_id=caller.integration.tenant_id, now=now)
+        db.session.commit()
+        raise Again from None
+    crash_here("callback.after_commit")
+    if result.is_urgent:
+        outbox.wake_worker()
+    reply = caller.platform.answer(press, result.card)
+    crash_here("callback.before_answer")
+    return _reply(reply)
 
 
-def _integration(caller: Caller) -> Integration:
-    found = integrations.find_by_public_key(caller.platform, caller.public_key)
+def _integration(caller: Connected) -> Integration:
+    known = caller.integration
+    found = integrations.find_by_public_key(known.platform, known.public_key)
     if found is None:  # deleted since the request began
-        raise IntegrityError("integration", {}, LookupError(caller.public_key))
+        raise Again
     return found
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import ElementTree
@@ -29,8 +30,12 @@ CARD_EVENTS = {"template_card_event", "template_card_menu_event"}
 EMPTY = CallbackReply(200, b"")
 
 
+@lru_cache(maxsize=128)
 def cipher(settings: WeComSettings) -> CallbackCipher:
-    """The callback's keys. Raises CallbackRefused while they are not set: without keys nothing is genuine."""
+    """The callback's keys, kept for the same settings.
+
+    Raises CallbackRefused while they are not set: without keys nothing is genuine.
+    """
     try:
         return CallbackCipher(settings.token, settings.encoding_aes_key, settings.corp_id)
     except ValueError:

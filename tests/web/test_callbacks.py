@@ -44,7 +44,8 @@ class Caller:
 def integration(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Integration:
     platform = FakePlatform()
     monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
-    monkeypatch.setattr(notices, "_throttle", notices._Throttle())
+    for name in ("_forged", "_untimely", "_not_stored"):
+        monkeypatch.setattr(notices, name, notices._Throttle())
     found: Integration = make_integration()
     return found
 
