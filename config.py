@@ -52,8 +52,8 @@ class Settings:
     demo: bool = False
     simulator_url: str | None = None
     trusted_proxies: int = 0
-    worker_threads: int = 16
-    lease_seconds: int = 60
+    worker_threads: int = 32
+    lease_seconds: int = 20
     metrics_token: str | None = field(default=None, repr=False)
     heartbeat_file: Path | None = None
     log_format: str = "auto"
@@ -108,8 +108,8 @@ class _Reader:
             demo=self.env.get("DEMO", "0") == "1",
             simulator_url=self._url("SIMULATOR_URL", "") or None,
             trusted_proxies=self._number("TRUSTED_PROXIES", 0, 0, 5),
-            worker_threads=self._number("WORKER_THREADS", 16, 1, 128),
-            lease_seconds=self._number("LEASE_SECONDS", 60, 2, 3600),
+            worker_threads=self._number("WORKER_THREADS", 32, 1, 128),
+            lease_seconds=self._number("LEASE_SECONDS", 20, 2, 3600),
             metrics_token=self.env.get("METRICS_TOKEN") or None,
             heartbeat_file=Path(self.env["HEARTBEAT_FILE"]) if self.env.get("HEARTBEAT_FILE") else None,
             log_format=self._choice("LOG_FORMAT", "auto", ("auto", "json", "console")),

@@ -1,58 +1,94 @@
-"""Sending one card to one person: decide, let go of the database, call, record."""
+"""Sending one card to one person: decide, let go of the database, call, record.
+
+Budget of a card that arrives: two transactions, some 6 ms of CPU. The first one claims the row, reads all that the
+card shows and notes that it is being sent; the second one records what came of it.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from flask import g
+from sqlalchemy import bindparam, select, update
 
 from crashpoints import crash_here
 from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
-from models import CheckState, Delivery, DeliveryState, Incident, Integration, IntegrationStatus
-from platforms import PLATFORMS
-from platforms.base import IncidentCard, Platform, Recipient, SentMessage
+from jobs.runner import FROZEN_FOR, Settle
+from models import Delivery, DeliveryState, Incident, IntegrationStatus, LinkState, TenantStatus
+from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError
 from services import (
-    cards,
-    checks,
+    circuits,
     delivery_outcomes,
     incident_cards,
     incidents,
-    integrations,
-    linking,
-    notifications,
+    send_scenes,
+    storms,
     trial_cards,
 )
 from services.clock import utcnow
 from services.delivery_outcomes import Try
+from services.outbox import IN_ORDER, OUTAGE
+from services.send_scenes import Connected, Scene, Way
+
+HELD_AFTER = timedelta(hours=1)
+"""What we did not get to for so long is not news any more: an administrator decides whether it is still sent."""
+DEDUPE_MARGIN = timedelta(minutes=5)
+BUSY_FOR = timedelta(milliseconds=20)
+NEXT_IN_ORDER = timedelta(milliseconds=200)
+LOOK_FOR_ORDER = timedelta(seconds=1)
+
+_NOTE_SENDING = (
+    update(Delivery)
+    .where(Delivery.id == bindparam("of_id"))
+    .values(
+        state=DeliveryState.SENDING,
+        next_attempt_at=None,
+        external_user_id=bindparam("to"),
+        rendered=bindparam("about_first_try"),
+    )
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A message that is ready to leave. version: of the incident that the card shows; None for a test."""
+    """A message that is ready to be drawn and to leave.
 
-    delivery: Delivery
-    integration: Integration
-    platform: Platform
-    card: IncidentCard
-    version: int | None
-    earlier_try_unanswered: bool
+    unanswered    an earlier try may have arrived
+    first_shown   the incident's version that the first try showed; None for what shows no incident
+    """
+
+    scene: Scene
+    way: Way
+    connected: Connected
+    draw: Callable[[], IncidentCard]
+    unanswered: bool
+    first_shown: int | None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.connected.platform.capabilities
 
 
-def run(mine: Claim) -> Outcome:
-    """Handle a "deliver" row."""
+def run(mine: Claim) -> Outcome | Settle:
+    """Handle a "deliver" row, whose claim is not committed yet."""
     now = utcnow()
-    plan = _prepare(mine, now)
+    plan = _begin(mine, now)
     if not isinstance(plan, Plan):
         return plan
     db.session.commit()
+    crash_here("worker.claimed")
+    card = plan.draw()
     crash_here("worker.before_send")
+    g.called_platform = True
     began = time.monotonic()
-    result = _send(plan)
+    result = _send(plan, card)
     crash_here("worker.after_send")
     made = Try(
         at=now,
@@ -60,7 +96,7 @@ def run(mine: Claim) -> Outcome:
         error=result if isinstance(result, PlatformError) else None,
         was_repeat=isinstance(result, SentMessage) and result.was_repeat,
     )
-    return _record(mine, plan, made, result)
+    return Settle(lambda: _record(mine, plan, card, made, result))
 
 
 def gave_up(mine: Claim, error: str) -> None:
@@ -79,137 +115,198 @@ def _delivery(mine: Claim) -> Delivery | None:
     )
 
 
-def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
+# --- deciding -----------------------------------------------------------------------------------------------------
+
+
+def _begin(mine: Claim, now: datetime) -> Plan | Outcome:
     """Decide on the present state whether, when and what to send; stage that it is being sent."""
-    delivery = _delivery(mine)
-    if delivery is None or delivery.state.is_final:
+    scene = send_scenes.read(db.session.connection(), mine.subject_id, tenant_id=mine.tenant_id, now=now)
+    if scene is None:
+        return Done() if _delivery(mine) is None else Later(now + BUSY_FOR, "being changed")
+    if scene.state.is_final or scene.summary_id is not None:
         return Done()
-    integration = db.session.get(Integration, delivery.integration_id) if delivery.integration_id else None
-    if dropped := _obsolete(delivery, now):
-        delivery_outcomes.dropped(delivery, *dropped)
+    if scene.home.status is TenantStatus.FROZEN:
+        return Later(now + FROZEN_FOR, "organisation frozen")
+    ending = _ending(mine, scene, now)
+    if ending or scene.way is None:
+        delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
+        delivery_outcomes.ended(delivery, *(ending or (DeliveryState.FAILED, "integration_disabled")))
+        storms.ended(delivery)
+        delivery_outcomes.let_the_next_go(delivery, now)
         return Done()
-    failure = _failure(delivery, integration)
-    if failure or integration is None:
-        delivery_outcomes.failed(delivery, failure or "integration_disabled")
+    try:
+        return _turn(mine, scene, scene.way, now) or _plan(scene, scene.way, now)
+    except PlatformError as error:  # the entered address of a private deployment may not be called
+        delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
+        delivery_outcomes.failed(delivery, error.failure, error)
         return Done()
-    capabilities = PLATFORMS[integration.platform].capabilities
-    waits_until = max(
-        integration.paused_until or now, delivery_outcomes.allowed_at(delivery, integration, capabilities, now)
-    )
-    if waits_until > now:
-        return _postponed(delivery, waits_until)
-    return _plan(mine, delivery, integration, now)
 
 
-def _obsolete(delivery: Delivery, now: datetime) -> tuple[DeliveryState, str] | None:
-    """The state and reason to end with when there is nothing to tell any more."""
-    incident = delivery.incident
-    if incident is None:
-        return None
-    if not incident.is_open:
+def _ending(mine: Claim, scene: Scene, now: datetime) -> tuple[DeliveryState, str] | None:
+    """The state and reason to end with instead of sending."""
+    incident = scene.incident
+    if incident is not None and not incident.is_open:
         return DeliveryState.CANCELLED, "closed"
-    if incident.is_snoozed(now) and delivery.source == "incident":
+    if incident is not None and incident.is_snoozed(now) and scene.source == "incident":
         return DeliveryState.SKIPPED, "snoozed"
+    failure = _failure(scene)
+    if failure or scene.way is None:
+        return DeliveryState.FAILED, failure or "integration_disabled"
+    waiting_since = max(filter(None, (mine.due_at, circuits.blocked_at(scene.way))))
+    if scene.source != "test" and now - waiting_since > HELD_AFTER:
+        return DeliveryState.FAILED, "held"
+    if _is_unanswered(scene) and now - _first_tried_at(scene, now) > _dedupe_window(scene.way):
+        return DeliveryState.FAILED, "outcome_unknown"
     return None
 
 
-def _failure(delivery: Delivery, integration: Integration | None) -> str | None:
-    """Why it cannot be sent; a link made or lost since the delivery was queued counts."""
-    allowed = {IntegrationStatus.ACTIVE} | ({IntegrationStatus.DRAFT} if delivery.source == "test" else set())
-    if integration is None or integration.status not in allowed:
+def _failure(scene: Scene) -> str | None:
+    """Why it cannot be sent; a link made or lost since the delivery was queued counts. A broken link is tried."""
+    allowed = {IntegrationStatus.ACTIVE} | ({IntegrationStatus.DRAFT} if scene.source == "test" else set())
+    if scene.way is None or scene.way.status not in allowed:
         return "integration_disabled"
-    if delivery.user_id is None:
+    if scene.user_id is None:
         return None
-    link = linking.hold_for_user(integration, delivery.user_id)
-    if link is not None:
-        delivery.external_user_id = link.external_user_id
-    return notifications.link_failure(link)
+    if scene.link_state is None:
+        return "app_not_linked"
+    return "link_pending" if scene.link_state is LinkState.PENDING else None
 
 
-def _postponed(delivery: Delivery, until: datetime) -> Later:
-    """Wait for our own rate, or because the platform asked for a pause; not a try."""
-    if delivery.state is DeliveryState.RETRYING:
-        delivery.next_attempt_at = until
-    return Later(until)
-
-
-def _plan(mine: Claim, delivery: Delivery, integration: Integration, now: datetime) -> Plan | Outcome:
-    try:
-        platform = integrations.platform_for(integration)
-    except PlatformError as error:
-        delivery_outcomes.refused(delivery, integration, error)
+def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
+    """Wait for the platform, for an earlier message, or for our own rate; none of it is a try. None: it is its turn."""
+    if not mine.is_probe and (closed_until := circuits.closed_until(way, now)):
+        return Later(closed_until, f"{OUTAGE}the platform is not called now")
+    if scene.waits_for is not None:
+        return Later(max(now + LOOK_FOR_ORDER, scene.waits_for + NEXT_IN_ORDER), f"{IN_ORDER}after another")
+    capabilities = send_scenes.connected(way).platform.capabilities
+    if scene.source in storms.MERGED_SOURCES and storms.is_one(scene.sent, capabilities):
+        delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
+        storms.join(delivery, to=scene.to, now=now)
         return Done()
-    incident = delivery.incident
-    if incident is None:
-        card = trial_cards.build(integration, delivery, now=now)
-    else:
-        card = incident_cards.build(incident, integration=integration, delivery=delivery, now=now)
-    unanswered = delivery.state is DeliveryState.SENDING or bool(delivery.failure.get("unanswered"))
-    delivery.state, delivery.next_attempt_at = DeliveryState.SENDING, None
-    if not unanswered:
-        db.session.flush()  # the delivery before its row of the outbox: closing the incident takes them in this order
-        outbox.note(mine, mine.payload | {"fingerprint": card.fingerprint})
-    version = incident.version if incident else None
-    return Plan(delivery, integration, platform, card, version, unanswered)
+    if (free_at := storms.allowed_at(scene, capabilities, now)) > now:
+        return Later(free_at, "as many as the platform shows")
+    return None
 
 
-def _send(plan: Plan) -> SentMessage | PlatformError:
-    to = Recipient(plan.delivery.external_user_id or "", plan.delivery.recipient_name)
+def _is_unanswered(scene: Scene) -> bool:
+    return scene.state is DeliveryState.SENDING or bool(scene.failure.get("unanswered"))
+
+
+def _first_tried_at(scene: Scene, now: datetime) -> datetime:
+    tried_at = scene.rendered.get("tried_at")
+    return datetime.fromisoformat(tried_at) if tried_at else now
+
+
+def _dedupe_window(way: Way) -> timedelta:
+    """How long the platform knows the first try again, with a margin for clocks."""
+    hours = send_scenes.connected(way).platform.capabilities.dedupe_hours
+    return max(timedelta(hours=hours) - DEDUPE_MARGIN, timedelta())
+
+
+def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
+    connected = send_scenes.connected(way)
+    draw = _drawing(scene, connected, now)
+    if draw is None:
+        return Done()
+    unanswered = _is_unanswered(scene)
+    version = scene.incident.version if scene.incident else None
+    about: dict[str, Any] = {"tried_at": now.isoformat(), "version": version}
+    if unanswered:
+        about = {name: scene.rendered.get(name, known) for name, known in about.items()}
+    sending = {"of_id": scene.id, "to": scene.to or None, "about_first_try": about}
+    db.session.connection().execute(_NOTE_SENDING, sending)
+    return Plan(scene, way, connected, draw, unanswered, about["version"])
+
+
+def _drawing(scene: Scene, connected: Connected, now: datetime) -> Callable[[], IncidentCard] | None:
+    """What makes the card, once the database was let go; None if there is nothing to tell any more."""
+    integration, incident = connected.integration, scene.incident
+    if incident is not None:
+        return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now)
+    delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
+    if scene.source == storms.SOURCE:
+        summary = storms.gather(delivery, now=now)
+        if summary is None:
+            delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
+            return None
+        return lambda: storms.draw(summary, integration, scene.home, now)
+    drawn = trial_cards.build(integration, delivery, now=now)
+    return lambda: drawn
+
+
+def _send(plan: Plan, card: IncidentCard) -> SentMessage | PlatformError:
+    to = Recipient(plan.scene.to, plan.scene.recipient_name)
     try:
-        return plan.platform.send_card(to, plan.card, earlier_try_unanswered=plan.earlier_try_unanswered)
+        return plan.connected.platform.send_card(to, card, earlier_try_unanswered=plan.unanswered)
     except PlatformError as error:
         return error
 
 
-def _record(mine: Claim, plan: Plan, made: Try, result: SentMessage | PlatformError) -> Outcome:
-    """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two."""
-    incident = incidents.lock(plan.delivery.incident_id, mine.tenant_id) if plan.delivery.incident_id else None
+# --- recording ----------------------------------------------------------------------------------------------------
+
+
+def _record(mine: Claim, plan: Plan, card: IncidentCard, made: Try, result: SentMessage | PlatformError) -> Outcome:
+    """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two.
+
+    May be repeated: what is committed on the way only concerns the connection.
+    """
+    if isinstance(result, SentMessage):
+        _note_answering(plan)
+        incident = plan.scene.incident
+        delivery_outcomes.sent(
+            delivery_outcomes.Arrived(
+                plan.scene,
+                plan.connected.integration.id,
+                mine.tenant_id,
+                result,
+                made,
+                shown=card.fingerprint,
+                is_shown_truly=plan.first_shown == (incident.version if incident else None),
+                code_hours=plan.capabilities.update_code_hours,
+            ),
+            now=utcnow(),
+        )
+        return Done()
+    bounds = circuits.note_failure(plan.way.id, result, utcnow())
+    return _record_failure(mine, plan, made, result, bounds)
+
+
+def _note_answering(plan: Plan) -> None:
+    """Whatever waited for the end of an outage may leave; when something was sent is noted now and then."""
+    way, now = plan.way, utcnow()
+    if way.outage_count and circuits.succeeded(way.id):
+        outbox.release(way.id, OUTAGE, now)
+        db.session.info["wake_worker"] = True
+        db.session.commit()
+    delivery_outcomes.note_working(plan.connected.integration, now)
+
+
+def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError, bounds: circuits.Bounds) -> Outcome:
+    incident_id = plan.scene.incident.id if plan.scene.incident else None
+    incident: Incident | None = incidents.lock(incident_id, mine.tenant_id) if incident_id else None
     delivery = _delivery(mine)
     if delivery is None:
         return Done()
-    tries = delivery_outcomes.note_try(delivery, made)
-    if isinstance(result, SentMessage):
-        _record_sent(mine, plan, delivery, incident, result)
-        return Done()
+    tries = 0 if error.unsent else delivery_outcomes.note_try(delivery, made)
     if delivery.state is DeliveryState.SENT:  # a press came in meanwhile and proved that it arrived
         return Done()
+    due_at = None
     if incident is not None and not incident.is_open:
-        delivery_outcomes.dropped(delivery, DeliveryState.CANCELLED, "closed")
-        return Done()
-    if not result.retryable:
-        delivery_outcomes.refused(delivery, plan.integration, result)
-        return Done()
-    due_at = delivery_outcomes.retry_at(
-        delivery,
-        plan.integration,
-        result,
-        tries=tries,
-        now=utcnow(),
-        earlier_try_unanswered=plan.earlier_try_unanswered,
-    )
-    return Later(due_at, result.code) if due_at else Done()
-
-
-def _record_sent(mine: Claim, plan: Plan, delivery: Delivery, incident: Incident | None, message: SentMessage) -> None:
-    now = utcnow()
-    delivery_outcomes.sent(delivery, plan.integration, message, now=now)
-    _mark_check(plan.integration, now)
-    if incident is None:
-        if message.update_code:
-            delivery.rendered = delivery.rendered | {"update_code": message.update_code}
-        return
-    first_try = mine.payload.get("fingerprint", "")
-    fingerprint = first_try if message.was_repeat else plan.card.fingerprint
-    card = cards.open_card(delivery, incident, message_id=message.message_id, fingerprint=fingerprint, now=now)
-    if message.update_code:
-        hours = plan.platform.capabilities.update_code_hours
-        cards.add_code(card, message.update_code, origin="send", hours=hours, now=now)
-    if incident.version != plan.version or fingerprint != plan.card.fingerprint:
-        cards.schedule(card, now=now)
-
-
-def _mark_check(integration: Integration, now: datetime) -> None:
-    """A first message proves that sending works; later ones need not write it down again."""
-    seen = checks.get(integration, "message")
-    if seen is None or seen.state is not CheckState.PASSED:
-        checks.passed(integration, "message", now=now)
+        delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
+    elif not error.retryable:
+        delivery_outcomes.refused(delivery, plan.connected.integration, error)
+    else:
+        due_at = delivery_outcomes.retry_at(
+            delivery,
+            error,
+            tries=tries,
+            now=utcnow(),
+            earlier_try_unanswered=plan.unanswered,
+            not_before=bounds.not_before,
+            not_after=outbox.last_probe(mine, bounds.probe_at),
+        )
+    if due_at is not None:
+        return Later(due_at, f"{OUTAGE if circuits.is_outage(error) else ''}{error.code}")
+    storms.ended(delivery)
+    delivery_outcomes.let_the_next_go(delivery, utcnow())
+    return Done()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -34,11 +35,15 @@ from services.outbox import on_commit_wake
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.5
+STEP_BACK_SECONDS = 1.5
+"""A clock that lost more than this between two sweeps was set back."""
+LISTEN_SECONDS = 0.02
+"""How often the file of wake-ups is looked at; one look takes some 20 µs."""
 HEARTBEAT_SECONDS = 3.0
 STOP_SECONDS = 8.0
 """How long running rows may take to end after SIGTERM; then they are given back."""
 BROKER_PAUSE_SECONDS = 5.0
-LISTENERS = 2
+LISTENERS = 1
 
 
 def make_huey(settings: Settings) -> Huey:
@@ -92,12 +97,16 @@ class Drains:
     def __init__(self, runner: Runner, most: int) -> None:
         self.runner = runner
         self.most = most
-        self.stopping = threading.Event()
+        self.stopping = runner.stopping
         self._active: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
     def wake(self) -> None:
-        """Start one more drain if there is room."""
+        """Start one more drain if there is room. There may be something more urgent than what was seen so far."""
+        self.runner.lanes.forget()
+        self.add()
+
+    def add(self) -> None:
         with self._lock:
             if self.stopping.is_set() or len(self._active) >= self.most:
                 return
@@ -107,7 +116,7 @@ class Drains:
 
     def _drain(self) -> None:
         try:
-            while not self.stopping.is_set() and self.runner.run_next(on_claim=self.wake):
+            while not self.stopping.is_set() and self.runner.run_next(on_claim=self.add):
                 pass
         except SQLAlchemyError as error:
             log.warning("The database cannot be used now; the sweeper will try again: %s", error)
@@ -128,6 +137,38 @@ class Drains:
         self.runner.give_back()
 
 
+class Clock:
+    """Notices that the wall clock was set back, by one that never is."""
+
+    def __init__(self) -> None:
+        self._wall, self._steady = utcnow(), time.monotonic()
+
+    def set_back(self) -> timedelta:
+        """By how much, since the last call; zero for less than STEP_BACK_SECONDS."""
+        wall, steady = utcnow(), time.monotonic()
+        lost = (steady - self._steady) - (wall - self._wall).total_seconds()
+        self._wall, self._steady = wall, steady
+        return timedelta(seconds=lost) if lost > STEP_BACK_SECONDS else timedelta()
+
+
+def is_gone(holder: str, mine: str) -> bool:
+    """Whether the worker process that calls itself "worker:host:pid:token" ran on this machine and has ended."""
+    if holder.count(":") != mine.count(":"):
+        return False
+    (_, host, pid, token), (_, my_host, my_pid, my_token) = holder.rsplit(":", 3), mine.rsplit(":", 3)
+    if host != my_host or not pid.isdecimal():
+        return False
+    if pid == my_pid:
+        return token != my_token
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 class Worker:
     """One worker process: listeners for wake-ups, drains, and a sweeper that also beats the heart."""
 
@@ -135,11 +176,14 @@ class Worker:
         settings: Settings = app.config["SETTINGS"]
         self.app = app
         self.name = f"worker:{socket.gethostname()}:{os.getpid()}"
-        runner = Runner(app, HANDLERS, timedelta(seconds=settings.lease_seconds))
-        self.drains = Drains(runner, settings.worker_threads)
+        self.holder = f"{self.name}:{secrets.token_hex(4)}"
+        self.lease = timedelta(seconds=settings.lease_seconds)
+        self.runner = Runner(app, HANDLERS, self.lease, threads=settings.worker_threads, holder=self.holder)
+        self.drains = Drains(self.runner, settings.worker_threads)
         self.stopped = threading.Event()
         self.slots: set[str] = set()
-        self.beaten_at = 0.0
+        self.beaten_at = self.kept_at = 0.0
+        self.clock = Clock()
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
         self.wakeups = Wakeups(settings, self.drains.wake)
 
@@ -149,6 +193,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         log.info("%s started", self.name)
+        self._take_over()
         while not self.stopped.wait(SWEEP_SECONDS):
             self.sweep()
         log.info("%s is stopping", self.name)
@@ -161,7 +206,11 @@ class Worker:
         """Start hearing wake-ups; None if the broker cannot be used, and the sweeper does it alone."""
         try:
             consumer = self.wakeups.huey.create_consumer(
-                workers=LISTENERS, periodic=False, initial_delay=0.02, max_delay=0.1, scheduler_interval=60
+                workers=LISTENERS,
+                periodic=False,
+                initial_delay=LISTEN_SECONDS,
+                max_delay=LISTEN_SECONDS,
+                scheduler_interval=60,
             )
             consumer.start()
         except Exception:  # whatever the broker's client raises
@@ -180,8 +229,28 @@ class Worker:
         except SQLAlchemyError as error:
             log.warning("The database cannot be used now: %s", error)
 
+    def _take_over(self) -> None:
+        """What a worker of this machine left behind when it was killed need not wait for its lease to end."""
+        try:
+            with self.app.app_context():
+                freed = outbox.take_from_the_dead(lambda holder: is_gone(holder, self.holder), utcnow())
+                db.session.commit()
+        except SQLAlchemyError as error:
+            log.warning("The database cannot be used now: %s", error)
+        else:
+            if freed:
+                log.warning("%s rows of a worker that is gone are taken over.", freed)
+
     def _sweep(self) -> None:
         now = utcnow()
+        step = self.clock.set_back()
+        if step:
+            log.warning("The clock was set back by %.0f s.", step.total_seconds())
+            outbox.after_step_back(step, now, self.lease)
+            db.session.commit()
+        if time.monotonic() - self.kept_at > self.lease.total_seconds() / 4:
+            self.runner.keep()
+            self.kept_at = time.monotonic()
         if time.monotonic() - self.beaten_at > HEARTBEAT_SECONDS:
             self._beat()
         if not periodic.is_staged(now, self.slots):

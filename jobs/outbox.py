@@ -6,22 +6,31 @@ was slower than its lease cannot overwrite what another one did since.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import bindparam, exists, func, literal_column, select, update
 
 from extensions import db
-from models import EPOCH, Job, JobState
+from models import EPOCH, Integration, Job, JobState
+from services.outbox import URGENCIES
 
 ERROR_LENGTH = 500
+MOVED_BACK = ("deliver", "update_card", "tell", "policy_step", "ingest")
+"""Kinds whose time counts from when they were staged; the others are due at a time that was promised to a reader."""
+
+PENDING = Job.state == literal_column("'pending'")
+"""Spelt out, so that both databases see that the partial indexes serve."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A row that is ours until its lease ends. attempts: the fence."""
+    """A row that is ours until its lease ends. attempts: the fence.
+
+    is_probe  its platform is down, and this one message may see whether it still is
+    """
 
     id: int
     kind: str
@@ -30,6 +39,32 @@ class Claim:
     payload: dict[str, Any]
     attempts: int
     due_at: datetime
+    queue: int = 0
+    is_probe: bool = False
+
+    @property
+    def lane(self) -> int:
+        """The connection that will be called, 0 for our own work."""
+        return self.queue // URGENCIES
+
+
+@dataclass(frozen=True)
+class DueQueue:
+    """A queue in which something is due, and what is known of the connection behind it."""
+
+    number: int
+    paused_until: datetime | None = None
+    outage_count: int = 0
+    probe_at: datetime | None = None
+
+    @property
+    def lane(self) -> int:
+        return self.number // URGENCIES
+
+    @property
+    def urgency(self) -> int:
+        """0 is served first; our own work is."""
+        return self.number % URGENCIES if self.lane else 0
 
 
 @dataclass(frozen=True)
@@ -56,30 +91,101 @@ class Dead:
 Outcome = Done | Later | Dead
 
 
+# --- finding and claiming -----------------------------------------------------------------------------------------
+
+_NOW: Any = bindparam("now")
+_FREE = (PENDING, Job.due_at <= _NOW, Job.lease_until <= _NOW)
+
+
+def _due_queues() -> Any:
+    """Which queues have something due: a jump through the index from one queue to the next, however long they are."""
+    numbers = select(func.min(Job.queue).label("number")).where(PENDING).cte("numbers", recursive=True)
+    following = select(func.min(Job.queue)).where(PENDING, Job.queue > numbers.c.number).scalar_subquery()
+    numbers = numbers.union_all(select(following).where(numbers.c.number.is_not(None)))
+    return (
+        select(numbers.c.number, Integration.paused_until, Integration.outage_count, Integration.probe_at)
+        .outerjoin(Integration, Integration.id == numbers.c.number // URGENCIES)
+        .where(exists().where(Job.queue == numbers.c.number, *_FREE))
+    )
+
+
+_DUE_QUEUES = _due_queues()
+_ANYTHING = select(exists().where(*_FREE))
+_PICKED = (
+    select(Job.id)
+    .where(*_FREE, Job.queue == bindparam("of_queue"), Job.id.not_in(bindparam("running_here", expanding=True)))
+    .order_by(Job.due_at, Job.id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+)
+_CLAIM = (
+    update(Job)
+    .where(Job.id.in_(select(_PICKED.c.id)))
+    .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=Job.attempts + 1)
+    .returning(Job.id, Job.kind, Job.tenant_id, Job.subject_id, Job.payload, Job.attempts, Job.due_at, Job.queue)
+)
+_UNSYNCED: dict[str, Any] = {"synchronize_session": False}
+
+
+def due_queues(now: datetime) -> list[DueQueue]:
+    """The queues in which something could be claimed."""
+    found = db.session.execute(_DUE_QUEUES, {"now": now})
+    return [DueQueue(number, paused_until, count or 0, probe_at) for number, paused_until, count, probe_at in found]
+
+
 def is_due(now: datetime) -> bool:
     """Whether anything could be claimed. A plain read, for loops that mostly find nothing."""
-    return bool(db.session.scalar(select(exists(_due(now)))))
+    return bool(db.session.scalar(_ANYTHING, {"now": now}))
 
 
-def claim(now: datetime, lease: timedelta, running_here: Collection[int] = ()) -> Claim | None:
-    """Stage taking the row that is due for longest; commit before acting on it.
+def last_probe(mine: Claim, probe_at: datetime | None) -> datetime | None:
+    """`probe_at` if no other row of the same connection wants its turn by then: one of them must find the end of it."""
+    if probe_at is None:
+        return None
+    first = mine.lane * URGENCIES
+    other = exists().where(PENDING, Job.queue.between(first, first + URGENCIES - 1), Job.due_at <= probe_at)
+    return None if db.session.scalar(select(other.where(Job.id != mine.id))) else probe_at
+
+
+def claim(
+    queue: int,
+    now: datetime,
+    lease: timedelta,
+    *,
+    holder: str = "",
+    running_here: Collection[int] = (),
+    at_most: int = 1,
+) -> list[Claim]:
+    """Stage taking the rows of a queue that are due for longest.
 
     running_here  rows that this process is working on: a clock that jumps forward ends their leases too early
     """
-    picked = _due(now).where(Job.id.not_in(running_here)).order_by(Job.due_at, Job.id).limit(1)
-    found = picked.with_for_update(skip_locked=True).cte("picked")
-    row = db.session.execute(
+    values = {"of_queue": queue, "now": now, "until": now + lease, "by_holder": holder, "at_most": at_most}
+    rows = db.session.execute(_CLAIM, values | {"running_here": list(running_here)}, execution_options=_UNSYNCED)
+    return sorted((Claim(*row) for row in rows), key=lambda mine: (mine.due_at, mine.id))
+
+
+def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> bool:
+    """Stage a claim once more that was rolled back together with what failed; False if somebody else came first."""
+    won = db.session.execute(
         update(Job)
-        .where(Job.id.in_(select(found.c.id)))
-        .values(lease_until=now + lease, attempts=Job.attempts + 1)
-        .returning(Job.id, Job.kind, Job.tenant_id, Job.subject_id, Job.payload, Job.attempts, Job.due_at)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    return Claim(*row) if row else None
+        .where(Job.id == mine.id, PENDING, Job.attempts == mine.attempts - 1, Job.lease_until <= now)
+        .values(lease_until=now + lease, holder=holder, attempts=mine.attempts)
+        .returning(Job.id),
+        execution_options=_UNSYNCED,
+    )
+    return won.one_or_none() is not None
 
 
-def _due(now: datetime) -> Select[int]:
-    return select(Job.id).where(Job.state == JobState.PENDING, Job.due_at <= now, Job.lease_until <= now)
+# --- recording ----------------------------------------------------------------------------------------------------
+
+_MINE = update(Job).where(Job.id == bindparam("of_id"), Job.attempts == bindparam("fence")).returning(Job.id)
+_DONE = _MINE.values(lease_until=EPOCH, state=JobState.DONE, finished_at=bindparam("at"))
+_DEAD = _MINE.values(lease_until=EPOCH, state=JobState.DEAD, finished_at=bindparam("at"), error=bindparam("said"))
+_LATER = _MINE.values(lease_until=EPOCH, due_at=bindparam("at"), error=bindparam("said"))
+_LATER_CHANGED = _LATER.values(payload=bindparam("kept"))
+_NOTED = _MINE.values(payload=bindparam("kept"))
 
 
 def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
@@ -87,44 +193,86 @@ def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
 
     A row cancelled while it ran keeps what it did but is not tried again.
     """
-    values: dict[str, Any] = {"lease_until": EPOCH}
     match outcome:
         case Done():
-            values |= {"state": JobState.DONE, "finished_at": now}
+            return _is_mine(_DONE, mine, at=now)
         case Dead():
-            values |= {"state": JobState.DEAD, "finished_at": now, "error": outcome.error[:ERROR_LENGTH]}
+            return _is_mine(_DEAD, mine, at=now, said=outcome.error[:ERROR_LENGTH])
+        case Later(payload=None):
+            return _is_mine(_LATER, mine, at=outcome.due_at, said=outcome.error[:ERROR_LENGTH] or None)
         case Later():
-            values |= {"due_at": outcome.due_at, "error": outcome.error[:ERROR_LENGTH] or None}
-            if outcome.payload is not None:
-                values["payload"] = outcome.payload
-    recorded = db.session.execute(
-        update(Job)
-        .where(Job.id == mine.id, Job.attempts == mine.attempts)
-        .values(**values)
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
-    )
-    return recorded.one_or_none() is not None
+            said = outcome.error[:ERROR_LENGTH] or None
+            return _is_mine(_LATER_CHANGED, mine, at=outcome.due_at, said=said, kept=outcome.payload)
 
 
 def note(mine: Claim, payload: dict[str, Any]) -> bool:
     """Stage a new payload while the row is ours: what a later claim must know if this one never ends."""
-    recorded = db.session.execute(
-        update(Job)
-        .where(Job.id == mine.id, Job.attempts == mine.attempts)
-        .values(payload=payload)
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
+    return _is_mine(_NOTED, mine, kept=payload)
+
+
+def _is_mine(statement: Any, mine: Claim, **values: Any) -> bool:
+    found = db.session.execute(
+        statement, {"of_id": mine.id, "fence": mine.attempts} | values, execution_options=_UNSYNCED
     )
-    return recorded.one_or_none() is not None
+    return found.one_or_none() is not None
+
+
+# --- leases -------------------------------------------------------------------------------------------------------
 
 
 def give_back(claims: Collection[Claim]) -> None:
     """Stage ending the leases of rows that we will not finish, so that nobody waits for them to run out."""
     for mine in claims:
         db.session.execute(
-            update(Job)
-            .where(Job.id == mine.id, Job.attempts == mine.attempts)
-            .values(lease_until=EPOCH)
-            .execution_options(synchronize_session=False)
+            update(Job).where(Job.id == mine.id, Job.attempts == mine.attempts).values(lease_until=EPOCH),
+            execution_options=_UNSYNCED,
         )
+
+
+def renew(claims: Collection[Claim], until: datetime) -> None:
+    """Stage longer leases for rows that are still being worked on."""
+    for mine in sorted(claims, key=lambda claim: claim.id):
+        db.session.execute(
+            update(Job).where(Job.id == mine.id, Job.attempts == mine.attempts, PENDING).values(lease_until=until),
+            execution_options=_UNSYNCED,
+        )
+
+
+def take_from_the_dead(is_dead: Callable[[str], bool], now: datetime) -> int:
+    """Stage ending the leases of worker processes that are gone; return how many rows are free again."""
+    leased = (PENDING, Job.lease_until > now)
+    holders = db.session.scalars(select(Job.holder).where(*leased, Job.holder.is_not(None)).distinct()).all()
+    gone = [holder for holder in holders if holder and is_dead(holder)]
+    if not gone:
+        return 0
+    freed = update(Job).where(*leased, Job.holder.in_(gone)).values(lease_until=EPOCH).returning(Job.id)
+    return len(db.session.execute(freed, execution_options=_UNSYNCED).all())
+
+
+def after_step_back(step: timedelta, now: datetime, lease: timedelta) -> None:
+    """Stage what a clock that was set back by `step` asks for: nothing waits longer than it would have.
+
+    Leases that would last too long end; rows whose time counts from when they were staged move back with the clock.
+    """
+    too_long = update(Job).where(PENDING, Job.lease_until > now + lease).values(lease_until=now + lease)
+    db.session.execute(too_long, execution_options=_UNSYNCED)
+    waiting = db.session.execute(
+        select(Job.id, Job.due_at).where(PENDING, Job.kind.in_(MOVED_BACK), Job.due_at > now).with_for_update()
+    ).all()
+    for job_id, due_at in waiting:
+        moved = update(Job).where(Job.id == job_id).values(due_at=due_at - step)
+        db.session.execute(moved, execution_options=_UNSYNCED)
+
+
+def release(lane: int, why: str, now: datetime) -> int:
+    """Stage that rows of a connection that wait for a reason (OUTAGE) are due now; return how many."""
+    first = lane * URGENCIES
+    waiting = (
+        select(Job.id)
+        .where(PENDING, Job.queue.between(first, first + URGENCIES - 1), Job.due_at > now, Job.error.startswith(why))
+        .order_by(Job.id)
+        .with_for_update(skip_locked=True)
+        .cte("waiting")
+    )
+    moved = update(Job).where(Job.id.in_(select(waiting.c.id))).values(due_at=now).returning(Job.id)
+    return len(db.session.execute(moved, execution_options=_UNSYNCED).all())

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 
+from flask import g
+
 from extensions import db
+from jobs import outbox
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from models import Integration
 from platforms.base import Recipient
 from platforms.errors import PlatformError
-from services import integrations, retries
+from services import circuits, integrations, retries
+from services.circuits import Bounds
 from services.clock import utcnow
+from services.outbox import OUTAGE
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +27,25 @@ def run(mine: Claim) -> Outcome:
     integration = db.session.get(Integration, mine.subject_id)
     if integration is None or integration.tenant_id != mine.tenant_id:
         return Done()
-    if integration.paused_until and integration.paused_until > utcnow():
-        return Later(integration.paused_until)
+    if not mine.is_probe and (closed_until := circuits.closed_until(integration, utcnow())):
+        return Later(closed_until, f"{OUTAGE}the platform is not called now")
     platform = integrations.platform_for(integration)
     db.session.commit()
+    g.called_platform = True
     try:
         platform.send_text(Recipient(mine.payload["to"]), mine.payload["text"])
     except PlatformError as error:
-        return _again(mine, error)
+        return _again(mine, error, circuits.note_failure(mine.subject_id, error, utcnow()))
+    if integration.outage_count and circuits.succeeded(integration.id):
+        outbox.release(integration.id, OUTAGE, utcnow())
     return Done()
 
 
-def _again(mine: Claim, error: PlatformError) -> Outcome:
+def _again(mine: Claim, error: PlatformError, bounds: Bounds) -> Outcome:
     tries = mine.payload.get("tries", 0) + 1
     if not error.retryable or tries >= MOST_TRIES:
         log.warning("A presser could not be told why: %s", error.code)
         return Dead(f"{error.code}: {error.platform_message}")
-    due_at = utcnow() + (error.retry_after or retries.with_jitter(retries.delay(tries)))
+    now = utcnow()
+    due_at = max(now + retries.with_jitter(retries.delay(tries)), bounds.not_before or now)
     return Later(due_at, error.code, mine.payload | {"tries": tries})

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flask import g
 from sqlalchemy import select
 
+from crashpoints import crash_here
 from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
+from jobs.runner import Settle
 from models import Card, CardCode, CardState, Delivery, Incident, Integration, IntegrationStatus
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
-from platforms.errors import PlatformError, RateLimited, UpdateCodeSpent, remember
-from services import cards, delivery_outcomes, incident_cards, incidents, integrations, retries
+from platforms.errors import PlatformError, UpdateCodeSpent, remember
+from services import cards, circuits, incident_cards, incidents, integrations, retries
+from services.circuits import Bounds
 from services.clock import utcnow
+from services.outbox import OUTAGE
 
 WAIT_FOR_TURN = timedelta(milliseconds=300)
 
@@ -36,7 +41,7 @@ class Plan:
     code: CardCode | None
 
 
-def run(mine: Claim) -> Outcome:
+def run(mine: Claim) -> Outcome | Settle:
     """Handle an "update_card" row.
 
     payload  {"code_id", "fingerprint"}: an earlier try with that right had no answer; {"tries", "since"}: failed ones
@@ -48,13 +53,36 @@ def run(mine: Claim) -> Outcome:
     outbox.note(mine, mine.payload | attempt)
     shown_before = plan.card.shown_fingerprint
     db.session.commit()
+    crash_here("worker.before_update")
+    g.called_platform = True
     error = _call(plan)
+    crash_here("worker.after_update")
+    return Settle(lambda: _record(mine, plan, error, shown_before, attempt))
+
+
+def gave_up(mine: Claim, error: str) -> None:
+    """Show on the card, and on its incident, that it cannot be kept true because of a fault of ours."""
+    held = _held(mine)
+    if held is not None:
+        held[0].last_error = {"internal": error[:200]}
+        cards.mark_stale(*held, now=utcnow())
+
+
+def _record(
+    mine: Claim, plan: Plan, error: PlatformError | None, shown_before: str, attempt: Mapping[str, object]
+) -> Outcome:
+    """May be repeated: what is committed on the way only concerns the connection."""
+    bounds = Bounds()
+    if error is not None:
+        bounds = circuits.note_failure(plan.integration.id, error, utcnow())
+    elif plan.integration.outage_count and circuits.succeeded(plan.integration.id):
+        outbox.release(plan.integration.id, OUTAGE, utcnow())
     held = _held(mine)
     if held is None:
         return Done()
     if error is None:
         return _updated(held[0], plan, shown_before)
-    return _not_updated(mine, held[0], plan, error, attempt)
+    return _not_updated(mine, held[0], plan, error, attempt=attempt, bounds=bounds)
 
 
 def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
@@ -69,8 +97,8 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
     drawn = draw(card, incident, integration, now)
     if drawn.fingerprint == card.shown_fingerprint and not asked_at:
         return Done()
-    if integration.paused_until and integration.paused_until > now:
-        return Later(integration.paused_until)
+    if not mine.is_probe and (closed_until := circuits.closed_until(integration, now)):
+        return Later(closed_until, f"{OUTAGE}the platform is not called now")
     code = cards.next_code(card, now)
     is_powerless = code is None and PLATFORMS[integration.platform].capabilities.updates_need_codes
     if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
@@ -134,7 +162,9 @@ def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
     return Done()
 
 
-def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, attempt: Mapping[str, object]) -> Outcome:
+def _not_updated(
+    mine: Claim, card: Card, plan: Plan, error: PlatformError, *, attempt: Mapping[str, object], bounds: Bounds
+) -> Outcome:
     now = utcnow()
     card.last_error = remember(error)
     if isinstance(error, UpdateCodeSpent):
@@ -145,11 +175,10 @@ def _not_updated(mine: Claim, card: Card, plan: Plan, error: PlatformError, atte
     if not error.retryable or retries.is_over(now - datetime.fromisoformat(since), wait):
         cards.mark_stale(card, db.session.get_one(Incident, card.incident_id), now=now)
         return Done()
-    due_at = now + retries.with_jitter(wait)
-    if isinstance(error, RateLimited) or error.retry_after is not None:
-        due_at = max(due_at, delivery_outcomes.pause(plan.integration, error, now))
+    due_at = max(now + retries.with_jitter(wait), bounds.not_before or now)
     kept = attempt if error.uncertain else _unanswered(mine, attempt)
-    return Later(due_at, error.code, _asked(mine) | {"tries": tries, "since": since, **kept})
+    why = f"{OUTAGE if circuits.is_outage(error) else ''}{error.code}"
+    return Later(due_at, why, _asked(mine) | {"tries": tries, "since": since, **kept})
 
 
 def _code_was_spent(mine: Claim, card: Card, code: CardCode | None, now: datetime) -> Outcome:

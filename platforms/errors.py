@@ -15,6 +15,7 @@ class PlatformError(AppError):
     failure     the delivery's failure code (services/failures.py)
     retryable   whether the same request may succeed later; retry_after: when the platform says so
     uncertain   the request may have been carried out although no answer came
+    unsent      nothing was asked of the platform: there was no access token to do it with
     platform_code, raw, http_status: what the platform answered, for the log and the page (never a secret)
     """
 
@@ -48,6 +49,7 @@ class PlatformError(AppError):
         self.http_status = http_status
         self.raw = raw
         self.retry_after = retry_after
+        self.unsent = False
 
 
 class NetworkFailed(PlatformError):

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import exists, func, or_, select, update
+from flask import current_app
+from sqlalchemy import and_, bindparam, exists, func, insert, select, update
 
-from extensions import db
+from extensions import db, insert_once
 from models import (
+    AccountLink,
+    Card,
+    CardState,
+    CheckState,
     Delivery,
     DeliveryAttempt,
     DeliveryState,
+    Incident,
     Integration,
     Job,
     JobState,
     LinkState,
 )
-from platforms.base import Capabilities, SentMessage
-from platforms.errors import PlatformError, RateLimited, RecipientUnreachable
-from services import failures, linking, retries
+from platforms.base import SentMessage
+from platforms.errors import PlatformError, RecipientUnreachable
+from services import cards, checks, circuits, failures, linking, outbox, retries, storms
 from services.notifications import DELIVER
+from services.send_scenes import Scene
 
 MESSAGE_LENGTH = 500
-PAUSE_WITHOUT_HINT = timedelta(seconds=60)
 TEST_TRIES = 4
-NOTED_EVERY = timedelta(seconds=5)
-RELEASED_AT_ONCE = 500
-RECORDED_WITHIN = timedelta(seconds=1)
-"""When to look again if only messages on their way fill a limit."""
 
 
 @dataclass(frozen=True)
@@ -41,40 +45,180 @@ class Try:
     was_repeat: bool = False
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """A message that the platform took.
+
+    shown           fingerprint of the card; is_shown_truly: an earlier try, if that arrived, showed the same
+    code_hours      how long a right to update it lives
+    """
+
+    scene: Scene
+    integration_id: int
+    tenant_id: int
+    message: SentMessage
+    made: Try
+    shown: str
+    is_shown_truly: bool
+    code_hours: int
+
+
+# --- it arrived ---------------------------------------------------------------------------------------------------
+
+_OLDER, _LATER = Card.__table__.alias("older"), Delivery.__table__.alias("later")
+_HELD = select(Incident.id).where(Incident.id == bindparam("incident_id")).with_for_update()
+_STATE = (
+    select(
+        Incident.version,
+        AccountLink.state,
+        exists().where(
+            _OLDER.c.incident_id == Delivery.incident_id,
+            _OLDER.c.user_id == Delivery.user_id,
+            _OLDER.c.delivery_id != Delivery.id,
+            _OLDER.c.state.in_((CardState.LIVE, CardState.STALE)),
+        ),
+        exists().where(
+            _LATER.c.incident_id == Delivery.incident_id,
+            _LATER.c.user_id == Delivery.user_id,
+            _LATER.c.id > Delivery.id,
+            _LATER.c.state == DeliveryState.QUEUED,
+        ),
+    )
+    .select_from(Delivery)
+    .outerjoin(Incident, Incident.id == Delivery.incident_id)
+    .outerjoin(
+        AccountLink,
+        and_(AccountLink.integration_id == Delivery.integration_id, AccountLink.user_id == Delivery.user_id),
+    )
+    .where(Delivery.id == bindparam("delivery_id"))
+)
+_SENT = (
+    update(Delivery)
+    .where(Delivery.id == bindparam("of_id"))
+    .values(
+        state=DeliveryState.SENT,
+        platform_message_id=func.coalesce(bindparam("message_id"), Delivery.platform_message_id),
+        rendered=bindparam("as_rendered"),
+        failure_code=None,
+        failure=bindparam("nothing"),
+        next_attempt_at=None,
+        sent_at=bindparam("at"),
+    )
+)
+_TRY = insert(DeliveryAttempt)
+
+
+def sent(arrived: Arrived, *, now: datetime) -> None:
+    """Stage that the platform took it: the message, the try, the card and the right to update it, in few statements."""
+    scene = arrived.scene
+    on, incident = db.session.connection(), scene.incident
+    if incident is not None and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
+        on.execute(_HELD, {"incident_id": incident.id})
+    state = on.execute(_STATE, {"delivery_id": scene.id}).one_or_none()
+    if state is None:
+        return
+    version, link_state, has_older, has_later = state
+    on.execute(_SENT, _sent_values(arrived, now))
+    on.execute(_TRY, _try_values(scene.id, arrived.tenant_id, arrived.made))
+    if link_state is LinkState.BROKEN and scene.user_id is not None:
+        _mend_link(arrived.integration_id, scene.user_id)
+    if incident is not None:
+        card_id = _open_card(arrived, has_older, now)
+        if version != incident.version or not arrived.is_shown_truly:
+            tenant_id, integration_id = arrived.tenant_id, arrived.integration_id
+            outbox.enqueue(**cards.updating(card_id, tenant_id=tenant_id, integration_id=integration_id, now=now))
+    if has_later:
+        let_the_next_go(db.session.get_one(Delivery, scene.id), now)
+    if scene.source == storms.SOURCE:
+        storms.ended(db.session.get_one(Delivery, scene.id, populate_existing=True))
+
+
+def _sent_values(arrived: Arrived, now: datetime) -> dict[str, Any]:
+    message = arrived.message
+    rendered: dict[str, Any] = {"truncated_lines": message.truncated_lines, "lacks_buttons": message.lacks_buttons}
+    if arrived.scene.incident is None and message.update_code:
+        rendered["update_code"] = message.update_code
+    known = {"of_id": arrived.scene.id, "message_id": message.message_id or None, "as_rendered": rendered}
+    return known | {"nothing": {}, "at": now}
+
+
+def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
+    """The card of a message that arrived; a press may have come in before, and made it."""
+    scene, message = arrived.scene, arrived.message
+    values = {
+        "tenant_id": arrived.tenant_id,
+        "incident_id": scene.incident.id if scene.incident else None,
+        "delivery_id": scene.id,
+        "integration_id": arrived.integration_id,
+        "user_id": scene.user_id,
+        "external_user_id": scene.to,
+        "reference": scene.message.reference,
+        "message_id": message.message_id,
+        "shown_fingerprint": arrived.shown if arrived.is_shown_truly else "",
+        "created_at": now,
+        "updated_at": now,
+    }
+    card = insert_once(Card, values, key=("delivery_id",))
+    if card is None:
+        card = db.session.scalars(select(Card).where(Card.delivery_id == scene.id)).one()
+        card.message_id = message.message_id or card.message_id
+    elif has_older:
+        cards.supersede_older(card, now=now)
+    if message.update_code:
+        cards.add_code(card, message.update_code, origin="send", hours=arrived.code_hours, now=now)
+    return card.id
+
+
+def _mend_link(integration_id: int, user_id: int) -> None:
+    """A message that arrived proves that the account is there."""
+    broken = (AccountLink.integration_id == integration_id, AccountLink.user_id == user_id)
+    db.session.execute(
+        update(AccountLink)
+        .where(*broken, AccountLink.state == LinkState.BROKEN)
+        .values(state=LinkState.ACTIVE)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def note_working(integration: Integration, now: datetime) -> None:
+    """Note, now and then, when something was last sent; a first message proves that sending works. Commits."""
+    noted: dict[int, float] = current_app.extensions.setdefault("sends_noted", {})
+    if time.monotonic() - noted.get(integration.id, -circuits.NOTED_EVERY.total_seconds()) < (
+        circuits.NOTED_EVERY.total_seconds()
+    ):
+        return
+    noted[integration.id] = time.monotonic()
+    circuits.note_sent_at(integration.id, now)
+    seen = checks.get(integration, "message")
+    if seen is None or seen.state is not CheckState.PASSED:
+        checks.passed(integration, "message", now=now)
+    db.session.commit()
+
+
+# --- it did not ---------------------------------------------------------------------------------------------------
+
+
 def note_try(delivery: Delivery, made: Try) -> int:
     """Stage the record of a call; return how many there have been for this delivery."""
-    error = made.error
-    outcome = error.failure if error else ("repeat" if made.was_repeat else "sent")
-    message = ""
-    if error is not None:
-        message = error.platform_message or error.detail
-    db.session.add(
-        DeliveryAttempt(
-            tenant_id=delivery.tenant_id,
-            delivery_id=delivery.id,
-            at=made.at,
-            outcome=outcome,
-            http_status=error.http_status if error else None,
-            platform_code=error.platform_code if error else None,
-            message=message[:MESSAGE_LENGTH],
-            latency_ms=made.latency_ms,
-        )
-    )
-    db.session.flush()
+    on = db.session.connection()
+    on.execute(_TRY, _try_values(delivery.id, delivery.tenant_id, made))
     counted = select(func.count()).select_from(DeliveryAttempt).where(DeliveryAttempt.delivery_id == delivery.id)
     return db.session.scalar(counted) or 0
 
 
-def sent(delivery: Delivery, integration: Integration, message: SentMessage, *, now: datetime) -> None:
-    """The platform accepted it. What waits because the platform was down need not wait any longer."""
-    delivery.state = DeliveryState.SENT
-    delivery.platform_message_id = message.message_id or delivery.platform_message_id
-    delivery.rendered = {"truncated_lines": message.truncated_lines, "lacks_buttons": message.lacks_buttons}
-    delivery.failure_code, delivery.failure, delivery.next_attempt_at = None, {}, None
-    delivery.sent_at = now
-    _mend_link(delivery, integration)
-    _note_sent_at(integration, now)
-    _release_waiting(integration, now)
+def _try_values(delivery_id: int, tenant_id: int, made: Try) -> dict[str, Any]:
+    error = made.error
+    message = (error.platform_message or error.detail) if error else ""
+    return {
+        "tenant_id": tenant_id,
+        "delivery_id": delivery_id,
+        "at": made.at,
+        "outcome": error.failure if error else ("repeat" if made.was_repeat else "sent"),
+        "http_status": error.http_status if error else None,
+        "platform_code": error.platform_code if error else None,
+        "message": message[:MESSAGE_LENGTH],
+        "latency_ms": made.latency_ms,
+    }
 
 
 def failed(delivery: Delivery, code: str, error: PlatformError | None = None) -> None:
@@ -85,8 +229,8 @@ def failed(delivery: Delivery, code: str, error: PlatformError | None = None) ->
     delivery.next_attempt_at = None
 
 
-def dropped(delivery: Delivery, state: DeliveryState, reason: str) -> None:
-    """It was decided not to send: skipped or cancelled; reason: a key of failures.SKIPS."""
+def ended(delivery: Delivery, state: DeliveryState, reason: str) -> None:
+    """It was decided not to send (again): failed, skipped or cancelled. reason: of failures.FAILURES or SKIPS."""
     delivery.state, delivery.failure_code, delivery.next_attempt_at = state, reason, None
 
 
@@ -101,142 +245,45 @@ def refused(delivery: Delivery, integration: Integration, error: PlatformError) 
 
 def retry_at(
     delivery: Delivery,
-    integration: Integration,
     error: PlatformError,
     *,
     tries: int,
     now: datetime,
     earlier_try_unanswered: bool = False,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
 ) -> datetime | None:
     """Stage waiting for another try; None if it was given up and failed instead.
 
-    One message of an integration that is down is tried more often than its schedule says, to find the end of it.
     earlier_try_unanswered  is remembered whatever this try ended with: the message may have arrived then
+    not_before, not_after   what is known of the platform: it asked for a pause; it is down and will be tried then
     """
-    age = now - delivery.created_at
-    wait = retries.delay(tries)
+    age, wait = now - delivery.created_at, retries.delay(tries)
     if retries.is_over(age, wait) or (delivery.source == "test" and tries >= TEST_TRIES):
         failed(delivery, error.failure, error)
         return None
-    if error.failure in failures.OUTAGES and not _is_probed(delivery, integration, now + retries.probe_delay(age)):
-        wait = min(wait, retries.probe_delay(age))
     due_at = now + retries.with_jitter(wait)
-    if isinstance(error, RateLimited) or error.retry_after is not None:
-        due_at = max(due_at, pause(integration, error, now))
+    due_at = max(min(due_at, not_after or due_at), not_before or due_at)
     delivery.state, delivery.next_attempt_at = DeliveryState.RETRYING, due_at
-    memo = failures.memo(error)
     delivery.failure_code = error.failure
-    delivery.failure = memo | {"unanswered": memo["unanswered"] or earlier_try_unanswered}
+    memo = failures.memo(error)
+    unanswered = (memo["unanswered"] and not error.unsent) or earlier_try_unanswered
+    delivery.failure = memo | {"unanswered": unanswered}
     return due_at
 
 
-def pause(integration: Integration, error: PlatformError, now: datetime) -> datetime:
-    """Stage that nothing of this application is sent before the platform allows it; return until when."""
-    until = now + (error.retry_after or PAUSE_WITHOUT_HINT)
-    db.session.execute(
-        update(Integration)
-        .where(Integration.id == integration.id)
-        .where(or_(Integration.paused_until.is_(None), Integration.paused_until < until))
-        .values(paused_until=until)
-        .execution_options(synchronize_session=False)
-    )
-    return until
-
-
-def allowed_at(delivery: Delivery, integration: Integration, capabilities: Capabilities, now: datetime) -> datetime:
-    """When a message to this person may leave: more than the platform shows are dropped by it without a word.
-
-    Hold the person's link, so that of two messages at once the second counts the first.
-    """
-    on_their_way = _on_their_way(delivery, integration)
-    limits = (
-        (timedelta(minutes=1), capabilities.sends_per_member_minute - on_their_way),
-        (timedelta(hours=1), capabilities.sends_per_member_hour - on_their_way),
-    )
-    return max([now, *(_free_at(delivery, integration, window, most, now) for window, most in limits)])
-
-
-def _on_their_way(delivery: Delivery, integration: Integration) -> int:
-    """How many other messages to this person have left and were not recorded yet."""
-    leaving = select(func.count()).where(
-        Delivery.tenant_id == delivery.tenant_id,
-        Delivery.integration_id == integration.id,
-        Delivery.external_user_id == delivery.external_user_id,
-        Delivery.sent_at.is_(None),
-        Delivery.state == DeliveryState.SENDING,
-        Delivery.id != delivery.id,
-    )
-    return db.session.scalar(leaving) or 0
-
-
-def _free_at(delivery: Delivery, integration: Integration, window: timedelta, most: int, now: datetime) -> datetime:
-    """When the message that is `most` back leaves the window; now if there are fewer in it."""
-    if most <= 0:
-        return now + RECORDED_WITHIN
-    blocking = db.session.scalar(
-        select(Delivery.sent_at)
-        .where(
-            Delivery.tenant_id == delivery.tenant_id,
-            Delivery.integration_id == integration.id,
-            Delivery.external_user_id == delivery.external_user_id,
-            Delivery.sent_at > now - window,
-        )
-        .order_by(Delivery.sent_at.desc())
-        .offset(most - 1)
-        .limit(1)
-    )
-    return blocking + window if blocking else now
-
-
-def _is_probed(delivery: Delivery, integration: Integration, before: datetime) -> bool:
-    """Whether another message of this integration is tried again soon enough."""
-    other = exists().where(
-        Delivery.tenant_id == integration.tenant_id,
-        Delivery.integration_id == integration.id,
-        Delivery.state == DeliveryState.RETRYING,
-        Delivery.next_attempt_at <= before,
-        Delivery.id != delivery.id,
-    )
-    return bool(db.session.scalar(select(other)))
-
-
-def _mend_link(delivery: Delivery, integration: Integration) -> None:
-    if delivery.user_id is None:
+def let_the_next_go(delivery: Delivery, now: datetime) -> None:
+    """Stage that later messages to the same person about the same incident need not wait for this one any longer."""
+    if delivery.incident_id is None:
         return
-    link = linking.find_for_user(integration, delivery.user_id)
-    if link is not None and link.state is LinkState.BROKEN:
-        link.state = LinkState.ACTIVE
-
-
-def _note_sent_at(integration: Integration, now: datetime) -> None:
-    """Now and then only, and past the version column: many workers send for one integration at once."""
-    db.session.execute(
-        update(Integration)
-        .where(Integration.id == integration.id)
-        .where(or_(Integration.last_send_at.is_(None), Integration.last_send_at < now - NOTED_EVERY))
-        .values(last_send_at=now)
-        .execution_options(synchronize_session=False)
+    later = select(Delivery.id).where(
+        Delivery.incident_id == delivery.incident_id, Delivery.user_id == delivery.user_id, Delivery.id > delivery.id
     )
-
-
-def _release_waiting(integration: Integration, now: datetime) -> None:
-    """Let messages that waited for the end of an outage go at once."""
-    waiting = db.session.scalars(
-        select(Delivery.id)
-        .where(
-            Delivery.tenant_id == integration.tenant_id,
-            Delivery.integration_id == integration.id,
-            Delivery.state == DeliveryState.RETRYING,
-            Delivery.failure_code.in_(failures.OUTAGES),
-            Delivery.next_attempt_at > now,
-        )
-        .limit(RELEASED_AT_ONCE)
-    ).all()
-    if not waiting:
-        return
     db.session.execute(
         update(Job)
-        .where(Job.kind == DELIVER, Job.subject_id.in_(waiting), Job.state == JobState.PENDING, Job.due_at > now)
+        .where(Job.kind == DELIVER, Job.subject_id.in_(later), Job.state == JobState.PENDING, Job.due_at > now)
+        .where(Job.error.startswith(outbox.IN_ORDER))
         .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
+    db.session.info["wake_worker"] = True

@@ -38,6 +38,16 @@ FAILURES = {
     "platform_busy": Failure(N_("平台繁忙"), N_("系统会自动重试。"), is_retryable=True),
     "network": Failure(N_("网络超时"), N_("请检查服务器到平台的网络。"), is_retryable=True),
     "unknown": Failure(N_("平台返回 %(platform_code)s：%(platform_message)s"), N_("请查看平台的原始应答。")),
+    "held": Failure(
+        N_("等待过久，未自动发送"),
+        N_(
+            "消息到期一小时后系统才恢复处理（停机、恢复备份或积压），为避免旧消息打扰，请确认后点击「重新发送」或「放弃」。"
+        ),
+    ),
+    "outcome_unknown": Failure(
+        N_("无法确认是否已送达"),
+        N_("平台没有应答，且已超过平台去重的时限，再次发送可能重复；请向接收人确认后点击「重新发送」或「放弃」。"),
+    ),
     "internal": Failure(N_("系统无法生成或发送该消息"), N_("请把此记录的编号交给运维人员查看日志。")),
 }
 
@@ -48,6 +58,7 @@ SKIPS = {
     "flapping_muted": N_("抖动静默"),
     "duplicate": N_("重复接收人"),
     "severity_filtered": N_("级别不符"),
+    "dropped": N_("已放弃"),
 }
 
 OUTAGES = ("network", "platform_busy")

@@ -10,7 +10,6 @@ SCHEDULE_SECONDS = (0, 1, 5, 15, 60, 300)
 THEN_EVERY = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(hours=24)
 JITTER = 0.2
-PROBE_AT_LEAST = timedelta(seconds=15)
 
 _random = SystemRandom()
 
@@ -20,14 +19,6 @@ def delay(tries: int) -> timedelta:
     if tries < len(SCHEDULE_SECONDS):
         return timedelta(seconds=SCHEDULE_SECONDS[tries])
     return THEN_EVERY
-
-
-def probe_delay(age: timedelta) -> timedelta:
-    """How long the one message waits that probes a platform which is down, so that it is found up again soon.
-
-    Half of the time that it has been failing: 15 s at first, so that an outage is outlived by half its length at most.
-    """
-    return max(PROBE_AT_LEAST, age / 2)
 
 
 def with_jitter(wait: timedelta, share: float | None = None) -> timedelta:

@@ -18,6 +18,7 @@ from flask import current_app, g
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from crashpoints import crash_here
 from extensions import db
 from models import EPOCH, PlatformToken
 from platforms.errors import PlatformBusy, PlatformError, recall, remember
@@ -32,7 +33,7 @@ RETRY = timedelta(seconds=5)
 RETRY_REFUSED = timedelta(minutes=10)
 """After wrong credentials: many calls with a wrong secret get the server's address banned for an hour."""
 MEMO_SECONDS = 30
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
 Fetch = Callable[[], tuple[str, int]]
@@ -56,7 +57,14 @@ class DatabaseTokenStore:
         self.tenant_id = tenant_id
 
     def get(self, kind: str, fetch: Fetch) -> str:
-        """Return a valid token. Raises the PlatformError of a failed fetch until it may be tried again."""
+        """Return a valid token. Raises the PlatformError of a failed fetch, `unsent`, until it may be tried again."""
+        try:
+            return self._get(kind, fetch)
+        except PlatformError as error:
+            error.unsent = True
+            raise
+
+    def _get(self, kind: str, fetch: Fetch) -> str:
         memo = self._memos().get((self.integration_id, kind))
         if memo and time.monotonic() < memo.until:
             return memo.value
@@ -101,6 +109,7 @@ class DatabaseTokenStore:
         """Fetch under the lease and store what came of it. An old token that is still valid covers a failure."""
         try:
             value, lifetime = fetch()
+            crash_here("worker.token_fetched")
         except PlatformError as error:
             self._store(kind, lease, retry_at=utcnow() + _pause(error), error=remember(error))
             if usable:

@@ -23,7 +23,7 @@ from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, setup
-from platforms.wecom.client import Client
+from platforms.wecom.client import DUPLICATE_SECONDS, Client
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.settings import WeComSettings
 from texts import N_
@@ -47,6 +47,7 @@ class WeCom:
         coalesce_seconds=2.0,
         sends_per_member_minute=30,
         sends_per_member_hour=1000,
+        dedupe_hours=DUPLICATE_SECONDS // 3600,
         user_agent_mark="wxwork",
         one_per_tenant=True,
         workbench_hint=N_("登录企业微信客户端，进入「工作台」，找到并打开本应用，完成一次登录即可关联。"),

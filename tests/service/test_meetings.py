@@ -13,10 +13,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from extensions import db
-from jobs import outbox
 from models import CheckState, DeliveryState, Integration, IntegrationCheck, Membership
 from platforms.base import CardPress
-from services import card_presses, checks, delivery_outcomes, incidents
+from services import card_presses, checks, circuits, incidents, send_scenes
 from services.clock import utcnow
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform, press_of
@@ -96,7 +95,7 @@ def test_a_press_and_the_record_of_a_sending_do_not_wait_for_each_other(app: Fla
         card_presses.handle(db.session.get_one(Integration, office.ids[3]), press, now=utcnow())
 
     with meanwhile(app, apply):
-        delivery_outcomes._note_sent_at(integration, utcnow())
+        circuits.note_sent_at(integration.id, utcnow())
         db.session.commit()
 
 
@@ -105,13 +104,13 @@ def test_closing_and_the_beginning_of_a_sending_do_not_wait_for_each_other(
 ):
     (delivery,) = office.deliveries(office.notify())
     noted = threading.Event()
-    note = outbox.note
+    read = send_scenes.read
 
-    def slow_note(mine: outbox.Claim, payload: dict[str, Any]) -> bool:
-        was_mine = note(mine, payload)
+    def slow_read(*arguments: Any, **values: Any) -> send_scenes.Scene | None:
+        scene = read(*arguments, **values)
         noted.set()
         closing.join(BLOCKED_SECONDS)
-        return was_mine
+        return scene
 
     def close() -> None:
         noted.wait()
@@ -122,7 +121,7 @@ def test_closing_and_the_beginning_of_a_sending_do_not_wait_for_each_other(
             db.session.commit()
             closed.set()
 
-    monkeypatch.setattr(outbox, "note", slow_note)
+    monkeypatch.setattr(send_scenes, "read", slow_read)
     closed = threading.Event()
     closing = threading.Thread(target=close)
     closing.start()

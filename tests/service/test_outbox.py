@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -33,6 +33,12 @@ def stage(kind: str = "work", subject_id: int = 1, *, seconds: float = 0, **valu
 def runner(app: Flask, run: Callable[[Claim], Outcome], **others: Callable[[Claim], Outcome]) -> Runner:
     handlers = {"work": Handler(run)} | {kind: Handler(other) for kind, other in others.items()}
     return Runner(app, handlers, LEASE)
+
+
+def take(now: datetime, **values: object) -> Claim | None:
+    """Claim one row of our own work."""
+    found = claims.claim(outbox.ONE_AT_A_TIME, now, LEASE, **values)  # type: ignore[arg-type]
+    return found[0] if found else None
 
 
 def state_of(job: Job) -> JobState:
@@ -119,9 +125,9 @@ def test_an_outcome_is_not_recorded_once_another_worker_has_the_row(app: Flask):
     stage()
     db.session.commit()
     now = utcnow()
-    slow = claims.claim(now, LEASE)
+    slow = take(now)
     db.session.commit()
-    other = claims.claim(now + LEASE + timedelta(seconds=1), LEASE)
+    other = take(now + LEASE + timedelta(seconds=1))
     db.session.commit()
     assert slow is not None
     assert other is not None
@@ -133,21 +139,21 @@ def test_a_leased_row_is_left_alone_and_a_row_of_this_process_even_after_its_lea
     stage()
     db.session.commit()
     now = utcnow()
-    mine = claims.claim(now, LEASE)
+    mine = take(now)
     db.session.commit()
     assert mine is not None
-    assert claims.claim(now, LEASE) is None
-    assert claims.claim(now + 2 * LEASE, LEASE, running_here=[mine.id]) is None
+    assert take(now) is None
+    assert take(now + 2 * LEASE, running_here=[mine.id]) is None
 
 
 def test_a_row_given_back_is_free_at_once(app: Flask):
     stage()
     db.session.commit()
-    mine = claims.claim(utcnow(), LEASE)
+    mine = take(utcnow())
     assert mine is not None
     claims.give_back([mine])
     db.session.commit()
-    assert claims.claim(utcnow(), LEASE) is not None
+    assert take(utcnow()) is not None
 
 
 def test_a_poison_row_ends_dead_and_the_queue_goes_on(app: Flask):

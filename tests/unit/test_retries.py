@@ -31,8 +31,3 @@ def test_drawn_jitter_stays_within_a_fifth():
     assert min(waits) >= 80
     assert max(waits) <= 120
     assert len(waits) > 100
-
-
-def test_an_outage_is_probed_sooner_than_the_schedule_says():
-    assert retries.probe_delay(timedelta(seconds=20)) == timedelta(seconds=15)
-    assert retries.probe_delay(timedelta(minutes=10)) == timedelta(minutes=5)

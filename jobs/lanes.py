@@ -1,0 +1,74 @@
+"""Which queue a worker process takes from next: what is urgent, from whoever has least of the threads.
+
+A lane is one connection to a platform, or our own work. None may take more than half of the threads that the others
+left, so a platform that hangs until the timeout leaves threads to the rest, however many of them hang.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+
+from jobs.outbox import DueQueue
+from services import circuits
+
+REMEMBERED_SECONDS = 0.05
+"""How long what was due is taken for due still; a wake-up ends it."""
+
+
+class Lanes:
+    """Counts the running rows of this process by lane. Safe to share between threads."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._running: Counter[int] = Counter()
+        self._served: dict[int, int] = {}
+        self._turn = 0
+        self._due: list[DueQueue] = []
+        self._read_at = 0.0
+        self._lock = Lock()
+
+    def remembered(self) -> list[DueQueue] | None:
+        """What was found due a moment ago; None if it is time to look."""
+        with self._lock:
+            is_fresh = self._due and time.monotonic() - self._read_at < REMEMBERED_SECONDS
+            return list(self._due) if is_fresh else None
+
+    def remember(self, due: list[DueQueue]) -> None:
+        with self._lock:
+            self._due, self._read_at = list(due), time.monotonic()
+
+    def forget(self, *queues: DueQueue) -> None:
+        """Look again before anything is claimed; or only know that these hold nothing any more."""
+        with self._lock:
+            self._due = [queue for queue in self._due if queue not in queues] if queues else []
+
+    def in_turn(self, due: list[DueQueue], now: datetime) -> list[DueQueue]:
+        """Those that may be taken from, the most urgent first, then the lane with the fewest running rows."""
+        with self._lock:
+            free = [queue for queue in due if self._has_room(queue.lane) and not circuits.closed_until(queue, now)]
+            return sorted(free, key=lambda q: (q.urgency, self._running[q.lane], self._served.get(q.lane, 0)))
+
+    @contextmanager
+    def place(self, lane: int) -> Iterator[bool]:
+        """Take a thread's place in a lane for the length of the block; False if there is none."""
+        with self._lock:
+            taken = self._has_room(lane)
+            if taken:
+                self._turn += 1
+                self._running[lane] += 1
+                self._served[lane] = self._turn
+        try:
+            yield taken
+        finally:
+            if taken:
+                with self._lock:
+                    self._running[lane] -= 1
+
+    def _has_room(self, lane: int) -> bool:
+        elsewhere = self._running.total() - self._running[lane]
+        return self._running[lane] < max(1, (self.threads - elsewhere + 1) // 2)
