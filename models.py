@@ -652,7 +652,6 @@ class Alert(Base):
             sqlite_where=text("state = 'firing'"),
             postgresql_where=text("state = 'firing'"),
         ),
-        Index("ix_alerts_tenant_id_id", "tenant_id", "id"),
         {"sqlite_autoincrement": True},
     )
 
