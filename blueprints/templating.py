@@ -61,8 +61,8 @@ def channel_label(kind: str) -> str:
 
 
 def capped(count: int) -> str:
-    """A count that stopped at its cap as "1000+"."""
-    return f"{COUNT_CAP}+" if count >= COUNT_CAP else str(count)
+    """A count that stopped at its cap as "999+"."""
+    return f"{COUNT_CAP - 1}+" if count >= COUNT_CAP else str(count)
 
 
 def minutes(count: int) -> timedelta:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from extensions import db
@@ -15,6 +15,10 @@ from services.incident_queries import COUNT_CAP
 from services.visibility import visible_incidents
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+SCANNED = 20_000
+"""How many deliveries a search looks at before it asks whether to go on."""
+OUT_OF_ORDER = timedelta(minutes=1)
+"""By how much times may differ from the order of the ids: transactions end in another order than they began."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,15 @@ class Search:
 
 @dataclass(frozen=True)
 class Page:
-    """Newest first. before/after: ids for the next older and newer page, None: nothing further that way."""
+    """Newest first. before/after: ids for the next older and newer page, None: nothing further that way.
+
+    searched_since  a search that stopped here to ask whether to go on, at `before`; None: it did not
+    """
 
     items: list[Delivery]
     before: int | None
     after: int | None
+    searched_since: datetime | None = None
 
 
 def page(
@@ -50,7 +58,7 @@ def page(
     """One page of what the viewer may see: older than `before`, or newer than `after`. Raises AccessDenied."""
     rights.require(viewer, "delivery.view")
     limit = max(1, min(limit, MAX_PAGE_SIZE))
-    query = _visible(viewer).where(*_conditions(search)).limit(limit + 1)
+    query = _visible(viewer).where(*_conditions(viewer, search)).limit(limit + 1)
     query = query.options(joinedload(Delivery.incident), selectinload(Delivery.attempts))
     if after is not None:
         found = list(db.session.scalars(query.where(Delivery.id > after).order_by(Delivery.id)))
@@ -58,15 +66,20 @@ def page(
         return Page(items, items[-1].id if items else None, items[0].id if len(found) > limit else None)
     if before is not None:
         query = query.where(Delivery.id < before)
+    floor = _floor(viewer.tenant_id, before) if _is_sifting(search) else None
+    if floor is not None:
+        query = query.where(Delivery.id >= floor.id)
     found = list(db.session.scalars(query.order_by(Delivery.id.desc())))
     items = found[:limit]
-    is_later = before is not None and bool(items)
-    return Page(items, items[-1].id if len(found) > limit else None, items[0].id if is_later else None)
+    newer = items[0].id if before is not None and items else None
+    if floor is not None and len(found) <= limit:
+        return Page(items, floor.id, newer, searched_since=floor.created_at)
+    return Page(items, items[-1].id if len(found) > limit else None, newer)
 
 
 def count(viewer: Membership, search: Search) -> int:
     """How many there are; stops at COUNT_CAP."""
-    some = _visible(viewer).where(*_conditions(search)).with_only_columns(Delivery.id).limit(COUNT_CAP)
+    some = _visible(viewer).where(*_conditions(viewer, search)).with_only_columns(Delivery.id).limit(COUNT_CAP)
     return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
@@ -79,7 +92,46 @@ def _visible(viewer: Membership) -> Select[Delivery]:
     )
 
 
-def _conditions(search: Search) -> list[ColumnElement[bool]]:
+@dataclass(frozen=True)
+class _Floor:
+    """The oldest delivery that is looked at."""
+
+    id: int
+    created_at: datetime
+
+
+def _floor(tenant_id: int, before: int | None) -> _Floor | None:
+    """Where a search stops looking, so that it ends in time; None if it can look at everything that is left."""
+    mine = Delivery.tenant_id == tenant_id
+    top = before or db.session.scalar(select(func.max(Delivery.id)).where(mine)) or 0
+    reached = select(Delivery.id, Delivery.created_at).where(mine, Delivery.id >= top - SCANNED)
+    row = db.session.execute(reached.order_by(Delivery.id).limit(1)).first()
+    is_anything_below = exists().where(mine, Delivery.id < top - SCANNED)
+    return _Floor(*row) if row and db.session.scalar(select(is_anything_below)) else None
+
+
+def _is_sifting(search: Search) -> bool:
+    """Whether deliveries have to be looked at one by one, because no index leads to them."""
+    return bool(search.text.strip() or search.failure_code or search.integration_id is not None)
+
+
+def _first_since(tenant_id: int, at: datetime) -> int:
+    """The id of the first delivery since then: found by halving, as ids follow the time."""
+    mine = Delivery.tenant_id == tenant_id
+    first, last = (select(end(Delivery.id)).where(mine).scalar_subquery() for end in (func.min, func.max))
+    low, high = db.session.execute(select(func.coalesce(first, 0), func.coalesce(last, -1) + 1)).one()
+    while low < high:
+        middle = (low + high) // 2
+        at_middle = select(Delivery.id, Delivery.created_at).where(mine, Delivery.id >= middle)
+        row = db.session.execute(at_middle.order_by(Delivery.id).limit(1)).one()
+        if row.created_at < at:
+            low = row.id + 1
+        else:
+            high = middle
+    return int(low)
+
+
+def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if search.state is not None:
         conditions.append(Delivery.state == search.state)
@@ -90,9 +142,11 @@ def _conditions(search: Search) -> list[ColumnElement[bool]]:
     if search.integration_id is not None:
         conditions.append(Delivery.integration_id == search.integration_id)
     if search.since is not None:
-        conditions.append(Delivery.created_at >= search.since)
+        first = _first_since(viewer.tenant_id, search.since - OUT_OF_ORDER)
+        conditions += [Delivery.id >= first, Delivery.created_at >= search.since]
     if search.until is not None:
-        conditions.append(Delivery.created_at < search.until)
+        end = _first_since(viewer.tenant_id, search.until + OUT_OF_ORDER)
+        conditions += [Delivery.id < end, Delivery.created_at < search.until]
     if text := search.text.strip():
         conditions.append(_text_condition(text))
     return conditions

@@ -6,20 +6,25 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from extensions import db
-from models import EPOCH, Alert, Incident, Membership, Progress, Severity
-from services.visibility import responds, visible_incidents
+from models import EPOCH, Alert, Incident, Membership, Progress, Responder, Severity
+from services.visibility import visible_incidents
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 COUNT_CAP = 1000
-"""Counts stop here; the reader sees "1000+"."""
-STATS_DAYS, STATS_ROWS = 14, 20_000
+"""Counts stop here; the reader sees "999+"."""
+SCANNED, SCANNED_BY_ROW = 300_000, 50_000
+"""How many incidents a search looks at before it asks whether to go on; fewer where the rows have to be read, too."""
+STATS_DAYS, DAY_CAP, MEDIAN_OF = 14, 20_000, 2_000
 MICROSECOND = timedelta(microseconds=1)
+IS_OPEN = Incident.progress != literal_column("'Closed'")
+"""Spelt out instead of bound: so both databases see that the index of open incidents answers."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,16 @@ class Search:
 
 @dataclass(frozen=True)
 class Page:
-    """Newest change first. Cursors are opaque texts for `page(cursor=…)`; None: nothing further that way."""
+    """Newest change first, or newest trigger first where days were asked for.
+
+    next_cursor, prev_cursor  opaque texts for `page(cursor=…)`; None: nothing further that way
+    searched_since            a search that stopped here to ask whether to go on, at next_cursor; None: it did not
+    """
 
     items: list[Incident]
     next_cursor: str | None
     prev_cursor: str | None
+    searched_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -74,20 +84,33 @@ def page(viewer: Membership, search: Search, *, cursor: str | None = None, limit
     """One page of what the viewer sees. A cursor that cannot be read means the first page."""
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     place = _read_cursor(cursor)
+    by = _order(search)
     conditions = [visible_incidents(viewer), *_conditions(viewer, search)]
     if place is not None and place.is_backwards:
-        items = _rows([*conditions, _newer_than(place)], limit + 1, newest_first=False)
+        items = _rows([*conditions, _newer_than(place, by)], limit + 1, by, newest_first=False)
         has_more, items = len(items) > limit, items[:limit][::-1]
-        return Page(items, _cursor("n", items[-1:]), _cursor("p", items[:1]) if has_more else None)
-    older = [] if place is None else [_older_than(place)]
-    items = _rows([*conditions, *older], limit + 1, newest_first=True)
+        return Page(items, _cursor("n", items[-1:], by), _cursor("p", items[:1], by) if has_more else None)
+    floor = _floor(viewer, search, place)
+    conditions += [] if place is None else [_older_than(place, by)]
+    conditions += [] if floor is None else [by >= floor]
+    items = _rows(conditions, limit + 1, by, newest_first=True)
     has_more, items = len(items) > limit, items[:limit]
-    return Page(items, _cursor("n", items[-1:]) if has_more else None, _cursor("p", items[:1]) if place else None)
+    newer = _cursor("p", items[:1], by) if place else None
+    if not has_more and floor is not None:
+        return Page(items, _cursor_text("n", floor, 0), newer, searched_since=floor)
+    return Page(items, _cursor("n", items[-1:], by) if has_more else None, newer)
 
 
 def open_in_channel(channel_id: int, viewer: Membership) -> int:
-    """How many open incidents the channel has, for its list; capped."""
+    """How many open incidents the channel has; capped."""
     return _count(viewer, Search(channel_id=channel_id))[0]
+
+
+def open_by_channel(viewer: Membership) -> dict[int, int]:
+    """How many open incidents each channel has that has any, for the list of channels."""
+    counted = select(Incident.channel_id, func.count()).where(visible_incidents(viewer), IS_OPEN)
+    rows = db.session.execute(counted.group_by(Incident.channel_id)).all()
+    return {row[0]: row[1] for row in rows if row[0] is not None}
 
 
 def alerts_of(incident: Incident) -> list[Alert]:
@@ -116,23 +139,28 @@ def counts(viewer: Membership) -> Counts:
 
 
 def stats(viewer: Membership, now: datetime) -> Stats:
-    """Figures of what the viewer sees, days in the organisation's zone; of at most the newest STATS_ROWS incidents."""
+    """Figures of what the viewer sees: each of the last days in the organisation's zone up to DAY_CAP incidents,
+    medians of the newest MEDIAN_OF.
+    """
     zone = ZoneInfo(viewer.tenant.timezone)
     first = now.astimezone(zone).date() - timedelta(days=STATS_DAYS - 1)
-    since = datetime(first.year, first.month, first.day, tzinfo=zone).astimezone(UTC)
-    rows = db.session.execute(
+    days = [first + timedelta(days=n) for n in range(STATS_DAYS + 1)]
+    edges = [datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) for day in days]
+    visible = visible_incidents(viewer)
+    counted = [
+        _capped(select(Incident.id).where(visible, Incident.started_at >= since, Incident.started_at < until), DAY_CAP)
+        for since, until in pairwise(edges)
+    ]
+    per_day = db.session.execute(select(*counted)).one()
+    newest = (
         select(Incident.started_at, Incident.acknowledged_at, Incident.closed_at)
-        .where(visible_incidents(viewer), Incident.changed_at >= since, Incident.started_at >= since)
-        .order_by(Incident.changed_at.desc(), Incident.id.desc())
-        .limit(STATS_ROWS)
-    ).all()
-    per_day = dict.fromkeys((first + timedelta(days=n) for n in range(STATS_DAYS)), 0)
-    for row in rows:
-        day = row.started_at.astimezone(zone).date()
-        if day in per_day:
-            per_day[day] += 1
+        .where(visible, Incident.started_at >= edges[0])
+        .order_by(Incident.started_at.desc(), Incident.id.desc())
+        .limit(MEDIAN_OF)
+    )
+    rows = db.session.execute(newest).all()
     return Stats(
-        list(per_day.items()),
+        list(zip(days, per_day, strict=False)),
         _median([(row.acknowledged_at - row.started_at).total_seconds() for row in rows if row.acknowledged_at]),
         _median([(row.closed_at - row.started_at).total_seconds() for row in rows if row.closed_at]),
     )
@@ -142,25 +170,73 @@ def stats(viewer: Membership, now: datetime) -> Stats:
 class _Place:
     """A row's place in the order, and which way to go from there."""
 
-    changed_at: datetime
+    at: datetime
     id: int
     is_backwards: bool
 
 
-def _rows(conditions: Sequence[ColumnElement[bool]], limit: int, *, newest_first: bool) -> list[Incident]:
-    order = (Incident.changed_at, Incident.id)
-    ordered = [column.desc() if newest_first else column.asc() for column in order]
+By = InstrumentedAttribute[datetime]
+"""The column that a list is sorted by, with the id behind it."""
+
+
+def _order(search: Search) -> By:
+    """Days are of the trigger: then the list is in their order, too, and an index leads to the first of them."""
+    return Incident.started_at if search.since or search.until else Incident.changed_at
+
+
+def _rows(conditions: Sequence[ColumnElement[bool]], limit: int, by: By, *, newest_first: bool) -> list[Incident]:
+    """Find the ids first, which indexes answer alone, then read the rows of these few."""
+    ordered = [column.desc() if newest_first else column.asc() for column in (by, Incident.id)]
+    ids = select(Incident.id).where(*conditions).order_by(*ordered).limit(limit).correlate(None)
     shown = (selectinload(Incident.responders), selectinload(Incident.channel))
-    found = select(Incident).where(*conditions).order_by(*ordered).limit(limit).options(*shown)
+    found = select(Incident).where(Incident.id.in_(ids)).order_by(*ordered).options(*shown)
     return list(db.session.scalars(found))
+
+
+def _floor(viewer: Membership, search: Search, place: _Place | None) -> datetime | None:
+    """Where a search stops looking, so that it ends in time; None if it can look at everything.
+
+    Numbers tell without counting how many incidents there are behind a place: those above a number were made after
+    it, so they have changed since, too.
+    """
+    if search.scope in {"mine", "open"} or not _is_sifting(search):
+        return None
+    most = SCANNED if _order(search) is Incident.changed_at and search.channel_id is None else SCANNED_BY_ROW
+    until = place.at if place is not None else search.until
+    top = viewer.tenant.last_incident_num if until is None else _num_at(viewer.tenant_id, until)
+    if top <= most:
+        return None
+    above = select(Incident.started_at).where(Incident.tenant_id == viewer.tenant_id, Incident.num > top - most)
+    floor = db.session.scalar(above.order_by(Incident.num).limit(1))
+    return None if floor is None or (search.since is not None and floor <= search.since) else floor
+
+
+def _is_sifting(search: Search) -> bool:
+    """Whether incidents have to be looked at one by one, because no index leads to them."""
+    text = search.text.strip()
+    is_number = text.startswith("#") and _number(text) is not None
+    return bool(text and not is_number) or search.severity is not None or search.responder_id is not None
+
+
+def _num_at(tenant_id: int, at: datetime) -> int:
+    """The number of the newest incident that had begun by then; 0 if there was none."""
+    begun = select(Incident.num).where(Incident.tenant_id == tenant_id, Incident.started_at <= at)
+    return db.session.scalar(begun.order_by(Incident.started_at.desc(), Incident.id.desc()).limit(1)) or 0
 
 
 def _count(viewer: Membership, *searches: Search) -> list[int]:
     """How many each search finds, up to the cap, in one query."""
-    visible = visible_incidents(viewer)
-    found = [select(Incident.id).where(visible, *_conditions(viewer, search)).limit(COUNT_CAP) for search in searches]
-    numbers = [select(func.count()).select_from(some.subquery()).scalar_subquery() for some in found]
-    return list(db.session.execute(select(*numbers)).one())
+    return list(db.session.execute(select(*(_counted(viewer, search) for search in searches))).one())
+
+
+def _counted(viewer: Membership, search: Search) -> ColumnElement[int]:
+    if search == Search(scope="mine"):  # a badge of every page: the viewer sees what is theirs, nothing else to ask
+        return _capped(_open_of(viewer.tenant_id, viewer.user_id), COUNT_CAP)
+    return _capped(select(Incident.id).where(visible_incidents(viewer), *_conditions(viewer, search)), COUNT_CAP)
+
+
+def _capped(found: Select[int], cap: int) -> ColumnElement[int]:
+    return select(func.count()).select_from(found.limit(cap).subquery()).scalar_subquery()
 
 
 def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]:
@@ -169,10 +245,11 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
         conditions.append(Incident.severity == search.severity)
     if search.progress is not None:
         conditions.append(Incident.progress == search.progress)
+        conditions += [IS_OPEN] if search.progress is not Progress.CLOSED else []
     if search.channel_id is not None:
         conditions.append(Incident.channel_id == search.channel_id)
     if search.responder_id is not None:
-        conditions.append(responds(search.responder_id, currently=True))
+        conditions.append(Incident.id.in_(_responded_by(viewer.tenant_id, search.responder_id)))
     if search.since is not None:
         conditions.append(Incident.started_at >= search.since)
     if search.until is not None:
@@ -183,38 +260,60 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
 
 
 def _scope(viewer: Membership, scope: str) -> list[ColumnElement[bool]]:
-    is_open = Incident.progress.in_([Progress.TRIGGERED, Progress.PROCESSING])
     if scope == "mine":
-        return [is_open, responds(viewer.user_id, currently=True)]
+        return [IS_OPEN, Incident.id.in_(_open_of(viewer.tenant_id, viewer.user_id))]
     if scope == "open":
-        return [is_open]
+        return [IS_OPEN]
     return [Incident.progress == Progress.CLOSED] if scope == "closed" else []
 
 
+def _responded_by(tenant_id: int, user_id: int) -> Select[int]:
+    """Ids of the incidents that a person is now assigned to."""
+    mine = (Responder.user_id == user_id, Responder.tenant_id == tenant_id, Responder.is_current.is_(True))
+    return select(Responder.incident_id).where(*mine)
+
+
+def _open_of(tenant_id: int, user_id: int) -> Select[int]:
+    """The open ones of these; an index answers alone."""
+    return _responded_by(tenant_id, user_id).where(Responder.is_open.is_(True))
+
+
 def _text_condition(text: str) -> ColumnElement[bool]:
-    in_title = Incident.title.icontains(text, autoescape=True)
+    number = _number(text)
+    if number is None:
+        return _in_title(text)
+    return Incident.num == number if text.startswith("#") else or_(Incident.num == number, _in_title(text))
+
+
+def _number(text: str) -> int | None:
     digits = text.removeprefix("#")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
-        return in_title
-    by_number = Incident.num == int(digits)
-    return by_number if text.startswith("#") else or_(by_number, in_title)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
 
 
-def _older_than(place: _Place) -> ColumnElement[bool]:
-    same = and_(Incident.changed_at == place.changed_at, Incident.id < place.id)
-    return and_(Incident.changed_at <= place.changed_at, or_(Incident.changed_at < place.changed_at, same))
+def _in_title(text: str) -> ColumnElement[bool]:
+    """Part of the title, upper and lower case alike. Most of what is looked for here knows no case: that is faster."""
+    if text.upper() == text.lower():
+        return Incident.title.contains(text, autoescape=True)
+    return Incident.title.icontains(text, autoescape=True)
 
 
-def _newer_than(place: _Place) -> ColumnElement[bool]:
-    same = and_(Incident.changed_at == place.changed_at, Incident.id > place.id)
-    return and_(Incident.changed_at >= place.changed_at, or_(Incident.changed_at > place.changed_at, same))
+def _older_than(place: _Place, by: By) -> ColumnElement[bool]:
+    same = and_(by == place.at, Incident.id < place.id)
+    return and_(by <= place.at, or_(by < place.at, same))
 
 
-def _cursor(direction: str, row: list[Incident]) -> str | None:
+def _newer_than(place: _Place, by: By) -> ColumnElement[bool]:
+    same = and_(by == place.at, Incident.id > place.id)
+    return and_(by >= place.at, or_(by > place.at, same))
+
+
+def _cursor(direction: str, row: list[Incident], by: By) -> str | None:
+    return _cursor_text(direction, getattr(row[0], by.key), row[0].id) if row else None
+
+
+def _cursor_text(direction: str, at: datetime, row_id: int) -> str:
     """Direction, microseconds since 1970 and id: "n1772415060000000-17" (n: next, p: previous)."""
-    if not row:
-        return None
-    return f"{direction}{(row[0].changed_at - EPOCH) // MICROSECOND}-{row[0].id}"
+    return f"{direction}{(at - EPOCH) // MICROSECOND}-{row_id}"
 
 
 def _read_cursor(text: str | None) -> _Place | None:

@@ -33,10 +33,10 @@ bp = Blueprint("channels", __name__, url_prefix="/channels")
 @requires("channel.view")
 def index() -> ResponseReturnValue:
     viewer = current_member()
-    found = channels.all_for(viewer)
+    open_counts = incident_queries.open_by_channel(viewer)
     rows = [
-        (channel, incident_queries.open_in_channel(channel.id, viewer), len(policies.in_channel(channel)))
-        for channel in found
+        (channel, open_counts.get(channel.id, 0), len(policies.in_channel(channel)))
+        for channel in channels.all_for(viewer)
     ]
     return render_template("channels/index.html", rows=rows)
 

@@ -23,6 +23,7 @@ from blueprints.incident_forms import (
 )
 from blueprints.incidents import bp
 from blueprints.paging import page_url
+from blueprints.templating import capped
 from models import Delivery, Incident, Notification, Progress
 from services import cards, channels, incident_queries, incidents, notifications, responders, timeline
 from services.clock import utcnow
@@ -126,14 +127,10 @@ def _chips(chosen: str, wanted: dict[str, str], counts: dict[str, int]) -> list[
             "label": label,
             "url": url_for(".index", scope=scope, **kept),
             "active": scope == chosen,
-            "count": _capped(counts[scope]) if scope in counts else None,
+            "count": capped(counts[scope]) if scope in counts else None,
         }
         for scope, label in SCOPES
     ]
-
-
-def _capped(count: int) -> str:
-    return f"{incident_queries.COUNT_CAP}+" if count >= incident_queries.COUNT_CAP else str(count)
 
 
 def _choices() -> dict[str, list[tuple[str, str]]]:

@@ -66,7 +66,7 @@ def test_metrics_tell_how_the_outbox_stands(client: Browser, admin: Membership) 
     assert values["dutybell_outbox_due"] == 1
     assert 119 < values["dutybell_outbox_oldest_due_seconds"] < 180
     assert values["dutybell_outbox_dead"] == values["dutybell_outbox_expired_leases"] == 0
-    assert values['dutybell_deliveries{state="sent"}'] == 0
+    assert values['dutybell_deliveries{state="failed"}'] == 0
 
 
 def test_requests_are_measured_by_endpoint_not_by_address(client: Browser) -> None:
