@@ -38,10 +38,10 @@ class Taken:
 
 
 def run(stage: Stage, *, quick: bool) -> list[Row]:
-    seconds, runs = (4.0, 1) if quick else (10.0, 3)
+    seconds, runs, drain = (4.0, 1, 90.0) if quick else (10.0, 3, DRAIN_SECONDS)
     rows = []
     for group, bar, aim in ((1, 0.25, 0.4), (50, 1.0, 2.0)):
-        pairs = [(_product(stage, group, seconds), _alertmanager(stage, group, seconds)) for _ in range(runs)]
+        pairs = [(_product(stage, group, seconds, drain), _alertmanager(stage, group, seconds)) for _ in range(runs)]
         rows += _rows(group, pairs, bar, aim)
     return rows
 
@@ -69,7 +69,7 @@ def _rows(group: int, pairs: list[tuple[Taken, Taken]], bar: float, aim: float) 
     ]
 
 
-def _product(stage: Stage, group: int, seconds: float) -> Taken:
+def _product(stage: Stage, group: int, seconds: float, drain_seconds: float) -> Taken:
     with stage.product(company) as product:
         organisation = Company.of(product.home).main
         make = Webhooks(organisation.prometheus, Numbering.new(), group)
@@ -77,7 +77,7 @@ def _product(stage: Stage, group: int, seconds: float) -> Taken:
         outcome = generate(ClosedLoop(product.port, CLIENTS, seconds, make))[0]
         ended = time.monotonic()
         keys = accepted_keys(outcome, make.name, group)
-        wrong = check_incidents(product, make.name, keys)
+        wrong = check_incidents(product, make.name, keys, seconds=drain_seconds)
         return Taken(
             _rate(outcome, group), _note(outcome), outcome.is_bottleneck, time.monotonic() - ended, wrong, len(keys)
         )

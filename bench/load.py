@@ -110,25 +110,31 @@ class Wire:
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """make: number → bytes of the request; numbers count from `first`. seconds: how long new requests are begun."""
+    """make: number → bytes of the request; numbers run from `first` to before `last`.
+
+    seconds  how long new requests are begun
+    """
 
     port: int
     clients: int
     seconds: float
     make: Callable[[int], bytes]
     first: int = 0
+    last: int = sys.maxsize
 
 
 @dataclass(frozen=True)
 class OpenLoop:
     """plan: seconds after the start, in order, and the bytes to send. At most `connections` at once.
 
-    What finds none free waits, and that counts as its latency.
+    What finds none free waits, and that counts as its latency. What has no answer `patience_seconds` after the last
+    planned time is given up: LOST, with the latency that it has reached.
     """
 
     port: int
     plan: Sequence[tuple[float, bytes]]
     connections: int = 64
+    patience_seconds: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -275,7 +281,7 @@ def _keep(outcome: Outcome, number: int, status: int, answer: bytes) -> None:
 
 
 async def _run_closed(job: ClosedLoop, outcome: Outcome) -> None:
-    numbers = iter(range(job.first, sys.maxsize))
+    numbers = iter(range(job.first, job.last))
     until = time.monotonic() + job.seconds
 
     async def client() -> None:
@@ -283,7 +289,9 @@ async def _run_closed(job: ClosedLoop, outcome: Outcome) -> None:
         while (sent_at := time.monotonic()) < until:
             if not connection.is_open:
                 connection = await _connect(job.port)
-            number = next(numbers)
+            number = next(numbers, None)
+            if number is None:
+                break
             status, answer = await connection.send(job.make(number))
             _keep(outcome, number, status, answer)
             outcome.sent_at.append(sent_at)
@@ -297,16 +305,22 @@ async def _run_open(job: OpenLoop, began_at: float, outcome: Outcome) -> None:
     places = asyncio.Semaphore(job.connections)
     tasks = []
 
+    def note(number: int, planned_at: float, status: int, answer: bytes) -> None:
+        _keep(outcome, number, status, answer)
+        outcome.sent_at.append(planned_at)
+        outcome.latencies_ms.append((time.monotonic() - planned_at) * 1000)
+
     async def one(number: int, planned_at: float, data: bytes) -> None:
-        async with places:
-            connection = free.pop() if free else await _connect(job.port)
-            if not connection.is_open:
-                connection = await _connect(job.port)
-            status, answer = await connection.send(data)
-            _keep(outcome, number, status, answer)
-            outcome.sent_at.append(planned_at)
-            outcome.latencies_ms.append((time.monotonic() - planned_at) * 1000)
-            free.append(connection)
+        try:
+            async with places:
+                connection = free.pop() if free else await _connect(job.port)
+                if not connection.is_open:
+                    connection = await _connect(job.port)
+                status, answer = await connection.send(data)
+                free.append(connection)
+        except asyncio.CancelledError:
+            status, answer = LOST, b""
+        note(number, planned_at, status, answer)
 
     for number, (offset, data) in enumerate(job.plan):
         planned_at = began_at + offset
@@ -315,7 +329,11 @@ async def _run_open(job: OpenLoop, began_at: float, outcome: Outcome) -> None:
             await asyncio.sleep(wait)
         outcome.late_ms.append(max(0.0, time.monotonic() - planned_at) * 1000)
         tasks.append(asyncio.create_task(one(number, planned_at, data)))
-    await asyncio.gather(*tasks)
+    if tasks:
+        _, left = await asyncio.wait(tasks, timeout=job.patience_seconds)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*tasks)
 
 
 def main() -> None:

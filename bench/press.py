@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import create_engine, text
 
@@ -43,22 +43,22 @@ def measure_ratio(stage: Stage, *, quick: bool) -> list[Row]:
     with stage.running(product), bare:
         wires = Wire(product.port), Wire(bare.port or 0)
         presses = (press(organisation.keys, button) for button in buttons)
-        _alternate(wires, itertools.islice(presses, warm_up), request("POST", "/commit", ROW))
+        compare(wires, itertools.islice(presses, warm_up), request("POST", "/commit", ROW))
         used = product.web.cpu_seconds()
         pairs = [
-            _alternate(wires, itertools.islice(presses, rounds), request("POST", "/commit", ROW)) for _ in range(runs)
+            compare(wires, itertools.islice(presses, rounds), request("POST", "/commit", ROW)) for _ in range(runs)
         ]
         used = (product.web.cpu_seconds() - used) * 1000 / (runs * rounds)
         _check_applied(product, len(buttons))
         forged = (press(organisation.keys, button, forged=True) for button in itertools.cycle(buttons))
         nothing = request("POST", "/nothing", ROW)
-        refusals = [_alternate(wires, itertools.islice(forged, rounds), nothing, expected=403) for _ in range(runs)]
+        refusals = [compare(wires, itertools.islice(forged, rounds), nothing, expected=403) for _ in range(runs)]
     return [
-        _ratio_row("press ÷ bare durable commit", pairs, bar=2.0, aim=1.7),
-        _quickest_row("press ÷ bare durable commit, the quickest tenth of each", pairs),
+        ratio_row(PART, "press ÷ bare durable commit", pairs, bar=2.0, aim=1.7),
+        quickest_row(PART, "press ÷ bare durable commit, the quickest tenth of each", pairs),
         Row(PART, "processor time of the web process for a press", used, "ms"),
-        _ratio_row("refusal of a forged press ÷ bare answer", refusals, bar=1.6),
-        _quickest_row("refusal ÷ bare answer, the quickest tenth of each", refusals),
+        ratio_row(PART, "refusal of a forged press ÷ bare answer", refusals, bar=1.6),
+        quickest_row(PART, "refusal ÷ bare answer, the quickest tenth of each", refusals),
     ]
 
 
@@ -66,27 +66,28 @@ Times = tuple[list[float], list[float]]
 """Milliseconds of one run: the product's and the yardstick's."""
 
 
-def _alternate(wires: tuple[Wire, Wire], presses: Iterator[bytes], bare: bytes, *, expected: int = 200) -> Times:
+def compare(wires: tuple[Wire, Wire], ours_sent: Iterable[bytes], bare: bytes, *, expected: int = 200) -> Times:
+    """Send ours and the bare request in turn. expected: the status of ours."""
     product_wire, bare_wire = wires
     ours, floor = [], []
-    for sent in presses:
+    for sent in ours_sent:
         ours.append(product_wire.timed(sent, expected=expected))
         floor.append(bare_wire.timed(bare))
     return ours, floor
 
 
-def _ratio_row(name: str, runs: list[Times], *, bar: float, aim: float | None = None) -> Row:
+def ratio_row(part: str, name: str, runs: list[Times], *, bar: float | None = None, aim: float | None = None) -> Row:
     """The median over the runs of the ratio of their medians."""
     pairs = [(median(ours), median(floor)) for ours, floor in runs]
     ours, floor = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
     ratio = median(one / other for one, other in pairs)
-    return Row(PART, name, ratio, "×", bar=bar, aim=aim, note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
+    return Row(part, name, ratio, "×", bar=bar, aim=aim, note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
 
 
-def _quickest_row(name: str, runs: list[Times]) -> Row:
+def quickest_row(part: str, name: str, runs: list[Times]) -> Row:
     """What is left of the ratio when other programs disturb least: for work on a machine that is busy."""
     ours, floor = (percentile([one for run in runs for one in run[side]], 10) for side in (0, 1))
-    return Row(PART, name, ours / floor, "×", note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
+    return Row(part, name, ours / floor, "×", note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
 
 
 def _check_applied(product: Product, presses: int) -> None:
@@ -165,10 +166,27 @@ def form_of(product: Product) -> tuple[str, str]:
     head, body = wire.receive()
     wire.close()
     token = re.search(rb'name="csrf_token"[^>]*value="([^"]+)"', body)
-    cookie = re.search(rb"set-cookie: ([^;\r]+)", head, re.IGNORECASE)
-    if not token or not cookie:
+    if not token:
         raise RuntimeError("the sign-in page has no form")
-    return token.group(1).decode(), cookie.group(1).decode()
+    return token.group(1).decode(), _cookie(head)
+
+
+def signed_in(product: Product, person: str) -> str:
+    """The cookie of somebody who has signed in."""
+    token, cookie = form_of(product)
+    wire = Wire(product.port)
+    wire.send(sign_in(person, PASSWORD, token=token, cookie=cookie, address="198.51.100.251"))
+    head, _ = wire.receive()
+    wire.close()
+    return _cookie(head)
+
+
+def _cookie(head: bytes) -> str:
+    """The session that an answer sets. Raises RuntimeError if it sets none."""
+    found = re.search(rb"set-cookie: ([^;\r]+)", head, re.IGNORECASE)
+    if not found:
+        raise RuntimeError(f"no session: {head[:200]!r}")
+    return found.group(1).decode()
 
 
 def _load_rows(kind: str, presses: Outcome, alerts: Outcome, sign_ins: Outcome, bar: float | None) -> list[Row]:
