@@ -7,8 +7,8 @@ from jobs.runner import Handler
 
 HANDLERS = {
     "ingest": Handler(ingest.run),
-    "deliver": Handler(deliver.run, deliver.gave_up),
-    "update_card": Handler(update_cards.run),
+    "deliver": Handler(deliver.run, deliver.gave_up, joins_claim=True),
+    "update_card": Handler(update_cards.run, update_cards.gave_up),
     "update_trial_card": Handler(trial_cards.run),
     "tell": Handler(tell.run),
     "policy_step": Handler(timers.policy_step),

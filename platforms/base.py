@@ -205,6 +205,7 @@ class Capabilities:
     has_refresh_button  every card carries 状态刷新
     coalesce_seconds    how long changes wait for one another before a card is updated
     sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word
+    dedupe_hours        how long the platform knows a message again that is sent once more, so that it arrives once
     user_agent_mark     what the user agent of the platform's own browser contains
     one_per_tenant      an organisation connects this platform once
     workbench_hint      how a person opens the application once, to be linked
@@ -222,6 +223,7 @@ class Capabilities:
     coalesce_seconds: float
     sends_per_member_minute: int
     sends_per_member_hour: int
+    dedupe_hours: int
     user_agent_mark: str
     one_per_tenant: bool
     workbench_hint: str

@@ -148,12 +148,12 @@ def open_card(delivery: Delivery, incident: Incident, *, message_id: str, finger
         )
         db.session.add(card)
         db.session.flush()
-        _supersede_older(card, now)
+        supersede_older(card, now=now)
     card.message_id = message_id or card.message_id
     return card
 
 
-def _supersede_older(newest: Card, now: datetime) -> None:
+def supersede_older(newest: Card, *, now: datetime) -> None:
     """Let only the newest card of a person be kept true; older ones say so once, if a right is left."""
     older = db.session.scalars(
         select(Card).where(

@@ -24,9 +24,13 @@ WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
 ONE_AT_A_TIME, QUICK = 0, 1
 """Queues of our own work: what may take its time, and what takes a few statements and is claimed by the handful."""
-QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close"})
+QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "refresh_cards"})
 URGENCIES = 4
 """Queues of each connection, the most urgent one first."""
+OUTAGE = "outage: "
+"""How the error of a row begins that waits because a platform is down; the end of the outage releases it."""
+IN_ORDER = "in order: "
+"""The same of a message that waits for an earlier one about the same incident."""
 
 _CANCEL = (
     update(Job)
