@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,21 +47,24 @@ class Address:
         return self.endpoint.partition(".")[0]
 
 
-def addresses(app: Flask) -> Iterator[Address]:
-    """Every address with every method; places in it are filled with something that fits but does not exist."""
+def addresses(app: Flask, numbers: int = 987654) -> list[Address]:
+    """Every address with every method; its places filled with `numbers`, or with what does not exist."""
+    found = []
     with app.test_request_context():
         router = app.url_map.bind("localhost")
         for rule in app.url_map.iter_rules():
-            path = router.build(rule.endpoint, _values(rule), method=next(iter(rule.methods or {"GET"})))
-            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                yield Address(rule.endpoint, method, path)
+            path = router.build(rule.endpoint, _values(rule, numbers), method=next(iter(rule.methods or {"GET"})))
+            found += [
+                Address(rule.endpoint, method, path) for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+            ]
+    return found
 
 
-def _values(rule: Rule) -> dict[str, object]:
+def _values(rule: Rule, number: int) -> dict[str, object]:
     values: dict[str, object] = {}
     for name, converter in rule._converters.items():
         if isinstance(converter, NumberConverter):
-            values[name] = 987654
+            values[name] = number
         elif isinstance(converter, AnyConverter):
             values[name] = sorted(converter.items)[0]
         else:
