@@ -279,4 +279,4 @@ def asked(call: Callable[[], requests.Response]) -> Answer:
         response = call()
     except requests.RequestException as error:
         return Answer(0, time.monotonic() - began, type(error).__name__)
-    return Answer(response.status_code, time.monotonic() - began, response.text[:300], dict(response.headers))
+    return Answer(response.status_code, time.monotonic() - began, response.text[:300], headers=dict(response.headers))

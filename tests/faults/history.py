@@ -7,6 +7,7 @@ It knows nothing of how the product does it: it reads answers, tables and the si
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -38,11 +39,15 @@ OUTBOX_GRACE = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class Answer:
-    """One try. status: of HTTP, 0 when there was no answer; seconds that it took; text: what it said."""
+    """One try. status: of HTTP, 0 when there was no answer; seconds that it took; text: what it said.
+
+    at  when it was answered, in seconds since 1970
+    """
 
     status: int
     seconds: float
     text: str = ""
+    at: float = field(default_factory=time.time)
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -119,7 +124,8 @@ class Snapshot:
     incidents      id, progress, snoozed_until
     timeline       id, incident_id, type, actor (username or None), via, at, detail
     notifications  id, incident_id, cause, level, times
-    deliveries     id, notification_id, incident_id, person, state, reference, platform_message_id, failure_code
+    deliveries     id, notification_id, incident_id, person, state, reference, platform_message_id, failure_code,
+                   summary_id: of the delivery that says it for this one, too
     jobs           id, kind, subject_id, state, due_at, attempts, error
     arrivals       id, task_id, to: messages as the platform shows them, one row a receiver
     references     of every delivery that was ever stored
@@ -209,9 +215,11 @@ def _deliveries(seen: Snapshot, *, once: bool) -> Iterator[str]:
     arrived = _grouped(seen.arrivals, "task_id")
     closed = {incident["id"] for incident in seen.incidents if incident["progress"] == "Closed"}
     tried = {job["subject_id"]: job["attempts"] for job in seen.jobs if job["kind"] == "deliver"}
+    reference_of = {delivery["id"]: delivery["reference"] for delivery in seen.deliveries}
     for delivery in seen.deliveries:
         name, state = f"delivery {delivery['id']} to {delivery['person']}", delivery["state"]
-        messages = arrived.get(delivery["reference"], [])
+        said_by = reference_of.get(delivery["summary_id"], delivery["reference"])
+        messages = arrived.get(said_by, [])
         if once and len(messages) > 1:
             yield f"{name} arrived {len(messages)} times"
         if state == "sent":
@@ -219,7 +227,7 @@ def _deliveries(seen: Snapshot, *, once: bool) -> Iterator[str]:
         elif state == "failed":
             if not delivery["failure_code"]:
                 yield f"{name} failed without a reason"
-            if messages and delivery["failure_code"] != "unknown_outcome":
+            if messages and delivery["failure_code"] != "outcome_unknown":
                 yield f"{name} is recorded as failed and arrived"
         elif state == "skipped":
             if not delivery["failure_code"]:

@@ -30,8 +30,9 @@ QUERIES = {
                    LEFT JOIN users ON users.id = actor_id WHERE incident_id > :incidents""",
     "notifications": "SELECT id, incident_id, cause, level, times FROM notifications WHERE incident_id > :incidents",
     "deliveries": """SELECT delivery.id, notification_id, incident_id, username AS person, state, reference,
-                     platform_message_id, failure_code FROM deliveries AS delivery
-                     LEFT JOIN users ON users.id = user_id WHERE incident_id > :incidents""",
+                     platform_message_id, failure_code, summary_id FROM deliveries AS delivery
+                     LEFT JOIN users ON users.id = user_id WHERE coalesce(incident_id, :incidents + 1) > :incidents
+                     AND delivery.id > :deliveries""",
     "jobs": """SELECT id, kind, subject_id, state, due_at, attempts, error FROM jobs
                WHERE id > :jobs AND kind <> 'purge'""",
 }
@@ -48,7 +49,7 @@ class Ledger:
     @classmethod
     def begin(cls, fleet: Fleet) -> Ledger:
         with reading(fleet) as engine, engine.connect() as connection:
-            tables = ("alerts", "incidents", "jobs")
+            tables = ("alerts", "incidents", "deliveries", "jobs")
             marks = {name: connection.scalar(text(f"SELECT coalesce(max(id), 0) FROM {name}")) or 0 for name in tables}
         return cls(fleet, marks, {message["id"] for message in _messages(fleet)})
 

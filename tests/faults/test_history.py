@@ -59,6 +59,7 @@ def a_good_day() -> tuple[History, Snapshot]:
                 "reference": "r1",
                 "platform_message_id": "m1",
                 "failure_code": None,
+                "summary_id": None,
             }
         ],
         jobs=[
@@ -211,6 +212,18 @@ def test_a_cancelled_delivery_needs_a_closed_incident():
     until = datetime.fromisoformat(seen.timeline[-1]["detail"]["until"])
     seen.incidents[0].update(progress="Processing", snoozed_until=until)
     assert violations(history, seen) == ["delivery 1 to p01 was cancelled though its incident is open"]
+
+
+def test_a_summary_says_it_for_several():
+    history, seen = a_good_day()
+    summary = dict(seen.deliveries[0], id=9, notification_id=None, reference="s1")
+    seen.deliveries[0].update(summary_id=9, platform_message_id=None)
+    seen.deliveries.append(summary)
+    seen.arrivals = [{"id": "m1", "task_id": "s1", "to": "p01"}]
+    seen.references = {"r1", "s1"}
+    assert violations(history, seen) == []
+    seen.arrivals = []
+    assert any("did not arrive" in line for line in violations(history, seen))
 
 
 def test_a_press_overtaken_by_somebody_else_needs_no_line():

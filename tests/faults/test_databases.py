@@ -1,0 +1,177 @@
+"""R6, R7, R9: the database is locked, stopped, killed, its connections are cut; the broker is gone."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.faults.conftest import Size
+from tests.faults.feeder import ANSWER_SECONDS, Feeder, Load
+from tests.faults.fleet import Company
+from tests.faults.history import Answer, History, Snapshot
+from tests.faults.servers import OwnPostgres, OwnRedis
+from tests.faults.snapshot import Ledger
+
+SERVED_OR_BUSY = {200, 503}
+PLATFORM_PATIENCE_SECONDS = 5.0
+TRIES_OF_THE_PLATFORM = 3
+CARD_SECONDS = 5.0
+SLOW_MACHINE = 4
+"""How many times slower than required the small size may be: it shares its processors with other tests."""
+
+LOCKER = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.readline()
+database.execute("ROLLBACK")
+"""
+
+
+@pytest.mark.parametrize("seconds", [2, 10])
+def test_a_locked_sqlite_is_answered_503_in_time(embedded: Company, size: Size, figures, seconds: int):
+    """R6: another process holds the write lock: nobody waits longer than they would anyway, nothing is half done."""
+    ledger, feeder = Ledger.begin(embedded.fleet), Feeder(embedded, size.seed, size.load)
+    with feeder:
+        feeder.wait_for(1)
+        with locked(embedded.fleet.home / "dutybell.sqlite"):
+            time.sleep(seconds)
+
+    ledger.check(feeder.history)
+
+    history = feeder.history
+    figures(slowest_push=slowest(history.push_answers), slowest_press=slowest(history.press_answers))
+    check_answers(history)
+    assert slowest(history.press_answers) < PLATFORM_PATIENCE_SECONDS * TRIES_OF_THE_PLATFORM
+    if seconds >= ANSWER_SECONDS:
+        assert any(answer.status == 503 for answer in history.push_answers)
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another process holds SQLite's write lock."""
+    command = [sys.executable, "-c", LOCKER, str(database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as locker:
+        assert locker.stdout.readline() == "locked\n"
+        yield
+        locker.communicate("\n")
+
+
+def test_postgresql_comes_and_goes(scaled: Company, own_postgres: OwnPostgres, size: Size, figures):
+    """R7: stopped, started again; killed, started again: no process of ours is restarted, and soon all goes on."""
+    ledger, feeder = Ledger.begin(scaled.fleet), Feeder(scaled, size.seed, size.load)
+    before = process_ids(scaled)
+    seconds_down, back = (30.0, []) if size.is_soak else (1.0, [])
+    with feeder:
+        for end in (own_postgres.stop, own_postgres.kill):
+            feeder.wait_for(feeder.answered + feeder.load.alerts // 4)
+            end()
+            time.sleep(seconds_down)
+            own_postgres.start()
+            back.append(seconds_to_first_success(scaled))
+
+    ledger.check(feeder.history)
+
+    figures(first_success=max(back))
+    check_answers(feeder.history)
+    assert process_ids(scaled) == before
+    assert max(back) <= CARD_SECONDS * (1 if size.is_soak else SLOW_MACHINE)
+
+
+def test_connections_cut_in_the_middle_of_a_transaction(
+    scaled: Company, own_postgres: OwnPostgres, size: Size, figures
+):
+    """R7: a failover, an idle timeout, an operator's pg_terminate_backend."""
+    ledger, feeder = Ledger.begin(scaled.fleet), Feeder(scaled, size.seed, size.load)
+    before, cut, choice = process_ids(scaled), 0, random.Random(size.seed)
+    with feeder:
+        while feeder.is_working():
+            cut += own_postgres.cut_connections("faults", busy_only=choice.random() < 0.7)
+            feeder.wait_for(feeder.answered + 2)
+
+    ledger.check(feeder.history)
+
+    figures(connections_cut=cut)
+    check_answers(feeder.history)
+    assert cut
+    assert process_ids(scaled) == before
+
+
+def test_nothing_depends_on_redis_but_speed(scaled: Company, own_redis: OwnRedis, size: Size, figures):
+    """R9: the broker is gone, its polling sweepers take over; and back."""
+    ledger, histories = Ledger.begin(scaled.fleet), []
+    own_redis.kill()
+    try:
+        feeder = Feeder(scaled, size.seed, size.load)
+        with feeder:
+            pass
+        histories.append(feeder.history)
+    finally:
+        own_redis.start()
+    with Feeder(scaled, size.seed + 1, Load(alerts=8, pressed=2, senders=2, pressers=1)) as feeder:
+        pass
+    histories.append(feeder.history)
+
+    seen = ledger.check(History.of(histories))
+
+    slow = late_cards(histories[0], seen)
+    figures(card_p99=slow)
+    assert slow <= CARD_SECONDS * (1 if size.is_soak else SLOW_MACHINE)
+    assert all(answer.status == 200 for answer in histories[0].push_answers)
+
+
+def check_answers(history: History) -> None:
+    """Success or "try again": never an error, never silence."""
+    assert {answer.status for answer in history.push_answers} <= SERVED_OR_BUSY, odd(history.push_answers)
+    assert {answer.status for answer in history.press_answers} <= SERVED_OR_BUSY, odd(history.press_answers)
+    for answer in history.push_answers:
+        if answer.status == 503:
+            assert int(answer.headers["Retry-After"]) > 0
+    assert slowest(history.push_answers) < ANSWER_SECONDS
+
+
+def odd(answers: list[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer.status not in SERVED_OR_BUSY]
+
+
+def slowest(answers: list[Answer]) -> float:
+    return max((answer.seconds for answer in answers), default=0.0)
+
+
+def late_cards(history: History, seen: Snapshot) -> float:
+    """Seconds from the answer to a push to its card in the chat, at the 99th percentile."""
+    arrived = {arrival["task_id"]: arrival["at"] for arrival in seen.arrivals}
+    reference_of = {delivery["incident_id"]: delivery["reference"] for delivery in seen.deliveries}
+    incident_of = {alert["alert_key"]: alert["incident_id"] for alert in seen.alerts}
+    waits = sorted(arrived[reference_of[incident_of[push.alert_key]]] - push.answers[-1].at for push in history.pushes)
+    return max(0.0, waits[int(len(waits) * 0.99)])
+
+
+def seconds_to_first_success(company: Company) -> float:
+    """How long until a page that reads the database is served again."""
+    began = time.monotonic()
+    while True:
+        try:
+            if requests.get(f"{company.fleet.base_url}/readyz", timeout=ANSWER_SECONDS).ok:
+                return time.monotonic() - began
+        except requests.RequestException:
+            pass
+        assert time.monotonic() - began < 60, "the product does not come back"
+        time.sleep(0.05)
+
+
+def process_ids(company: Company) -> list[int]:
+    """The processes and what they started: who is restarted gets another number."""
+    import psutil
+
+    mine = [psutil.Process(p.running.pid) for p in (*company.fleet.webs, *company.fleet.workers)]
+    return sorted(p.pid for parent in mine for p in (parent, *parent.children(recursive=True)))
