@@ -11,11 +11,13 @@ from sqlalchemy.orm.exc import StaleDataError
 from blueprints.envelope import RefusedRequest
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
-from extensions import db
+from extensions import db, wait_at_most
 from services import alert_sources, alerts
 from sources import Push
 
 ATTEMPTS = 6
+LOCKED_SECONDS = 5
+"""How long a push waits for SQLite's write lock before it is answered 503: a sender waits for 10 at most."""
 DEADLOCK_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock detected
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
     Two transactions may both find no open alert of a key: the unique index lets one win, the other starts again and
     finds it. Raises RefusedRequest with 503 if that happens too often; nothing is stored then.
     """
+    wait_at_most(LOCKED_SECONDS)
     for _ in range(ATTEMPTS):
         try:
             return _store_once(sender, push, now)
