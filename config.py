@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 KEY_BYTES = 32
 SESSION_HOURS = 12
+MOST_DAYS = 36_500
 
 
 class ConfigError(Exception):
@@ -57,6 +58,11 @@ class Settings:
     metrics_token: str | None = field(default=None, repr=False)
     heartbeat_file: Path | None = None
     log_format: str = "auto"
+    retention_days: int = 366
+    """How long closed incidents are kept; this and the next three: 0 for ever."""
+    retention_event_days: int = 30
+    retention_delivery_days: int = 90
+    retention_audit_days: int = 180
 
     @property
     def is_https(self) -> bool:
@@ -113,6 +119,10 @@ class _Reader:
             metrics_token=self.env.get("METRICS_TOKEN") or None,
             heartbeat_file=Path(self.env["HEARTBEAT_FILE"]) if self.env.get("HEARTBEAT_FILE") else None,
             log_format=self._choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
+            retention_days=self._number("RETENTION_DAYS", 366, 0, MOST_DAYS),
+            retention_event_days=self._number("RETENTION_EVENT_DAYS", 30, 0, MOST_DAYS),
+            retention_delivery_days=self._number("RETENTION_DELIVERY_DAYS", 90, 0, MOST_DAYS),
+            retention_audit_days=self._number("RETENTION_AUDIT_DAYS", 180, 0, MOST_DAYS),
         )
         if self.problems:
             raise ConfigError(self.problems)

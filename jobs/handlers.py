@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs import deliver, ingest, periodic, setup_checks, tell, timers, trial_cards, update_cards
+from jobs import deliver, ingest, retention, setup_checks, tell, timers, trial_cards, update_cards
 from jobs.runner import Handler
 
 HANDLERS = {
@@ -16,5 +16,5 @@ HANDLERS = {
     "auto_close": Handler(timers.auto_close),
     "refresh_cards": Handler(timers.refresh_cards),
     "run_check": Handler(setup_checks.run),
-    "purge": Handler(periodic.purge),
+    "purge": Handler(retention.purge),
 }

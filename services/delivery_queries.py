@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from extensions import db
 from models import Delivery, DeliveryState, Incident, Membership
 from services import rights
+from services.id_order import first_since
 from services.incident_queries import COUNT_CAP
 from services.visibility import visible_incidents
 
@@ -115,20 +116,8 @@ def _is_sifting(search: Search) -> bool:
     return bool(search.text.strip() or search.failure_code or search.integration_id is not None)
 
 
-def _first_since(tenant_id: int, at: datetime) -> int:
-    """The id of the first delivery since then: found by halving, as ids follow the time."""
-    mine = Delivery.tenant_id == tenant_id
-    first, last = (select(end(Delivery.id)).where(mine).scalar_subquery() for end in (func.min, func.max))
-    low, high = db.session.execute(select(func.coalesce(first, 0), func.coalesce(last, -1) + 1)).one()
-    while low < high:
-        middle = (low + high) // 2
-        at_middle = select(Delivery.id, Delivery.created_at).where(mine, Delivery.id >= middle)
-        row = db.session.execute(at_middle.order_by(Delivery.id).limit(1)).one()
-        if row.created_at < at:
-            low = row.id + 1
-        else:
-            high = middle
-    return int(low)
+def _first_since(viewer: Membership, since: datetime) -> int:
+    return first_since(Delivery.id, Delivery.created_at, since, Delivery.tenant_id == viewer.tenant_id)
 
 
 def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]:
@@ -142,10 +131,10 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
     if search.integration_id is not None:
         conditions.append(Delivery.integration_id == search.integration_id)
     if search.since is not None:
-        first = _first_since(viewer.tenant_id, search.since - OUT_OF_ORDER)
+        first = _first_since(viewer, search.since - OUT_OF_ORDER)
         conditions += [Delivery.id >= first, Delivery.created_at >= search.since]
     if search.until is not None:
-        end = _first_since(viewer.tenant_id, search.until + OUT_OF_ORDER)
+        end = _first_since(viewer, search.until + OUT_OF_ORDER)
         conditions += [Delivery.id < end, Delivery.created_at < search.until]
     if text := search.text.strip():
         conditions.append(_text_condition(text))
