@@ -141,7 +141,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": QueuePool, "pool_size": 24, "pool_pre_ping": not is_file},
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(is_file),
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         # `__Host-`: only from this very host, only encrypted, for every path
         "SESSION_COOKIE_NAME": "__Host-dutybell" if settings.is_https else "dutybell",
@@ -154,6 +154,12 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "WTF_CSRF_SSL_STRICT": False,  # blueprints/gate.py compares the origin, which also works without a referrer
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
     }
+
+
+def _engine_options(is_file: bool) -> dict[str, object]:
+    """PostgreSQL is not to compile queries: for those of a page that takes longer than to run them."""
+    pool: dict[str, object] = {"poolclass": QueuePool, "pool_size": 24, "pool_pre_ping": not is_file}
+    return pool if is_file else pool | {"connect_args": {"options": "-c jit=off"}}
 
 
 def _add_request_steps(app: Flask) -> None:

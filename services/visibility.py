@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from models import Channel, Incident, Membership, Responder, Role
 from services.rights import Member
@@ -82,7 +82,10 @@ def visible_incidents(viewer: Membership) -> ColumnElement[bool]:
     return and_(own, or_(open_to_all, responds(viewer.user_id)))
 
 
-def responds(user_id: int, *, currently: bool = False) -> ColumnElement[bool]:
-    """Condition on Incident rows: this person is, or with `currently` still is, a responder."""
-    is_current = Responder.is_current.is_(True) if currently else true()
-    return exists().where(Responder.incident_id == Incident.id, Responder.user_id == user_id, is_current)
+def responds(user_id: int) -> ColumnElement[bool]:
+    """Condition on Incident rows: this person is, or was, a responder.
+
+    A value is asked for instead of EXISTS: for that PostgreSQL would first read everything the person ever had.
+    """
+    theirs = select(Responder.id).where(Responder.incident_id == Incident.id, Responder.user_id == user_id)
+    return theirs.limit(1).scalar_subquery().is_not(None)
