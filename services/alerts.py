@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Update, bindparam, insert, select, update
 
 from extensions import db
-from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity
-from services import incidents, timeline
+from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity, TimelineEntry
+from services import incidents, openings
 from sources import IncomingEvent
 from sources.base import LABELS
 
@@ -29,6 +29,11 @@ class ResultKind(enum.StrEnum):
     WITHOUT_ALERT = "recovery_without_alert"
 
 
+CHANGES = (ResultKind.CREATED, ResultKind.UPDATED, ResultKind.RECOVERED)
+_EVENTS = insert(AlertEvent.__table__)  # type: ignore[arg-type]
+_ENTRIES = insert(TimelineEntry.__table__)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
 class Result:
     """One event's fate; `reason` is a stable word where the kind alone does not say why."""
@@ -38,40 +43,60 @@ class Result:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """Events that were received together, at an aware UTC time; truncated: how many more the sender left out."""
+
+    events: Sequence[IncomingEvent]
+    received_at: datetime
+    truncated: int = 0
+
+
 @dataclass
 class _Push:
-    """What one request has touched so far.
+    """What this transaction has touched so far.
 
-    firing      the source's open alerts by key, kept up to date as we go
-    event_rows  waiting to be inserted together; repeats: how many exact duplicates by incident id
+    received_at  of the events that are taken just now
+    firing       the source's open alerts by key, kept up to date as we go
+    new          alerts to be opened together, by key: their columns and those of their first event
+    event_rows   waiting to be inserted together; repeats: how many exact duplicates by incident id
+    touched      keys of the alerts that changed, with their incidents once they are known
     """
 
     source: AlertSource
     now: datetime
+    received_at: datetime
     firing: dict[str, Alert]
+    new: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
     event_rows: list[dict[str, Any]] = field(default_factory=list)
     repeats: Counter[int] = field(default_factory=Counter)
-    touched: dict[int, Incident] = field(default_factory=dict)
+    touched: dict[str, int | None] = field(default_factory=dict)
+    truncated: dict[str, int] = field(default_factory=dict)
 
 
 def ingest(source: AlertSource, events: Sequence[IncomingEvent], *, now: datetime, truncated: int = 0) -> list[Result]:
-    """Take the events of one push in their order and say what became of each.
+    """Take the events of one push in their order and say what became of each; see ingest_all()."""
+    return ingest_all(source, [Arrival(events, now, truncated)], now=now)
 
-    truncated  how many alerts the sender left out; noted on every incident of this push that changed
-    now        when the push was received, aware UTC
+
+def ingest_all(source: AlertSource, arrivals: Sequence[Arrival], *, now: datetime) -> list[Result]:
+    """Take the events of several pushes in their order and say what became of each.
+
+    now  when dispatching begins, aware UTC; alerts keep the times at which they were received
 
     Events count in the order of their arrival. The one exception is a recovery that happened, by the sender's own
     clock, before the alert was triggered: it belongs to an earlier alert and closes nothing.
     On PostgreSQL a concurrent push of the same alert ends this one with IntegrityError, StaleDataError or a
     deadlock; nothing is stored then, and the caller rolls back and calls again (blueprints/intake/storing.py).
     """
+    events = [(arrival, event) for arrival in arrivals for event in arrival.events]
     if not source.channel.is_enabled:
-        return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for event in events]
-    push = _Push(source, now, _hold_firing(source, {event.alert_key for event in events}))
-    results = [_take(push, event) for event in events]
+        return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for _, event in events]
+    push = _Push(source, now, now, _hold_firing(source, {event.alert_key for _, event in events}))
+    results = [_take(push, arrival, event) for arrival, event in events]
+    _open_new(push)
     _store_rows(push)
-    if truncated:
-        _note_truncated(push, truncated)
+    _note_truncated(push)
     return results
 
 
@@ -97,8 +122,18 @@ def _hold_firing(source: AlertSource, keys: Iterable[str]) -> dict[str, Alert]:
     return {alert.alert_key: alert for alert in db.session.scalars(alerts)}
 
 
-def _take(push: _Push, event: IncomingEvent) -> Result:
+def _take(push: _Push, arrival: Arrival, event: IncomingEvent) -> Result:
+    push.received_at = arrival.received_at
+    if event.alert_key in push.new:
+        _open_new(push, is_read=True)  # it changes already: a row like any other from now on
     alert = push.firing.get(event.alert_key)
+    result = _take_one(push, alert, event)
+    if arrival.truncated and result.kind in CHANGES:
+        push.truncated[event.alert_key] = arrival.truncated
+    return result
+
+
+def _take_one(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
     if event.status is Severity.OK:
         return _recover(push, alert, event)
     if alert is None:
@@ -109,33 +144,45 @@ def _take(push: _Push, event: IncomingEvent) -> Result:
 
 
 def _trigger(push: _Push, event: IncomingEvent) -> Result:
-    alert = Alert(
-        tenant_id=push.source.tenant_id,
-        source_id=push.source.id,
-        channel_id=push.source.channel_id,
-        alert_key=event.alert_key,
-        title=event.title,
-        description=event.description,
-        severity=event.status,
-        status=event.status,
-        state=AlertState.FIRING,
-        labels=event.labels,
-        images=event.images,
-        started_at=_happened_at(event, push.now),
-        last_event_at=push.now,
-        event_count=1,
-    )
-    incident = incidents.open_from_alert(alert, push.source, now=push.now)
-    push.firing[event.alert_key] = alert
-    _keep_event(push, alert, event)
-    push.touched[incident.id] = incident
+    alert = {
+        "tenant_id": push.source.tenant_id,
+        "source_id": push.source.id,
+        "channel_id": push.source.channel_id,
+        "alert_key": event.alert_key,
+        "title": event.title,
+        "description": event.description,
+        "severity": event.status,
+        "status": event.status,
+        "state": AlertState.FIRING,
+        "labels": event.labels,
+        "images": event.images,
+        "started_at": _happened_at(event, push.received_at),
+        "last_event_at": push.received_at,
+        "event_count": 1,
+    }
+    push.new[event.alert_key] = alert, _event_values(push, event)
     return Result(event.alert_key, ResultKind.CREATED)
+
+
+def _open_new(push: _Push, *, is_read: bool = False) -> None:
+    """Store the new alerts with their incidents; is_read: further events of theirs follow."""
+    if not push.new:
+        return
+    db.session.flush()  # what was taken before them: a key that is free again
+    opened = openings.open_all([alert for alert, _ in push.new.values()], push.source, now=push.now)
+    for opening, (_, event) in zip(opened, push.new.values(), strict=True):
+        push.event_rows.append(event | {"alert_id": opening.alert_id})
+        push.touched[opening.alert["alert_key"]] = opening.incident_id
+    keys = list(push.new)
+    push.new.clear()
+    if is_read:
+        push.firing |= _hold_firing(push.source, keys)
 
 
 def _repeat(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
     """An exact duplicate of the last event: no row, but it shows that the alert is still there."""
     alert.labels = event.labels
-    alert.last_event_at = push.now
+    alert.last_event_at = push.received_at
     alert.event_count += 1
     if alert.incident_id is not None:
         push.repeats[alert.incident_id] += 1
@@ -149,7 +196,7 @@ def _update(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
     alert.severity = min(alert.severity, event.status, key=lambda severity: severity.rank)
     alert.labels = event.labels
     alert.images = event.images
-    alert.last_event_at = push.now
+    alert.last_event_at = push.received_at
     alert.event_count += 1
     _keep_event(push, alert, event)
     incident = _incident_of(alert)
@@ -157,7 +204,7 @@ def _update(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
         incident = incidents.open_from_alert(alert, push.source, now=push.now)
     else:
         incidents.absorb_alert(incident, alert, now=push.now)
-    push.touched[incident.id] = incident
+    push.touched[event.alert_key] = incident.id
     return Result(event.alert_key, ResultKind.UPDATED)
 
 
@@ -170,8 +217,8 @@ def _recover(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
     alert.state = AlertState.RECOVERED
     alert.status = Severity.OK
     alert.labels = dict(list({**alert.labels, **_missing(event.labels, alert.labels)}.items())[:LABELS])
-    alert.last_event_at = push.now
-    alert.ended_at = _happened_at(event, push.now)
+    alert.last_event_at = push.received_at
+    alert.ended_at = _happened_at(event, push.received_at)
     alert.event_count += 1
     _keep_event(push, alert, event)
     db.session.flush()  # the key is free again for the next event of this push
@@ -180,7 +227,7 @@ def _recover(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
         incidents.absorb_alert(incident, alert, now=push.now)
         if incident.active_alert_count == 0:
             incidents.recover(incident, now=push.now)
-        push.touched[incident.id] = incident
+        push.touched[event.alert_key] = incident.id
     return Result(event.alert_key, ResultKind.RECOVERED)
 
 
@@ -215,25 +262,27 @@ def _happened_at(event: IncomingEvent, now: datetime) -> datetime:
 
 
 def _keep_event(push: _Push, alert: Alert, event: IncomingEvent) -> None:
-    push.event_rows.append(
-        {
-            "tenant_id": alert.tenant_id,
-            "alert_id": alert.id,
-            "event_status": event.status,
-            "title": event.title,
-            "description": event.description,
-            "labels": event.labels,
-            "event_at": _happened_at(event, push.now),
-            "received_at": push.now,
-            "raw": event.raw,
-        }
-    )
+    push.event_rows.append(_event_values(push, event) | {"alert_id": alert.id})
+
+
+def _event_values(push: _Push, event: IncomingEvent) -> dict[str, Any]:
+    """The columns of an event, but for its alert."""
+    return {
+        "tenant_id": push.source.tenant_id,
+        "event_status": event.status,
+        "title": event.title,
+        "description": event.description,
+        "labels": event.labels,
+        "event_at": _happened_at(event, push.received_at),
+        "received_at": push.received_at,
+        "raw": event.raw,
+    }
 
 
 def _store_rows(push: _Push) -> None:
     """Insert the events, and count duplicates without raising versions: a chatty monitor must not beat people."""
     if push.event_rows:
-        db.session.execute(insert(AlertEvent), push.event_rows)
+        db.session.connection().execute(_EVENTS, push.event_rows)
     if push.repeats:
         rows = [{"incident_id": incident_id, "repeats": count} for incident_id, count in push.repeats.items()]
         db.session.connection().execute(_count_repeats(push), rows)
@@ -244,10 +293,16 @@ def _count_repeats(push: _Push) -> Update:
     return (
         update(Incident.__table__)  # type: ignore[arg-type]
         .where(table.c.tenant_id == push.source.tenant_id, table.c.id == bindparam("incident_id"))
-        .values(last_event_at=push.now, event_count=table.c.event_count + bindparam("repeats"))
+        .values(last_event_at=push.received_at, event_count=table.c.event_count + bindparam("repeats"))
     )
 
 
-def _note_truncated(push: _Push, count: int) -> None:
-    for incident in push.touched.values():
-        timeline.record(incident, "truncated", via="event", at=push.now, count=count)
+def _note_truncated(push: _Push) -> None:
+    rows = [
+        {"tenant_id": push.source.tenant_id, "incident_id": incident_id, "type": "truncated", "via": "event"}
+        | {"actor_id": None, "actor_name": "", "at": push.now, "detail": {"count": push.truncated[alert_key]}}
+        for alert_key, incident_id in push.touched.items()
+        if alert_key in push.truncated
+    ]
+    if rows:
+        db.session.connection().execute(_ENTRIES, rows)

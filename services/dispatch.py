@@ -31,17 +31,29 @@ def begin(incident: Incident, *, kind: str, now: datetime, source_id: int | None
     Without a match nobody is assigned or told, and the timeline says so.
     """
     policy = _matching_policy(incident, source_id or _source_id(incident), now)
-    if policy is None:
-        incident.assignment = timers.stopped({"kind": kind, "run": _run(incident)})
-        timeline.record(incident, "assign", via="system", at=now, kind=kind)
+    snapshot = policies.snapshot(policy) if policy else None
+    incident.assignment, entry = beginning(kind, snapshot, incident.assignment)
+    timeline.record(incident, "assign", via="system", at=now, **entry)
+    if snapshot is None:
         return
-    snapshot = policies.snapshot(policy)
-    _place(incident, kind=kind, policy=snapshot, level=0, times=0)
-    timeline.record(incident, "assign", via="system", at=now, kind=kind, policy=snapshot["name"])
     if snapshot["delay_seconds"]:
         stage_timers(incident, [timers.start(incident.assignment, now)], now)
     else:
         start_level(incident, 0, cause=_cause(incident), now=now)
+
+
+def beginning(
+    kind: str, snapshot: Mapping[str, Any] | None, assignment: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Where a dispatch stands before its first message, and its timeline entry; `snapshot` None: nobody is told."""
+    if snapshot is None:
+        return timers.stopped({"kind": kind, "run": timers.run(assignment)}), {"kind": kind}
+    return placed(assignment, kind=kind, policy=snapshot, level=0, times=0), {"kind": kind, "policy": snapshot["name"]}
+
+
+def placed(assignment: Mapping[str, Any], **place: Any) -> dict[str, Any]:
+    """The dispatch at another place, as a new run."""
+    return timers.stopped({**assignment, **place})
 
 
 def begin_again(incident: Incident, *, kind: str, now: datetime) -> None:
@@ -166,7 +178,7 @@ def _levels(incident: Incident) -> list[Level]:
 
 def _place(incident: Incident, **place: Any) -> None:
     """Write where the dispatch stands, as a new run."""
-    incident.assignment = timers.stopped(incident.assignment | place)
+    incident.assignment = placed(incident.assignment, **place)
 
 
 def _cause(incident: Incident) -> str:

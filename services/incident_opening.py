@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, inspect, select
 
 from errors import InvalidInput
 from extensions import db
@@ -18,11 +18,9 @@ from models import (
     Membership,
     Progress,
     Severity,
-    Tenant,
 )
-from services import dispatch, outbox, responders, timeline
-from services.incident_changes import hold, show
-from services.timers import AUTO_CLOSE
+from services import dispatch, openings, responders, timeline
+from services.incident_changes import hold, show, stage_timers
 from texts import N_
 
 MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
@@ -33,39 +31,12 @@ def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Inci
 
     Raises IntegrityError if another push made the same alert at this moment.
     """
-    incident = Incident(
-        tenant_id=alert.tenant_id,
-        num=next_num(alert.tenant_id),
-        channel_id=source.channel_id,
-        channel=source.channel,
-        title=alert.title,
-        description=alert.description,
-        severity=alert.severity,
-        status=alert.status,
-        progress=Progress.TRIGGERED,
-        labels=dict(alert.labels),
-        images=list(alert.images),
-        started_at=alert.started_at,
-        last_event_at=alert.last_event_at,
-        changed_at=now,
-        assignment={},
-        overrides=[],
-        alert_count=1,
-        active_alert_count=1,
-        event_count=alert.event_count,
-        responders=[],
-    )
-    db.session.add(incident)
-    db.session.flush()
-    alert.incident_id = incident.id
     db.session.add(alert)
     db.session.flush()
-    timeline.record(incident, "new", via="event", at=now, alert_id=alert.id, source=source.name)
-    schedule_auto_close(incident, now=now)
-    with db.session.no_autoflush:  # nothing that is asked for on the way is about what waits to be written
-        dispatch.begin(incident, kind="assign", now=now, source_id=alert.source_id)
-    db.session.flush()
-    return incident
+    values = {column.key: getattr(alert, column.key) for column in inspect(Alert).column_attrs}
+    (opening,) = openings.open_all([values], source, now=now)
+    db.session.refresh(alert, ["incident_id"])
+    return db.session.get_one(Incident, opening.incident_id)
 
 
 def open_by_hand(
@@ -147,22 +118,12 @@ def absorb_alert(incident: Incident, alert: Alert, *, now: datetime) -> None:
 
 def next_num(tenant_id: int) -> int:
     """The next running number; two transactions never get the same one."""
-    statement = (
-        update(Tenant)
-        .where(Tenant.id == tenant_id)
-        .values(last_incident_num=Tenant.last_incident_num + 1)
-        .returning(Tenant.last_incident_num)
-        .execution_options(synchronize_session=False)
-    )
-    return db.session.execute(statement).scalar_one()
+    return openings.next_nums(tenant_id, 1)
 
 
 def schedule_auto_close(incident: Incident, *, now: datetime) -> None:
     """Set the channel's time limit, if it has one, counted from now."""
-    minutes = incident.channel.close_timeout_minutes if incident.channel else 0
-    if minutes:
-        due_at = now + timedelta(minutes=minutes)
-        outbox.enqueue(AUTO_CLOSE, tenant_id=incident.tenant_id, subject_id=incident.id, due_at=due_at, now=now)
+    stage_timers(incident, openings.auto_close(incident.channel, now=now), now)
 
 
 def _count(incident: Incident) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import selectinload
@@ -71,37 +72,39 @@ def notify(
     personal  the level's choice of channels; None: each person's own preferences
     Whoever cannot be reached gets a delivery that says why at once, without a call to any platform.
     """
-    notification = Notification(
-        tenant_id=incident.tenant_id,
-        incident_id=incident.id,
-        level=level,
-        cause=cause,
-        times=times,
-        policy_name=policy_name,
-        created_at=now,
-    )
+    values = about(cause=cause, level=level, times=times, policy_name=policy_name, now=now)
+    notification = Notification(tenant_id=incident.tenant_id, incident_id=incident.id, **values)
     book = AddressBook(incident.tenant_id, user_ids, members)
-    for user_id in dict.fromkeys(user_ids):
-        for route in book.routes(user_id, incident.severity.value, personal or Personal()):
-            delivery = make_delivery(route, book.members.get(user_id), user_id, incident.tenant_id, now=now)
-            delivery.incident_id = incident.id
-            notification.deliveries.append(delivery)
+    for row in deliveries_of(book, user_ids, incident.severity, personal or Personal(), now=now):
+        about_it = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "reference": new_reference()}
+        notification.deliveries.append(Delivery(**row, **about_it))
     db.session.add(notification)
     db.session.flush()
-    for delivery in notification.deliveries:
-        _enqueue_sending(delivery, incident.severity, now)
-    timeline.record(
-        incident,
-        "notify",
-        via="system",
-        at=now,
-        cause=cause,
-        level=level,
-        times=times,
-        policy=policy_name,
-        notification_id=notification.id,
-    )
+    _stage_sending(notification.deliveries, incident.severity, now)
+    timeline.record(incident, "notify", via="system", at=now, **entry_of(values, notification.id))
     return notification
+
+
+def about(*, cause: str, level: int | None, times: int, policy_name: str, now: datetime) -> dict[str, Any]:
+    """The columns of a notification, but for its incident."""
+    return {"cause": cause, "level": level, "times": times, "policy_name": policy_name, "created_at": now}
+
+
+def entry_of(values: Mapping[str, Any], notification_id: int | None) -> dict[str, Any]:
+    """What the timeline says of a notification with these columns."""
+    said = {name: values[name] for name in ("cause", "level", "times")}
+    return said | {"policy": values["policy_name"], "notification_id": notification_id}
+
+
+def deliveries_of(
+    book: AddressBook, user_ids: Iterable[int], severity: Severity, personal: Personal, *, now: datetime
+) -> list[dict[str, Any]]:
+    """The columns of one delivery per person and channel kind, but for its incident and its own reference."""
+    return [
+        _delivery(route, book.members.get(user_id), user_id, now)
+        for user_id in dict.fromkeys(user_ids)
+        for route in book.routes(user_id, severity.value, personal)
+    ]
 
 
 def of_incident(incident: Incident) -> list[Notification]:
@@ -120,42 +123,50 @@ def make_delivery(
     route: Route, member: Membership | None, user_id: int | None, tenant_id: int, *, now: datetime
 ) -> Delivery:
     """A delivery in its first state: queued, or failed or skipped for a reason that is known already."""
+    return Delivery(tenant_id=tenant_id, reference=new_reference(), **_delivery(route, member, user_id, now))
+
+
+def _delivery(route: Route, member: Membership | None, user_id: int | None, now: datetime) -> dict[str, Any]:
     state = DeliveryState.QUEUED
     if route.failure:
         state = DeliveryState.FAILED
     elif route.skip:
         state = DeliveryState.SKIPPED
-    return Delivery(
-        tenant_id=tenant_id,
-        channel_kind=route.channel_kind,
-        integration_id=route.integration.id if route.integration else None,
-        integration_name=route.integration.name if route.integration else "",
-        user_id=user_id,
-        recipient_name=member.user.name if member else "",
-        external_user_id=route.link.external_user_id if route.link else None,
-        state=state,
-        failure_code=route.failure or route.skip,
-        reference=new_reference(),
-        created_at=now,
-    )
+    return {
+        "source": "incident",
+        "channel_kind": route.channel_kind,
+        "integration_id": route.integration.id if route.integration else None,
+        "integration_name": route.integration.name if route.integration else "",
+        "user_id": user_id,
+        "recipient_name": member.user.name if member else "",
+        "external_user_id": route.link.external_user_id if route.link else None,
+        "state": state,
+        "failure_code": route.failure or route.skip,
+        "created_at": now,
+    }
 
 
 def hand_over(delivery: Delivery, *, now: datetime, severity: Severity = Severity.CRITICAL) -> None:
     """Stage a delivery, and its sending if there is anything to send. severity: how urgent it is."""
     db.session.add(delivery)
     db.session.flush()
-    _enqueue_sending(delivery, severity, now)
+    _stage_sending([delivery], severity, now)
 
 
-def _enqueue_sending(delivery: Delivery, severity: Severity, now: datetime) -> None:
-    if delivery.state is DeliveryState.QUEUED:
-        queue = sending_queue(delivery, severity)
-        outbox.enqueue(DELIVER, tenant_id=delivery.tenant_id, subject_id=delivery.id, due_at=now, now=now, queue=queue)
+def _stage_sending(deliveries: Iterable[Delivery], severity: Severity, now: datetime) -> None:
+    outbox.stage(
+        sending(delivery.id, delivery.tenant_id, delivery.integration_id, severity, now=now)
+        for delivery in deliveries
+        if delivery.state is DeliveryState.QUEUED
+    )
 
 
-def sending_queue(delivery: Delivery, severity: Severity) -> int:
-    """The outbox's queue of a message: by connection, the worst severities first."""
-    return outbox.queue_of(delivery.integration_id or 0, severity.rank)
+def sending(
+    delivery_id: int, tenant_id: int, integration_id: int | None, severity: Severity, *, now: datetime
+) -> dict[str, Any]:
+    """The outbox's row for sending a message."""
+    queue = outbox.queue_of(integration_id or 0, severity.rank)
+    return outbox.row(DELIVER, tenant_id=tenant_id, subject_id=delivery_id, due_at=now, now=now, queue=queue)
 
 
 def new_reference() -> str:

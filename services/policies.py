@@ -43,6 +43,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A policy that is in force at a moment, ready to be tried on many alerts."""
+
+    policy: DispatchPolicy
+    groups: filters.Groups
+
+
+@dataclass(frozen=True)
 class Preview:
     """How many of the last 7 days' alerts match; `is_capped`: only the newest PREVIEW_ALERTS were looked at."""
 
@@ -185,10 +193,22 @@ def match(
     policies: Iterable[DispatchPolicy], facts: filters.Facts, at: datetime, zone: ZoneInfo
 ) -> DispatchPolicy | None:
     """The first enabled policy, lower priority first, whose windows (in `zone`) and filters fit. Pure."""
+    found = first_fitting(rules(policies, at, zone), facts)
+    return found.policy if found else None
+
+
+def rules(policies: Iterable[DispatchPolicy], at: datetime, zone: ZoneInfo) -> list[Rule]:
+    """The enabled policies whose windows (in `zone`) hold, in the order in which they are tried. Pure."""
+    local = at.astimezone(zone)
     tried = sorted(
-        (policy for policy in policies if policy.is_enabled), key=lambda policy: (policy.priority, policy.id)
+        (policy for policy in policies if policy.is_enabled and _is_open(policy, local)),
+        key=lambda policy: (policy.priority, policy.id),
     )
-    return next((policy for policy in tried if _fits(policy, facts, at, zone)), None)
+    return [Rule(policy, filters.parse(policy.filters)) for policy in tried]
+
+
+def first_fitting(rules: Iterable[Rule], facts: filters.Facts) -> Rule | None:
+    return next((rule for rule in rules if filters.matches(rule.groups, facts)), None)
 
 
 def snapshot(policy: DispatchPolicy) -> dict[str, Any]:
@@ -226,11 +246,9 @@ def facts_of_alert(alert: Alert) -> filters.Facts:
     return filters.Facts(alert.severity, alert.title, alert.description, alert.source_id, alert.labels)
 
 
-def _fits(policy: DispatchPolicy, facts: filters.Facts, at: datetime, zone: ZoneInfo) -> bool:
+def _is_open(policy: DispatchPolicy, local: datetime) -> bool:
     windows = [TimeWindow.from_json(window) for window in policy.time_windows]
-    if windows and not any(window.holds(at.astimezone(zone)) for window in windows):
-        return False
-    return filters.matches(filters.parse(policy.filters), facts)
+    return not windows or any(window.holds(local) for window in windows)
 
 
 def _write(policy: DispatchPolicy, written: Draft) -> None:

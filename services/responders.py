@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -76,11 +77,16 @@ def assign(incident: Incident, users: Iterable[User], *, source: str, now: datet
     return [added for user in users if (added := _assign_one(incident, user, source, now))]
 
 
+def assigned(user_id: int, *, source: str, now: datetime) -> dict[str, Any]:
+    """The columns of a current responder, but for the incident."""
+    return {"user_id": user_id, "source": source, "is_current": True, "assigned_at": now}
+
+
 def _assign_one(incident: Incident, user: User, source: str, now: datetime) -> Responder | None:
     responder = of(incident, user.id)
     if responder is None:
-        responder = Responder(tenant_id=incident.tenant_id, user_id=user.id, user=user, source=source, assigned_at=now)
-        responder.is_current = True
+        values = assigned(user.id, source=source, now=now)
+        responder = Responder(tenant_id=incident.tenant_id, user=user, **values)
         incident.responders.append(responder)
         return responder
     if responder.is_current:

@@ -79,14 +79,13 @@ def drain(source_id: int, *, now: datetime) -> bool:
         return False
     try:
         with db.session.begin_nested():
-            for row in rows:
-                _ingest(source, row)
+            _ingest(source, rows, now)
     except (OperationalError, InterfaceError, StaleDataError):
         raise  # the database's fault: nothing is stored, the same again later
     except Exception:  # whatever one of them broke must not hold up the others
         log.exception("pushes of source %s are taken alert by alert", source_id)
         for row in rows:
-            _ingest_singly(source, row)
+            _ingest_singly(source, row, now)
     _delete(rows)
     events = sum(row.event_count for row in rows)
     alert_sources.count_push(source, events=events, rejections=[], now=rows[-1].received_at)
@@ -136,17 +135,20 @@ def _first(rows: Sequence[StoredPush]) -> list[StoredPush]:
     return taken
 
 
-def _ingest(source: AlertSource, row: StoredPush) -> None:
-    events = [_from_json(event) for event in row.events]
-    alerts.ingest(source, events, now=row.received_at, truncated=row.truncated)
+def _ingest(source: AlertSource, rows: Iterable[StoredPush], now: datetime) -> None:
+    alerts.ingest_all(source, [_arrival(row, row.events) for row in rows], now=now)
 
 
-def _ingest_singly(source: AlertSource, row: StoredPush) -> None:
+def _arrival(row: StoredPush, stored: Iterable[dict[str, Any]]) -> alerts.Arrival:
+    return alerts.Arrival([_from_json(event) for event in stored], row.received_at, row.truncated)
+
+
+def _ingest_singly(source: AlertSource, row: StoredPush, now: datetime) -> None:
     """Take what can be taken; what cannot is set aside with its error, for the page of the source and its metric."""
     for stored in row.events:
         try:
             with db.session.begin_nested():
-                alerts.ingest(source, [_from_json(stored)], now=row.received_at, truncated=row.truncated)
+                alerts.ingest_all(source, [_arrival(row, [stored])], now=now)
         except (OperationalError, InterfaceError, StaleDataError):
             raise
         except Exception as error:

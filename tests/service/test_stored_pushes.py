@@ -217,14 +217,14 @@ def test_a_commit_that_fails_is_told_to_everybody_in_it(app, sender, monkeypatch
 
 
 def test_one_alert_that_cannot_be_taken_does_not_hold_up_the_others(sender, worker, monkeypatch):
-    ingest = alerts.ingest
+    ingest = alerts.ingest_all
 
-    def poisoned(source, events, **options):
-        if any(each.alert_key == "bad" for each in events):
+    def poisoned(source, arrivals, **options):
+        if any(each.alert_key == "bad" for arrival in arrivals for each in arrival.events):
             raise ValueError("no such thing")
-        return ingest(source, events, **options)
+        return ingest(source, arrivals, **options)
 
-    monkeypatch.setattr(alerts, "ingest", poisoned)
+    monkeypatch.setattr(alerts, "ingest_all", poisoned)
     accept(sender, event(), event(key="bad"), event(key="k3"))
     accept(sender, event(key="k4"))
     worker.run_due()
@@ -243,7 +243,7 @@ def test_a_database_that_fails_costs_nothing(sender, worker, monkeypatch):
 
     accept(sender, event())
     with monkeypatch.context() as broken:
-        broken.setattr(alerts, "ingest", locked)
+        broken.setattr(alerts, "ingest_all", locked)
         with pytest.raises(OperationalError):
             worker.run_due()
     assert (count(StoredPush), count(Alert)) == (1, 0)
@@ -254,12 +254,13 @@ def test_a_database_that_fails_costs_nothing(sender, worker, monkeypatch):
 def test_a_long_push_is_taken_in_short_transactions(sender, worker, monkeypatch):
     make_policy(db.session.get(AlertSource, sender.source_id).channel, make_member("lin"))
     turns = []
-    ingest = alerts.ingest
-    monkeypatch.setattr(
-        alerts,
-        "ingest",
-        lambda source, events, **options: turns.append(len(events)) or ingest(source, events, **options),
-    )
+    ingest = alerts.ingest_all
+
+    def note(source, arrivals, **options):
+        turns.append(sum(len(arrival.events) for arrival in arrivals))
+        return ingest(source, arrivals, **options)
+
+    monkeypatch.setattr(alerts, "ingest_all", note)
     accept(sender, *(event(key=f"k{number}") for number in range(120)), truncated=3)
     worker.run_due()
     assert max(turns) <= stored_pushes.EVENTS_A_TURN
