@@ -56,11 +56,12 @@ Resolve = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, read whole. headers: names in lower case."""
+    """What came back, read whole. headers: names in lower case; is_quotable: whether people may see a part of it."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_quotable: bool = True
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises AnswerNotUnderstood for anything else."""
@@ -69,20 +70,29 @@ class Answer:
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise AnswerNotUnderstood("not a JSON object", http_status=self.status, raw=raw_excerpt(self.body))
+            raise AnswerNotUnderstood("not a JSON object", http_status=self.status, raw=self.excerpt())
         return content
+
+    def excerpt(self) -> str:
+        """The beginning of the body for log and page; nothing of what a host that somebody entered has answered."""
+        return raw_excerpt(self.body) if self.is_quotable else ""
 
 
 class Transport:
     """Sends requests for every platform of a process; safe to share between threads.
 
     resolve  decides where a host may be looked for; the guard of platforms/outbound.py replaces the plain look-up
+    quotes   whether failures carry the beginning of the answer: not where people choose the host, or they could
+             read what else answers there
     Raises NetworkFailed (nothing left), AnswerLost (it left, no whole answer), AnswerNotUnderstood, PlatformBusy
     (5xx) and RateLimited (429). Redirects are not followed; proxies of the environment are not used.
     """
 
-    def __init__(self, *, resolve: Resolve | None = None, connect_seconds: float = CONNECT_SECONDS) -> None:
+    def __init__(
+        self, *, resolve: Resolve | None = None, connect_seconds: float = CONNECT_SECONDS, quotes: bool = True
+    ) -> None:
         self._resolve = resolve or look_up
+        self._quotes = quotes
         self._connect_seconds = connect_seconds
         self._sessions: dict[str, requests.Session] = {}
         self._lock = threading.Lock()
@@ -128,6 +138,7 @@ class Transport:
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
                     _read(response),
+                    self._quotes,
                 )
             return _accepted(answer)
         except PlatformError:
@@ -293,9 +304,7 @@ def _read(response: requests.Response) -> bytes:
     while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise AnswerNotUnderstood(
-                "answer larger than 1 MiB", http_status=response.status_code, raw=raw_excerpt(bytes(body[:2000]))
-            )
+            raise AnswerNotUnderstood("answer larger than 1 MiB", http_status=response.status_code)
     return bytes(body)
 
 
@@ -313,7 +322,7 @@ def _accepted(answer: Answer) -> Answer:
     raise failure(
         f"HTTP {answer.status}",
         http_status=answer.status,
-        raw=raw_excerpt(answer.body),
+        raw=answer.excerpt(),
         retry_after=retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC)),
     )
 

@@ -177,6 +177,7 @@ def _transport_for(endpoint: str) -> Transport:
 
 def _kept_transport(name: str, guard: AddressGuard | None) -> Transport:
     if name not in current_app.extensions:
-        current_app.extensions.setdefault(name, Transport(resolve=guard.resolve) if guard else Transport())
+        made = Transport(resolve=guard.resolve, quotes=False) if guard else Transport()
+        current_app.extensions.setdefault(name, made)
     transport: Transport = current_app.extensions[name]
     return transport

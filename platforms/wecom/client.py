@@ -152,12 +152,12 @@ class Client:
         content = answer.json()
         errcode = content.get("errcode")
         if isinstance(errcode, bool) or not isinstance(errcode, int):
-            raise AnswerNotUnderstood("no errcode", http_status=answer.status, raw=raw_excerpt(answer.body))
+            raise AnswerNotUnderstood("no errcode", http_status=answer.status, raw=answer.excerpt())
         if errcode == 0 and answer.status == 200:
             return content
         if errcode == 0:
-            raise AnswerNotUnderstood("HTTP status", http_status=answer.status, raw=raw_excerpt(answer.body))
-        raw, errmsg = raw_excerpt(answer.body), str(content.get("errmsg") or "")
+            raise AnswerNotUnderstood("HTTP status", http_status=answer.status, raw=answer.excerpt())
+        raw, errmsg = answer.excerpt(), str(content.get("errmsg") or "")
         error = from_answer(errcode, errmsg, raw=raw, http_status=answer.status)
         if isinstance(error, NobodyReached) and _names(content.get("unlicenseduser")):
             raise LicenceMissing(error.detail, platform_code=errcode, platform_message=error.detail, raw=raw)
