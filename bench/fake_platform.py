@@ -80,7 +80,8 @@ def answer_control(state: State, name: str, body: bytes) -> Any:
         return state.counts
     if name == "behaviour":
         wanted = json.loads(body)
-        state.behaviours[wanted.pop("corp_id")] = Behaviour(**wanted)
+        corp_id = wanted.pop("corp_id")
+        state.behaviours[corp_id] = Behaviour(**wanted)
     elif name == "reset":
         state.arrivals, state.counts = [], Counter()
     return {}

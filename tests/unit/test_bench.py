@@ -1,0 +1,228 @@
+"""The benchmark's own tools: a wrong ruler would mislead everybody who uses it."""
+
+from __future__ import annotations
+
+import json
+import math
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.delivery import to_cards
+from bench.fake_platform import State, answer_api, answer_control
+from bench.intake import accepted_keys
+from bench.load import ClosedLoop, OpenLoop, Outcome, Wire, answer_length, generate, request, spread
+from bench.payloads import AlertmanagerAlerts, Numbering, Reports, Webhooks, tag_of
+from bench.results import AT_LEAST, Report, Row, cost, machine_facts, median, percentile, shown, table
+
+NAME = Numbering("run1")
+
+
+def echo(number: int) -> bytes:
+    return request("POST", f"/{number}", b"x" * number)
+
+
+@contextmanager
+def server(pause: threading.Event | None = None) -> Iterator[int]:
+    """A server on a free port that answers 200 to whatever comes; with `pause`, only once that is set."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while line := self.rfile.readline():
+                length = 0
+                while line.strip():
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                    line = self.rfile.readline()
+                self.rfile.read(length)
+                if pause is not None:
+                    pause.wait(10)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as made:
+        made.daemon_threads = True
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made.server_address[1]
+        made.shutdown()
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 50), (99, 99), (99.5, 100), (100, 100)])
+def test_a_percentile_is_a_value_that_was_measured(percent, expected):
+    assert percentile(range(1, 101), percent) == expected
+
+
+def test_a_percentile_counts_what_never_came_as_endless():
+    assert percentile([1.0, 2.0, math.inf], 50) == 2.0
+    assert percentile([1.0, 2.0, math.inf], 99) == math.inf
+
+
+def test_what_was_not_measured_fails_its_bar():
+    assert Row("p", "n", median([]), "ms", bar=10).has_passed is False
+    assert Row("p", "n", percentile([], 99), "ms", bar=10).has_passed is False
+
+
+def test_a_bar_looks_in_its_own_direction():
+    assert Row("p", "n", 2.0, "×", bar=2.0, aim=1.7).has_passed
+    assert not Row("p", "n", 2.0, "×", bar=2.0, aim=1.7).reaches_aim
+    assert Row("p", "n", 2.0, "×", bar=2.0, sense=AT_LEAST).has_passed
+    assert not Row("p", "n", 1.9, "×", bar=2.0, sense=AT_LEAST).has_passed
+    assert Row("p", "n", 1.9, "×").has_passed is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1234.5, "1234"), (56.78, "56.8"), (1.234, "1.23"), (0.0123, "0.012"), (math.inf, "inf")]
+)
+def test_figures_are_shown_with_three_digits(value, expected):
+    assert shown(value) == expected
+
+
+# --- the result file ----------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_kept_as_data_and_as_a_table(tmp_path):
+    report = Report(machine_facts("SQLite"), is_quick=True, parts=["press"])
+    report.rows = [Row("press", "ratio", 1.8, "×", bar=2.0), cost("costs", "a press", 2.5, "ms")]
+    path = report.save(tmp_path)
+    assert {one.name for one in tmp_path.iterdir()} == {
+        path.name,
+        path.with_suffix(".json").name,
+        "latest.md",
+        "latest.json",
+    }
+    stored = json.loads((tmp_path / "latest.json").read_text())
+    assert stored["passed"] is True
+    assert [row["passed"] for row in stored["rows"]] == [True, None]
+    text = path.read_text()
+    assert "| press | ratio | 1.80 × | ≤ 2.00 |  | pass |" in text
+    assert "## Unit costs" in text
+    assert "a press" in text.partition("## Unit costs")[2]
+    assert "a press" not in text.partition("## Unit costs")[0]
+
+
+def test_a_part_that_failed_fails_the_run():
+    report = Report(machine_facts("SQLite"), is_quick=False, parts=["press"])
+    assert report.has_passed
+    report.failures["press"] = "RuntimeError: no"
+    assert not report.has_passed
+    assert "did not come to its end" in report.as_markdown()
+
+
+def test_the_facts_tell_nothing_of_whose_machine_it_is():
+    assert set(machine_facts("SQLite")) == {"cores", "memory_gb", "system", "python", "database", "load_before"}
+
+
+def test_the_terminal_shows_what_failed():
+    assert table([Row("press", "slow", 3.0, "×", bar=2.0)]).startswith("FAIL")
+
+
+# --- the load generator -------------------------------------------------------------------------------------------
+
+
+def test_planned_times_are_even():
+    assert spread(4, 1) == [0.0, 0.25, 0.5, 0.75]
+    assert spread(2, 1, offset=1.0) == [1.0, 1.5]
+    assert len(spread(300, 8)) == 2400
+
+
+def test_an_answer_is_known_by_its_length():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    assert answer_length(head[:20]) is None
+    assert answer_length(head + b"ok") == len(head) + 2
+    assert answer_length(b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n") == 36
+    with pytest.raises(ValueError, match="Content-Length"):
+        answer_length(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def test_one_connection_serves_many_exchanges():
+    with server() as port:
+        wire = Wire(port)
+        assert [wire.exchange(echo(number)) for number in range(3)] == [(200, b"ok")] * 3
+        with pytest.raises(RuntimeError, match="200"):
+            wire.timed(echo(1), expected=201)
+        wire.close()
+
+
+def test_a_closed_loop_numbers_every_request_once():
+    with server() as port:
+        outcome = generate(ClosedLoop(port, clients=3, seconds=30, make=echo, first=5, last=25))[0]
+    assert sorted(outcome.numbers) == list(range(5, 25))
+    assert outcome.counts == {200: 20}
+
+
+def test_an_open_loop_charges_a_stalled_server_for_every_planned_request():
+    """One connection and a server that answers nobody for a while: every request has waited since it was due."""
+    pause, released_at = threading.Event(), []
+
+    def release() -> None:
+        released_at.append(time.monotonic())
+        pause.set()
+
+    with server(pause) as port:
+        threading.Timer(1.5, release).start()  # generators begin one second after they are asked to
+        outcome = generate(OpenLoop(port, [(at, echo(1)) for at in spread(20, 0.25)], connections=1))[0]
+    assert outcome.counts == {200: 5}
+    assert len(set(outcome.sent_at)) == 5
+    for planned_at, latency in zip(outcome.sent_at, outcome.latencies_ms, strict=True):
+        assert latency >= (released_at[0] - planned_at) * 1000 - 1
+
+
+def test_what_is_never_answered_is_lost_and_has_waited():
+    with server(threading.Event()) as port:
+        outcome = generate(OpenLoop(port, [(0.0, echo(1))], patience_seconds=0.3))[0]
+    assert (outcome.statuses, outcome.numbers) == ([0], [0])
+    assert outcome.latencies_ms[0] >= 300
+
+
+# --- what is sent, and what is looked for -------------------------------------------------------------------------
+
+
+def body_of(sent: bytes) -> dict:
+    return json.loads(sent.partition(b"\r\n\r\n")[2])
+
+
+def test_no_two_alerts_of_a_run_are_alike():
+    make = Webhooks(["/a", "/b"], NAME, group=5)
+    found = [alert["fingerprint"] for number in range(4) for alert in body_of(make(number))["alerts"]]
+    assert len(set(found)) == 20
+    assert set(found) == {NAME.alert_key(number) for number in range(20)}
+
+
+def test_alertmanager_gets_the_same_labels():
+    ours = body_of(Webhooks(["/a"], NAME, group=2, shift="1")(3))["alerts"][1]["labels"]
+    theirs = body_of(AlertmanagerAlerts(NAME, group=2)(3))[1]["labels"]
+    assert ours.keys() == theirs.keys()
+    assert ours["instance"] == theirs["instance"] == "run1-7"
+
+
+def test_a_card_leads_back_to_its_push():
+    report = body_of(Reports(["/a"], NAME)(4))
+    assert tag_of(f"[严重] {report['title_rule']}") == NAME.tag(4)
+    outcome = Outcome(0.0, 1.0, numbers=[4, 5], statuses=[200, 200], sent_at=[10.0, 10.5])
+    arrivals = [(10.04, "corp", "lin", "[严重] Latency / run1-4", "t1")]
+    assert to_cards(arrivals, NAME, outcome) == [pytest.approx(40), math.inf]
+
+
+def test_the_fake_platform_keeps_who_got_what_and_obeys():
+    state = State()
+    token = answer_api(state, "gettoken", {"corpid": ["ww1"]}, b"", 1.0)["access_token"]
+    card = {"task_id": "t1", "main_title": {"title": "[严重] Latency / run1-4"}}
+    sent = json.dumps({"touser": "lin", "template_card": card}).encode()
+    assert answer_api(state, "message/send", {"access_token": [token]}, sent, 2.0)["response_code"]
+    assert answer_control(state, "arrivals", b"") == [(2.0, "ww1", "lin", "[严重] Latency / run1-4", "t1")]
+    assert answer_control(state, "counts", b"") == {"gettoken": 1, "message/send": 1}
+    answer_control(state, "behaviour", json.dumps({"corp_id": "ww1", "delay_seconds": 0.2, "hangs": True}).encode())
+    assert (state.behaviour("ww1").hangs, state.behaviour("ww2").hangs) == (True, False)
+    answer_control(state, "reset", b"{}")
+    assert answer_control(state, "arrivals", b"") == []
+
+
+def test_only_what_was_answered_counts_as_accepted():
+    outcome = Outcome(0.0, 1.0, numbers=[1, 0, 2], statuses=[200, 503, 202])
+    assert accepted_keys(outcome, NAME, 2) == {NAME.alert_key(number) for number in (2, 3, 4, 5)}
