@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 
 from bench.processes import Shape, Stage
-from bench.results import RESULTS, Report, machine_facts, table
+from bench.results import RESULTS, Report, Row, machine_facts, table
 
 PARTS = {
     "press": "a press beside a bare durable commit, and while alerts come in",
@@ -62,15 +62,23 @@ def run_part(part: str, shape: Shape, report: Report) -> None:
     print(f"--- {part}: {PARTS[part]}", flush=True)
     began = time.monotonic()
     try:
-        measure = importlib.import_module(f"bench.{part}").run
-        with Stage(shape) as stage:
-            rows = measure(stage, quick=report.is_quick)
+        rows = measure(part, shape, quick=report.is_quick)
     except Exception as error:  # whatever a part may meet
         traceback.print_exc()
         report.failures[part] = f"{type(error).__name__}: {error}"[:500]
         return
     report.rows += rows
     print(table(rows), f"({time.monotonic() - began:.0f} s)", sep="\n", flush=True)
+
+
+def measure(part: str, shape: Shape, *, quick: bool) -> list[Row]:
+    if part == "large":  # makes its databases itself, and needs no other program
+        large = importlib.import_module("bench.large")
+        size = {"incidents": 20_000, "runs": 10} if quick else {}
+        return [comparison.as_row() for comparison in large.run(postgres=shape.is_postgresql, **size)]
+    with Stage(shape) as stage:
+        rows: list[Row] = importlib.import_module(f"bench.{part}").run(stage, quick=quick)
+    return rows
 
 
 if __name__ == "__main__":

@@ -194,6 +194,11 @@ class Shape:
         return 2 if self.is_postgresql else 1
 
     @property
+    def web_threads(self) -> int:
+        """Of each web process, as compose.yaml has them."""
+        return 8 if self.is_postgresql else 16
+
+    @property
     def workers(self) -> int:
         return 2 if self.is_postgresql else 1
 
@@ -214,6 +219,7 @@ class Product:
             "EGRESS_IPS": "127.0.0.1",
             "TRUSTED_PROXIES": "1",
             "WEB_PROCESSES": str(shape.web_processes),
+            "WEB_THREADS": str(shape.web_threads),
             "LOG_FORMAT": "json",
         }
         if shape.is_postgresql:
@@ -263,7 +269,7 @@ class Product:
         lines = []
         for program in (self.web, *self.workers):
             log = program.log.read_text(errors="replace").splitlines() if program.log.exists() else []
-            lines += [f"{program.name}: {line}" for line in log if '"logger": "access"' not in line][-LOG_LINES:]
+            lines += [f"{program.name}: {line}" for line in log if '"level": "info"' not in line][-LOG_LINES:]
         return "\n".join(lines)
 
     def worker_cpu_seconds(self) -> float:

@@ -19,7 +19,9 @@ def bare_flask(stage: Stage) -> Program:
     """The bare application under the product's own server settings, not started."""
     folder, port = stage.new_folder("bare"), free_port()
     database = stage.new_database("bare", "CREATE TABLE rows (id bigserial PRIMARY KEY, body text)") or str(folder)
-    env = clean_environment() | {"WEB_PROCESSES": str(stage.shape.web_processes), "BIND": f"127.0.0.1:{port}"}
+    shape = stage.shape
+    env = clean_environment() | {"BIND": f"127.0.0.1:{port}"}
+    env |= {"WEB_PROCESSES": str(shape.web_processes), "WEB_THREADS": str(shape.web_threads)}
     target = f"bench.bare_flask:create_app({database!r})"
     return Program("bare Flask", [sys.executable, "-m", "gunicorn", target], folder / "log", env, port)
 
