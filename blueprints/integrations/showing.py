@@ -50,15 +50,23 @@ def shown_checks(item: StepProgress, integration: Integration, mode: SetupMode) 
     return [shown_check(check, known, integration, mode) for check, known in item.checks]
 
 
+def failure(memo: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Sentence, hint, code and raw answer of a failure: a platform's error, or what we noticed ourselves."""
+    if "platform_code" not in memo:
+        params = memo.get("params") or {}
+        return _(memo["message"], **params), _(memo["hint"], **params), memo["code"], ""
+    error = recall(memo)
+    sentence, hint = say_error(error)
+    return sentence, hint, error.platform_code or error.code, error.raw
+
+
 def shown_check(
     check: SetupCheck, known: IntegrationCheck | None, integration: Integration, mode: SetupMode
 ) -> ShownCheck:
     state = known.state if known else CheckState.WAITING
     detail, hint, code, raw = _(check.waits_for), "", "", ""
     if known is not None and state is CheckState.FAILED:
-        error = recall(known.detail)
-        detail, hint = say_error(error)
-        code, raw = error.platform_code or error.code, error.raw
+        detail, hint, code, raw = failure(known.detail)
     elif known is not None and state is CheckState.PASSED:
         detail = found(known)
     mend = mode.step(check.mend_step)

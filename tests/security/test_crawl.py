@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from werkzeug.routing.converters import AnyConverter, NumberConverter
 
 from app import create_app
 from blueprints.gate import SELF_AUTHENTICATING
+from blueprints.headers import FRAME_ANCESTORS
 from config import Settings
-from extensions import db
+from extensions import csrf, db
 from models import Membership
 from tests.conftest import make_settings
+from tests.security.conftest import World
 from tests.web.conftest import Browser
 
 OPEN_TO_STRANGERS = {
@@ -159,20 +162,114 @@ def test_a_browser_that_says_cross_site_is_refused_without_an_origin(admin_clien
     assert admin_client.submit("/me", {"real_name": "x"}, headers=headers).status_code == 403
 
 
-def test_no_page_of_the_console_changes_anything_when_read(app: Flask, admin_client: Browser) -> None:
-    def rows() -> dict[str, int]:
-        found = {
-            table.name: db.session.execute(db.select(db.func.count()).select_from(table)).scalar_one()
-            for table in db.metadata.sorted_tables
-        }
-        db.session.rollback()
-        return found
+WRITING_GETS = {
+    "integrations.step": {"integrations", "integration_checks"},  # which step is open, what is waited for
+    "integrations.step_state": {"jobs"},  # an open wizard has its checks tried again
+    "ownership.ownership_file": {"integration_checks"},  # the platform fetched it
+    "h5.oauth": {
+        "receipts",
+        "account_links",
+        "audit_entries",
+        "users",
+        "integration_checks",
+    },  # the way back from sign-in
+    "callbacks.receive": {"integration_checks", "integrations"},  # the platform's own check of the address
+}
+"""The GETs that write, each with the tables that it may touch. None acts on a wish of the visitor's."""
 
-    before = rows()
+
+def contents() -> dict[str, str]:
+    """A digest of every table."""
+    found = {}
+    for table in db.metadata.sorted_tables:
+        rows = db.session.execute(db.select(table).order_by(*table.primary_key.columns)).all()
+        found[table.name] = hashlib.sha256(repr(rows).encode()).hexdigest()
+    db.session.rollback()
+    return found
+
+
+@pytest.mark.parametrize("query", ["", "?action=close&verb=delete&num=1&confirm=1&next=/&_method=DELETE"])
+def test_no_get_changes_anything(app: Flask, client: Browser, own: World, admin: Membership, query: str) -> None:
+    """As an administrator, with everything there to be changed."""
+    client.sign_in(admin)
+    client.get("/incidents/11")
+    before = contents()
+    for address in [each for number in (1, 11) for each in addresses(app, numbers=number)]:
+        if address.method != "GET":
+            continue
+        path = address.path.replace("/wecom/unknown", f"/wecom/{own.public_key}")
+        client.get(path + query, headers={"X-HTTP-Method-Override": "DELETE"})
+        after = contents()
+        changed = {name for name in after if after[name] != before[name]}
+        assert changed <= WRITING_GETS.get(address.endpoint, set()), (address, changed)
+        before = after
+    assert WRITING_GETS.keys() <= {address.endpoint for address in addresses(app)}
+
+
+def test_what_takes_no_form_token_is_listed(app: Flask) -> None:
+    """Monitoring systems, programs and platforms: each request proves itself by a key, a token or a signature."""
+    assert {"intake", "api", "callbacks"} == SELF_AUTHENTICATING
+    assert {getattr(each, "name", each) for each in csrf._exempt_blueprints} == SELF_AUTHENTICATING
+    assert not csrf._exempt_views
+
+
+def test_self_authenticating_routes_look_at_no_cookie(app: Flask, admin_client: Browser) -> None:
     for address in addresses(app):
-        if address.method == "GET" and address.blueprint not in {"h5", "callbacks"}:
-            admin_client.get(address.path)
-    assert rows() == before
+        if address.blueprint in SELF_AUTHENTICATING and address.endpoint not in {"api.openapi", "api.unknown_route"}:
+            answer = admin_client.open(address.path, method=address.method, json={})
+            assert answer.status_code in {401, 403, 404, 405, 415}, (address, answer.status_code)
+            assert "Set-Cookie" not in answer.headers, address
+
+
+def test_errors_and_redirects_carry_the_headers_too(app: Flask, client: Browser, admin: Membership) -> None:
+    big = {"data": b"x" * (1024 * 1024 + 1), "content_type": "application/x-www-form-urlencoded"}
+    answers = [
+        client.get("/nowhere"),
+        client.get("/members"),
+        client.put("/sign-in"),
+        client.post("/sign-in", data={}),
+        client.post("/sign-in", **big),
+        client.get("/api/v1/incidents"),
+        client.post("/event/push/alert/standard", json={}),
+        client.post("/callback/wecom/x"),
+        client.get("/static/nowhere.js"),
+        client.get("/incidents/" + "9" * 40),
+    ]
+    assert {answer.status_code // 100 for answer in answers} == {3, 4}
+    for answer in answers:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"], answer.request.path
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], answer.request.path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "Traceback" not in answer.text
+
+
+def test_no_page_may_be_framed_by_anybody() -> None:
+    """A platform that is shown to need it gets its exact origins here, for its pages alone."""
+    assert FRAME_ANCESTORS == {}
+
+
+def test_no_debug_page_answers(app: Flask, client: Browser, admin: Membership) -> None:
+    assert not app.debug
+    for path in (
+        "/console",
+        "/?__debugger__=yes&cmd=resource&f=debugger.js",
+        "/debug",
+        "/.env",
+        "/.git/config",
+        "/admin",
+    ):
+        answer = client.get(path)
+        assert answer.status_code in {303, 404}, path
+        assert "EVALEX" not in answer.text
+
+
+def test_a_forged_host_changes_no_link(client: Browser, admin: Membership) -> None:
+    """Addresses that leave the system come from PUBLIC_URL, never from the request."""
+    answer = client.get("/sign-in", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert "evil.example" not in answer.text
+    moved = client.get("/members", headers={"Host": "evil.example"})
+    assert moved.location.startswith("/sign-in")
 
 
 def test_the_session_cookie_is_out_of_reach(client: Browser, admin: Membership) -> None:
@@ -225,12 +322,21 @@ def test_static_files_are_kept_for_ever_under_their_version(client: Browser, adm
         "/static/%5c..%5cconfig.py",
         "/static//etc/passwd",
         "/static/css/../../app.py",
+        "/static/....//config.py",
+        "/static/%252e%252e/config.py",
+        "/static/..;/config.py",
+        "/static/%c0%ae%c0%ae/config.py",
+        "/static../var/dutybell.sqlite",
+        "/dashboard../data/config.yaml",
+        "/sign-in/../static/../config.py",
+        "/static/css/tokens.css%00.py",
+        "/..%2f..%2fvar%2fsecret_key.txt",
     ],
 )
 def test_static_files_lead_to_nothing_else(client: Browser, trick: str) -> None:
     answer = client.get(trick)
     assert "import" not in answer.text
-    assert answer.status_code in {303, 308, 404}
+    assert answer.status_code in {303, 308, 400, 404}
 
 
 def test_metrics_are_for_this_machine_or_the_holder_of_the_token(tmp_path: Path, client: Browser) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from blueprints.callbacks import notices
 from extensions import db
-from models import CheckState, Incident, Integration, IntegrationStatus, Progress, TimelineEntry
+from models import CheckState, Incident, Integration, IntegrationStatus, Membership, Progress, TimelineEntry
 from services import card_keys, checks
 from services.clock import utcnow
 from services.incident_cards import build
@@ -113,6 +113,21 @@ def test_a_wizard_that_waits_learns_why_nothing_arrives(caller: Caller, integrat
     assert check_of(integration).state is CheckState.PASSED
     caller.verify(signature="forged")
     assert check_of(integration).state is CheckState.PASSED
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [({"signature": "forged"}, "收到了回调请求，但校验失败"), ({"seconds_ago": 600}, "相差 -600 秒，回调已被拒绝")],
+)
+def test_the_wizard_says_why_a_callback_was_refused(
+    caller: Caller, client: Any, integration: Integration, admin: Membership, refused: dict[str, Any], said: str
+):
+    caller.verify(**refused)
+    client.sign_in(admin)
+    for page in ("", "/checks", "/setup/callback_url"):
+        shown = client.get(f"/integrations/im/{integration.id}{page}")
+        assert shown.status_code == 200
+        assert said in shown.text or page.startswith("/setup")
 
 
 @pytest.mark.parametrize("seconds_ago", [600, 301, -301, -600])
