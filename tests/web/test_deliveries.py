@@ -72,8 +72,8 @@ def test_each_says_why_and_what_to_do(lin, responder):
 def test_filters(lin, responder):
     wu, integration = make_member("wu"), make_integration()
     make_link(integration, wu)
-    deliver(responder)
     deliver(wu, state=DeliveryState.SENT, code=None, created_at=utcnow() - timedelta(days=3))
+    deliver(responder)
 
     def shown(query):
         rows = lin.get(f"/deliveries?{query}").text.split("<tbody>")[-1]
