@@ -44,9 +44,10 @@ BUSY_FOR = timedelta(milliseconds=20)
 NEXT_IN_ORDER = timedelta(milliseconds=200)
 LOOK_FOR_ORDER = timedelta(seconds=1)
 
+_DELIVERIES: Any = Delivery.__table__
 _NOTE_SENDING = (
-    update(Delivery)
-    .where(Delivery.id == bindparam("of_id"))
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id == bindparam("of_id"))
     .values(
         state=DeliveryState.SENDING,
         next_attempt_at=None,

@@ -21,6 +21,7 @@ ERROR_LENGTH = 500
 MOVED_BACK = ("deliver", "update_card", "tell", "policy_step", "ingest")
 """Kinds whose time counts from when they were staged; the others are due at a time that was promised to a reader."""
 
+_JOBS: Any = Job.__table__
 PENDING = Job.state == literal_column("'pending'")
 """Spelt out, so that both databases see that the partial indexes serve."""
 
@@ -94,43 +95,51 @@ Outcome = Done | Later | Dead
 # --- finding and claiming -----------------------------------------------------------------------------------------
 
 _NOW: Any = bindparam("now")
-_FREE = (PENDING, Job.due_at <= _NOW, Job.lease_until <= _NOW)
+_FREE = (
+    _JOBS.c.state == literal_column("'pending'"),
+    _JOBS.c.due_at <= _NOW,
+    _JOBS.c.lease_until <= _NOW,
+)
 
 
 def _due_queues() -> Any:
     """Which queues have something due: a jump through the index from one queue to the next, however long they are."""
-    numbers = select(func.min(Job.queue).label("number")).where(PENDING).cte("numbers", recursive=True)
-    following = select(func.min(Job.queue)).where(PENDING, Job.queue > numbers.c.number).scalar_subquery()
+    pending, queue, way = _FREE[0], _JOBS.c.queue, Integration.__table__.c
+    numbers = select(func.min(queue).label("number")).where(pending).cte("numbers", recursive=True)
+    following = select(func.min(queue)).where(pending, queue > numbers.c.number).scalar_subquery()
     numbers = numbers.union_all(select(following).where(numbers.c.number.is_not(None)))
     return (
-        select(numbers.c.number, Integration.paused_until, Integration.outage_count, Integration.probe_at)
-        .outerjoin(Integration, Integration.id == numbers.c.number // URGENCIES)
-        .where(exists().where(Job.queue == numbers.c.number, *_FREE))
+        select(numbers.c.number, way.paused_until, way.outage_count, way.probe_at)
+        .select_from(numbers)
+        .outerjoin(Integration.__table__, way.id == numbers.c.number // URGENCIES)
+        .where(exists().where(queue == numbers.c.number, *_FREE))
     )
 
 
 _DUE_QUEUES = _due_queues()
 _ANYTHING = select(exists().where(*_FREE))
 _PICKED = (
-    select(Job.id)
-    .where(*_FREE, Job.queue == bindparam("of_queue"), Job.id.not_in(bindparam("running_here", expanding=True)))
-    .order_by(Job.due_at, Job.id)
+    select(_JOBS.c.id)
+    .where(*_FREE, _JOBS.c.queue == bindparam("of_queue"))
+    .where(_JOBS.c.id.not_in(bindparam("running_here", expanding=True)))
+    .order_by(_JOBS.c.due_at, _JOBS.c.id)
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)
     .cte("picked")
 )
+_CLAIMED = ("id", "kind", "tenant_id", "subject_id", "payload", "attempts", "due_at", "queue")
 _CLAIM = (
-    update(Job)
-    .where(Job.id.in_(select(_PICKED.c.id)))
-    .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=Job.attempts + 1)
-    .returning(Job.id, Job.kind, Job.tenant_id, Job.subject_id, Job.payload, Job.attempts, Job.due_at, Job.queue)
+    update(_JOBS)
+    .where(_JOBS.c.id.in_(select(_PICKED.c.id)))
+    .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=_JOBS.c.attempts + 1)
+    .returning(*(_JOBS.c[name] for name in _CLAIMED))
 )
 _UNSYNCED: dict[str, Any] = {"synchronize_session": False}
 
 
 def due_queues(now: datetime) -> list[DueQueue]:
     """The queues in which something could be claimed."""
-    found = db.session.execute(_DUE_QUEUES, {"now": now})
+    found = db.session.connection().execute(_DUE_QUEUES, {"now": now})
     return [DueQueue(number, paused_until, count or 0, probe_at) for number, paused_until, count, probe_at in found]
 
 
@@ -162,7 +171,7 @@ def claim(
     running_here  rows that this process is working on: a clock that jumps forward ends their leases too early
     """
     values = {"of_queue": queue, "now": now, "until": now + lease, "by_holder": holder, "at_most": at_most}
-    rows = db.session.execute(_CLAIM, values | {"running_here": list(running_here)}, execution_options=_UNSYNCED)
+    rows = db.session.connection().execute(_CLAIM, values | {"running_here": list(running_here)})
     return sorted((Claim(*row) for row in rows), key=lambda mine: (mine.due_at, mine.id))
 
 
@@ -180,7 +189,9 @@ def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> boo
 
 # --- recording ----------------------------------------------------------------------------------------------------
 
-_MINE = update(Job).where(Job.id == bindparam("of_id"), Job.attempts == bindparam("fence")).returning(Job.id)
+_MINE = (
+    update(_JOBS).where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence")).returning(_JOBS.c.id)
+)
 _DONE = _MINE.values(lease_until=EPOCH, state=JobState.DONE, finished_at=bindparam("at"))
 _DEAD = _MINE.values(lease_until=EPOCH, state=JobState.DEAD, finished_at=bindparam("at"), error=bindparam("said"))
 _LATER = _MINE.values(lease_until=EPOCH, due_at=bindparam("at"), error=bindparam("said"))
@@ -211,9 +222,8 @@ def note(mine: Claim, payload: dict[str, Any]) -> bool:
 
 
 def _is_mine(statement: Any, mine: Claim, **values: Any) -> bool:
-    found = db.session.execute(
-        statement, {"of_id": mine.id, "fence": mine.attempts} | values, execution_options=_UNSYNCED
-    )
+    db.session.flush()  # what the work changed is staged before the row that it was done for
+    found = db.session.connection().execute(statement, {"of_id": mine.id, "fence": mine.attempts} | values)
     return found.one_or_none() is not None
 
 
