@@ -13,7 +13,8 @@ from models import CheckState, Integration, IntegrationCheck
 from platforms.errors import recall
 from platforms.setup import Drawing, SetupCheck, SetupMode
 from services.setup import StepProgress
-from services.wording import say_error
+from services.wording import say, say_error
+from texts import Text
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def failure(memo: dict[str, Any]) -> tuple[str, str, str, str]:
     """Sentence, hint, code and raw answer of a failure: a platform's error, or what we noticed ourselves."""
     if "platform_code" not in memo:
         params = memo.get("params") or {}
-        return _(memo["message"], **params), _(memo["hint"], **params), memo["code"], ""
+        sentence, hint = (say(Text(str(memo[name]), **params)) for name in ("message", "hint"))
+        return sentence, hint, memo["code"], ""
     error = recall(memo)
     sentence, hint = say_error(error)
     return sentence, hint, error.platform_code or error.code, error.raw
