@@ -160,7 +160,7 @@ def _dead_platform(stage: Stage, *, quick: bool) -> Row:
 
 
 def _with_other(stage: Stage, *, hangs: bool, quick: bool) -> list[float]:
-    """50 alerts a second for us and 5 for the other organisation, whose platform hangs or answers."""
+    """25 alerts a second for us and 5 for the other organisation, whose platform hangs or answers."""
     seconds = 6 if quick else 15
     with stage.product(company) as product:
         known = Company.of(product.home)
@@ -168,7 +168,7 @@ def _with_other(stage: Stage, *, hangs: bool, quick: bool) -> list[float]:
         stage.fake.behave(DEAD_CORP, hangs=hangs)
         name, other = Numbering.new(), Numbering.new()
         ours, theirs = Reports(known.main.standard, name), Reports(known.dead.standard, other)
-        plan = [(at, ours(number)) for number, at in enumerate(spread(50, seconds, offset=2.0))]
+        plan = [(at, ours(number)) for number, at in enumerate(spread(25, seconds, offset=2.0))]
         neighbour = [(at, theirs(number)) for number, at in enumerate(spread(5, seconds + 2.0))]
         outcome, _ = generate(OpenLoop(product.port, plan), OpenLoop(product.port, neighbour))
         _wait_for_ours(stage.fake, name, len(plan))

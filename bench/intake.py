@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine, create_engine, text
 
 from bench.company import Company, company
-from bench.load import ClosedLoop, Outcome, generate
+from bench.load import ClosedLoop, Outcome, generate, merged
 from bench.payloads import AlertmanagerAlerts, Numbering, Webhooks
 from bench.processes import Product, Stage, wait_for
 from bench.results import Row, median
 from bench.yardsticks import alertmanager
 
 PART = "intake"
-CLIENTS = 8
+CLIENTS, GENERATORS = 8, 2
+NUMBERS = 10**8
+"""So many requests has each generator numbers for."""
 SOURCES = 40
 """A source may push 1000 times a minute: enough for 3800 requests a second in ten seconds."""
 DRAIN_SECONDS = 300.0
@@ -53,7 +55,7 @@ def _rows(group: int, pairs: list[tuple[Taken, Taken]], bar: float, aim: float) 
     ratio = median(one.rate / other.rate for one, other in pairs)
     late = " (the generator may have been the bottleneck)" if any(one.is_bottleneck for p in pairs for one in p) else ""
     name = f"alerts/s, {group} a request, ÷ Alertmanager"
-    note = f"{ours:.0f}/s ÷ {theirs:.0f}/s; {pairs[-1][0].note}{late}"
+    note = f"{ours:.0f}/s ({pairs[-1][0].note}) ÷ {theirs:.0f}/s ({pairs[-1][1].note}){late}"
     drain = max(pair[0].drain_seconds for pair in pairs)
     accepted = sum(pair[0].accepted for pair in pairs)
     wrong = sum(pair[0].wrong for pair in pairs)
@@ -76,7 +78,7 @@ def _product(stage: Stage, group: int, seconds: float, drain_seconds: float) -> 
         organisation = Company.of(product.home).main
         make = Webhooks(organisation.prometheus[:SOURCES], Numbering.new(), group)
         _warm_up(product.port, make)
-        outcome = generate(ClosedLoop(product.port, CLIENTS, seconds, make))[0]
+        outcome = _push(product.port, seconds, make)
         ended = time.monotonic()
         keys = accepted_keys(outcome, make.name, group)
         wrong = check_incidents(product, make.name, keys, seconds=drain_seconds)
@@ -89,14 +91,21 @@ def _alertmanager(stage: Stage, group: int, seconds: float) -> Taken:
     with alertmanager(stage) as program:
         make = AlertmanagerAlerts(Numbering.new(), group)
         _warm_up(program.port or 0, make)
-        outcome = generate(ClosedLoop(program.port or 0, CLIENTS, seconds, make))[0]
+        outcome = _push(program.port or 0, seconds, make)
     stage.fake.reset()
     return Taken(_rate(outcome, group), _note(outcome), outcome.is_bottleneck)
 
 
 def _warm_up(port: int, make: Webhooks | AlertmanagerAlerts) -> None:
     """The same for a moment, under other names."""
-    generate(ClosedLoop(port, CLIENTS, 0.5, replace(make, name=Numbering.new())))
+    _push(port, 0.5, replace(make, name=Numbering.new()))
+
+
+def _push(port: int, seconds: float, make: Webhooks | AlertmanagerAlerts) -> Outcome:
+    """Push for a while from all clients, from as many generators as keep out of each other's way."""
+    clients = CLIENTS // GENERATORS
+    jobs = [ClosedLoop(port, clients, seconds, make, number * NUMBERS) for number in range(GENERATORS)]
+    return merged(generate(*jobs))
 
 
 def _rate(outcome: Outcome, group: int) -> float:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,6 +169,16 @@ class Outcome:
 
 
 Job = ClosedLoop | OpenLoop
+
+
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """What several generators saw together; the share is that of the busiest of them."""
+    whole = Outcome(min(one.began_at for one in outcomes), max(one.seconds for one in outcomes))
+    for one in outcomes:
+        for name in ("numbers", "statuses", "latencies_ms", "sent_at", "late_ms"):
+            getattr(whole, name).extend(getattr(one, name))
+        whole.samples.update(one.samples)
+    return replace(whole, cpu_share=max(one.cpu_share for one in outcomes))
 
 
 def spread(rate: float, seconds: float, *, offset: float = 0.0) -> list[float]:

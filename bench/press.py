@@ -205,7 +205,7 @@ def _cookie(head: bytes) -> str:
 
 
 def _load_rows(kind: str, presses: Outcome, alerts: Outcome, sign_ins: Outcome, bar: float | None) -> list[Row]:
-    rate = sum(1 for status in alerts.statuses if status < 300) / max(alerts.seconds, 1e-9)
+    rate = sum(1 for status in alerts.statuses if 200 <= status < 300) / max(alerts.seconds, 1e-9)
     others = f"{rate:.0f} alerts/s taken {dict(alerts.counts)}, sign-ins {dict(sign_ins.counts)}"
     late = ", the generator was late" if presses.is_bottleneck else ""
     middle = f"p50 {percentile(presses.latencies_ms, 50):.0f}, max {max(presses.latencies_ms):.0f} ms"

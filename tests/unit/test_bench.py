@@ -15,7 +15,7 @@ import pytest
 from bench.delivery import to_cards
 from bench.fake_platform import State, answer_api, answer_control
 from bench.intake import accepted_keys
-from bench.load import ClosedLoop, OpenLoop, Outcome, Wire, answer_length, generate, request, spread
+from bench.load import ClosedLoop, OpenLoop, Outcome, Wire, answer_length, generate, merged, request, spread
 from bench.payloads import AlertmanagerAlerts, Numbering, Reports, Webhooks, tag_of
 from bench.results import AT_LEAST, Report, Row, cost, machine_facts, median, percentile, shown, table
 
@@ -171,6 +171,14 @@ def test_an_open_loop_charges_a_stalled_server_for_every_planned_request():
     assert len(set(outcome.sent_at)) == 5
     for planned_at, latency in zip(outcome.sent_at, outcome.latencies_ms, strict=True):
         assert latency >= (released_at[0] - planned_at) * 1000 - 1
+
+
+def test_several_generators_are_seen_as_one():
+    one = Outcome(1.0, 2.0, numbers=[1], statuses=[200], latencies_ms=[5.0], sent_at=[1.5], cpu_share=0.2)
+    other = Outcome(0.5, 3.0, numbers=[7], statuses=[503], latencies_ms=[9.0], sent_at=[0.7], cpu_share=0.9)
+    both = merged([one, other])
+    assert (both.began_at, both.seconds, both.numbers, both.counts) == (0.5, 3.0, [1, 7], {200: 1, 503: 1})
+    assert both.is_bottleneck
 
 
 def test_what_is_never_answered_is_lost_and_has_waited():
