@@ -1,0 +1,173 @@
+"""No query reads a whole table: what it takes must not grow with what was stored. Both databases explain each one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select
+
+import metrics
+from bench import large_data
+from extensions import db
+from jobs import outbox, retention
+from models import DeliveryState, Incident, Membership, Progress, Role, Severity
+from services import cards, delivery_queries, incident_queries, notifications, overview, timeline
+from services.clock import utcnow
+from services.instance import current_settings
+
+INCIDENTS = 400
+LARGE = (
+    *("incidents", "responders", "alerts", "alert_events", "timeline_entries", "notifications", "deliveries"),
+    *("delivery_attempts", "cards", "card_codes", "jobs", "receipts", "sign_in_attempts", "audit_entries"),
+)
+OF_ONE = ("responders", "alerts", "alert_events", "timeline_entries", "notifications", "cards", "card_codes")
+"""Tables that are read for one incident at a time: an organisation's rows are too many."""
+
+
+@pytest.fixture
+def viewer(app: Flask) -> Membership:
+    large_data.build(INCIDENTS)
+    found = select(Membership).where(Membership.tenant_id == 0, Membership.role == Role.RESPONDER)
+    return db.session.scalars(found.order_by(Membership.id).limit(1)).one()
+
+
+@contextmanager
+def explained() -> Iterator[list[str]]:
+    """The plans of the statements that are executed inside the block, one line a step, once it ends."""
+    seen: list[tuple[str, Any]] = []
+    steps: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if not many and statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+            seen.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield steps
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+        db.session.rollback()
+    raw = db.engine.raw_connection()
+    cursor = raw.cursor()
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    if not is_sqlite:  # it reads small tables whole unless told not to
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    for statement, values in seen:
+        cursor.execute(("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + statement, values)
+        steps += [str(row[-1]).strip() for row in cursor.fetchall()]
+    raw.rollback()
+    raw.close()
+
+
+def assert_reads_little(steps: list[str]) -> None:
+    assert steps
+    large, of_one = "|".join(LARGE), "|".join(OF_ONE)
+    scans = re.compile(rf"SCAN ({large})\b(?!.*ix_jobs_(?:pending|dead))|Seq Scan on ({large})\b")
+    organisations = re.compile(rf"SEARCH ({of_one})\b.*\(tenant_id=\?\)$")
+    bad = [step for step in steps if scans.search(step) or organisations.search(step)]
+    assert bad == []
+
+
+def reads_little(action: Callable[[], Any]) -> None:
+    db.session.expire_all()
+    with explained() as steps:
+        action()
+    assert_reads_little(steps)
+
+
+def test_lists_of_incidents(viewer: Membership):
+    day = utcnow() - timedelta(days=100)
+    filters: list[dict[str, Any]] = [
+        {},
+        {"severity": Severity.INFO},
+        {"channel_id": 3},
+        {"responder_id": 5},
+        {"text": "磁盘"},
+        {"text": "#17"},
+        {"text": "Node"},
+        {"since": day},
+        {"until": day},
+        {"since": day, "until": day + timedelta(days=9), "text": "磁盘", "severity": Severity.INFO, "channel_id": 3},
+        {"progress": Progress.TRIGGERED},
+        {"progress": Progress.CLOSED},
+    ]
+    middle = db.session.get_one(Incident, INCIDENTS // 2)
+    place = f"{(middle.changed_at - incident_queries.EPOCH) // incident_queries.MICROSECOND}-{middle.id}"
+    for scope, wanted in product(("mine", "open", "closed", "all"), filters):
+        search = incident_queries.Search(scope=scope, **wanted)
+        for cursor in (f"n{place}",) if wanted else (None, f"n{place}", f"p{place}"):
+            reads_little(lambda search=search, cursor=cursor: incident_queries.page(viewer, search, cursor=cursor))
+
+
+def test_a_list_of_everything_is_answered_by_its_index(viewer: Membership):
+    """Which incidents are shown, and how many there are, is read from indexes alone."""
+    for scope, name in (("all", "ix_incidents_listed"), ("open", "ix_incidents_open")):
+        with explained() as steps:
+            incident_queries.page(viewer, incident_queries.Search(scope=scope))
+        assert any(name in step for step in steps)
+    with explained() as steps:
+        incident_queries.scope_counts(viewer)
+    assert any("ix_incidents_open" in step for step in steps)
+    assert any("ix_responders_open" in step for step in steps)
+
+
+def test_counts_and_figures(viewer: Membership):
+    reads_little(lambda: incident_queries.scope_counts(viewer))
+    reads_little(lambda: incident_queries.counts(viewer))
+    reads_little(lambda: incident_queries.open_by_channel(viewer))
+    reads_little(lambda: incident_queries.open_in_channel(3, viewer))
+    reads_little(lambda: incident_queries.stats(viewer, utcnow()))
+    reads_little(lambda: overview.undelivered(viewer, utcnow()))
+    reads_little(metrics.render)
+
+
+def test_one_incident(viewer: Membership):
+    incident = db.session.get_one(Incident, INCIDENTS)
+    for action in (incident_queries.alerts_of, timeline.entries, notifications.of_incident, cards.stale_count):
+        reads_little(lambda action=action: action(incident))
+
+
+def test_lists_of_deliveries(viewer: Membership):
+    day = utcnow() - timedelta(days=100)
+    for wanted in (
+        {},
+        {"state": DeliveryState.FAILED},
+        {"failure_code": "app_not_linked"},
+        {"user_id": 3},
+        {"integration_id": 1},
+        {"text": "磁盘"},
+        {"text": "#17"},
+        {"since": day},
+        {"until": day, "state": DeliveryState.FAILED},
+    ):
+        search = delivery_queries.Search(**wanted)
+        for place in ({"before": 200},) if wanted else ({}, {"before": 200}, {"after": 200}):
+            reads_little(lambda search=search, place=place: delivery_queries.page(viewer, search, **place))
+        reads_little(lambda search=search: delivery_queries.count(viewer, search))
+
+
+def test_the_outbox_looks_at_what_waits_alone(viewer: Membership):
+    reads_little(lambda: outbox.is_due(utcnow()))
+    reads_little(lambda: outbox.due_queues(utcnow()))
+    reads_little(lambda: outbox.claim(0, utcnow(), timedelta(seconds=60)))
+
+
+def test_what_may_go_is_found_by_indexes(viewer: Membership):
+    for rule in retention.rules(current_settings()):
+        reads_little(lambda rule=rule: rule.find(utcnow()))
+
+
+def test_a_push_of_an_open_alert(app: Flask, viewer: Membership):
+    address = f"/event/push/alert/standard?integration_key={large_data.SOURCE_KEY}"
+    body = {"title_rule": "again", "event_status": "Critical", "alert_key": f"key-{INCIDENTS}"}
+    db.session.commit()
+    with explained() as steps:
+        assert app.test_client().post(address, json=body).status_code == 200
+    assert_reads_little(steps)
