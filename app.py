@@ -44,7 +44,7 @@ from blueprints.access import load_user
 from blueprints.reader import choose_locale, choose_zone
 from blueprints.short_way import Application
 from config import SESSION_HOURS, ConfigError, Settings
-from extensions import babel, csrf, db, limiter, login_manager, migrate, read_only, tune_sqlite
+from extensions import babel, csrf, db, limiter, login_manager, migrate, read_only, tune_postgresql, tune_sqlite
 from jobs import engine
 from services import accounts, instance, vault
 from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
@@ -188,4 +188,6 @@ def _add_extensions(app: Flask) -> None:
     app.before_request(gate.admit)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            tune_sqlite(app, db.engine)
+            tune_sqlite(db.engine)
+        else:
+            tune_postgresql(db.engine)

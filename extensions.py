@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from flask import Flask, g, has_app_context
+from flask import g, has_app_context
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -17,10 +18,12 @@ from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import Connection, Engine, Executable, MetaData, event
+from sqlalchemy import Connection, Engine, Executable, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
+
+from write_queue import queue_of
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,7 +33,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_SECONDS = 30
-NOTABLE_SECONDS = 0.05
+HURRIED_SECONDS = 1.0
+"""Who may wait no longer than that writes before others."""
 
 
 class Base(DeclarativeBase):
@@ -57,9 +61,10 @@ def begin_write() -> None:
 
 
 def wait_at_most(seconds: float) -> None:
-    """Let this request wait for SQLite's write lock no longer than that: somebody counts the seconds.
+    """Let this request wait for the database no longer than that: somebody counts the seconds.
 
-    What takes longer raises OperationalError, with nothing stored. No effect elsewhere.
+    For its turn to write on SQLite, for locks and statements on PostgreSQL. What takes longer raises
+    OperationalError, with nothing stored.
     """
     g.busy_seconds = seconds
 
@@ -72,15 +77,15 @@ def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...
     return db.session.scalars(_insert_once(db.engine.dialect.name, model, key), values).one_or_none()
 
 
-def insert_unless_there(on: Connection, model: type[Base], key: tuple[str, ...]) -> Executable:
+def insert_unless_there(on: Connection, model: type[Base], key: tuple[str, ...]) -> Insert:
     """The statement that inserts a row unless one with the same unique `key` (column names) is there."""
     return _insert_unless_there(on.dialect.name, model, key)
 
 
 @cache
-def _insert_unless_there(dialect: str, model: type[Base], key: tuple[str, ...]) -> Executable:
+def _insert_unless_there(dialect: str, model: type[Base], key: tuple[str, ...]) -> Insert:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement: Executable = insert(model.__table__).on_conflict_do_nothing(index_elements=key)
+    statement: Insert = insert(model.__table__).on_conflict_do_nothing(index_elements=key)
     return statement
 
 
@@ -128,53 +133,64 @@ def writing() -> Iterator[Connection]:
         yield connection
 
 
-def tune_sqlite(app: Flask, engine: Engine) -> None:
+def tune_sqlite(engine: Engine) -> None:
     """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
 
     The driver's own transactions are off. Writes begin with BEGIN IMMEDIATE, so two writers queue instead of
-    failing, and queue in this process on a lock first: SQLite's own waiting sleeps up to 100 ms a turn.
+    failing, and queue in write_queue.py first. All of this talks to the driver itself: it is on every request's way.
     """
-    writer = threading.Lock()
+    database = engine.url.database
+    queue = queue_of(str(Path(database).resolve()) if database and database != ":memory:" else None)
 
     @event.listens_for(engine, "connect")
     def connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
-        ):
+        busy = f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}"
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", busy):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
         if has_app_context() and g.get("reads_only", False):
-            connection.exec_driver_sql("BEGIN")
+            _execute(driver, "BEGIN")
             return
-        seconds = g.get("busy_seconds", SQLITE_BUSY_SECONDS) if has_app_context() else SQLITE_BUSY_SECONDS
-        began = time.monotonic()
-        if not writer.acquire(timeout=seconds):
-            raise OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
-        waited = time.monotonic() - began
-        if waited > NOTABLE_SECONDS:  # both queues together keep the promise of wait_at_most
-            seconds = max(0.0, seconds - waited)
+        limit = g.get("busy_seconds") if has_app_context() else None
+        seconds = SQLITE_BUSY_SECONDS if limit is None else limit
+        until = time.monotonic() + seconds
         try:
-            if connection.info.get("busy_seconds", SQLITE_BUSY_SECONDS) != seconds:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
-                connection.info["busy_seconds"] = seconds
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            queue.enter(seconds, is_hurried=seconds <= HURRIED_SECONDS)
+        except TimeoutError as error:
+            raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
+        try:
+            _wait_for_others(connection, driver, until - time.monotonic())
+            _execute(driver, "BEGIN IMMEDIATE")
         except BaseException:
-            writer.release()
+            queue.leave()
             raise
         connection.info["writes"] = True
 
     def end(connection: Connection) -> None:
         if connection.info.pop("writes", False):
-            writer.release()
+            queue.leave()
 
     event.listen(engine, "commit", _after("COMMIT", end))
     event.listen(engine, "rollback", _after("ROLLBACK", end))
+
+
+def _wait_for_others(connection: Connection, driver: Any, seconds: float) -> None:
+    """How long SQLite itself waits, for programs that do not know the queue. Said again only if it differs much."""
+    tenths = max(1, round(seconds * 10))
+    if connection.info.get("busy_tenths", SQLITE_BUSY_SECONDS * 10) != tenths:
+        _execute(driver, f"PRAGMA busy_timeout={tenths * 100}")
+        connection.info["busy_tenths"] = tenths
+
+
+def _execute(driver: Any, statement: str) -> None:
+    try:
+        driver.execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
 
 def _after(statement: str, end: Any) -> Any:
@@ -184,8 +200,21 @@ def _after(statement: str, end: Any) -> Any:
         try:
             driver: Any = connection.connection.dbapi_connection
             if driver is not None and driver.in_transaction:  # a failed COMMIT may have ended it already
-                connection.exec_driver_sql(statement)
+                _execute(driver, statement)
         finally:
             end(connection)
 
     return listener
+
+
+def tune_postgresql(engine: Engine) -> None:
+    """Let a transaction that somebody waits for give up in time (wait_at_most): on locks, and on slow statements."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        limit = g.get("busy_seconds") if has_app_context() else None
+        if limit is not None:
+            milliseconds = max(1, int(limit * 1000))
+            connection.exec_driver_sql(
+                f"SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}"
+            )

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
 
 from extensions import db, insert_once
-from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, JobState, User
+from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, User
 from platforms import PLATFORMS
 from services import outbox, timeline
 
@@ -27,9 +27,7 @@ def _is_usable(now: datetime | BindParameter[datetime]) -> tuple[ColumnElement[b
 
 _NOW: BindParameter[datetime] = bindparam("now")
 _HAS_CODE = exists().where(CardCode.card_id == Card.id, *_is_usable(_NOW))
-_WAITS = exists().where(
-    Job.kind == UPDATE, Job.subject_id == Card.id, Job.state == JobState.PENDING, Job.lease_until <= _NOW
-)
+_WAITS = exists().where(Job.kind == UPDATE, Job.subject_id == Card.id, outbox.IS_PENDING, Job.lease_until <= _NOW)
 """An update is coming which has not begun: it will show the newest state anyway."""
 _OUT_OF_DATE = (
     select(Card.id, Integration.platform, Integration.id)
@@ -101,7 +99,7 @@ def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
     earlier = exists().where(
         Job.kind == UPDATE,
         Job.subject_id == card_id,
-        Job.state == JobState.PENDING,
+        outbox.IS_PENDING,
         Job.id < job_id,
         Job.lease_until > now,
     )

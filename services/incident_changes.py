@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Update, update
+from sqlalchemy import Update, literal_column, update
 
 from extensions import db
 from models import Alert, AlertState, Incident, Membership
@@ -55,7 +55,8 @@ def stage_timers(incident: Incident, timers: Iterable[Timer], now: datetime) -> 
 
 def alerts_closed(incident_id: int, tenant_id: int, now: datetime) -> Update:
     """The statement that closes an incident's alerts: they take no further events, the next of a key starts anew."""
-    firing = (Alert.tenant_id == tenant_id, Alert.incident_id == incident_id, Alert.state == AlertState.FIRING)
+    is_firing = Alert.state == literal_column("'firing'")  # as services.outbox.IS_PENDING
+    firing = (Alert.tenant_id == tenant_id, Alert.incident_id == incident_id, is_firing)
     return update(Alert).where(*firing).values(state=AlertState.CLOSED, ended_at=now)
 
 

@@ -13,12 +13,13 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import Connection, Executable, bindparam, event, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam, event, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from extensions import db, insert_once
 from models import EPOCH, Job, JobState
+from services.statements import inserting
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
@@ -32,16 +33,20 @@ OUTAGE = "outage: "
 IN_ORDER = "in order: "
 """The same of a message that waits for an earlier one about the same incident."""
 
+IS_PENDING: ColumnElement[bool] = Job.state == literal_column("'pending'")
+"""Written out, since SQLite would prepare a statement anew at each execution to see whether the value allows it to use
+the indexes of pending rows."""
+
 _CANCEL = (
     update(Job)
     .where(Job.tenant_id == bindparam("of_tenant"), Job.subject_id == bindparam("of_subject"))
-    .where(Job.kind.in_(bindparam("kinds", expanding=True)), Job.state == JobState.PENDING)
+    .where(Job.kind.in_(bindparam("kinds", expanding=True)), IS_PENDING)
     .values(state=JobState.CANCELLED)
     .returning(Job.id)
 )
 
-_WRITE = insert(Job.__table__)  # type: ignore[arg-type]
 _PENDING = {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
+_WRITE = inserting(Job, "kind", "tenant_id", "subject_id", "due_at", "created_at", "payload", "queue", *_PENDING)
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +109,7 @@ def is_urgent(values: dict[str, Any]) -> bool:
 def write(on: Connection, rows: list[dict[str, Any]]) -> None:
     """Stage rows by one statement. Whoever commits calls wake_worker() if one of them is urgent."""
     if rows:
-        on.execute(_WRITE, [_PENDING | one for one in rows])
+        _WRITE.run_each(on, [_PENDING | one for one in rows])
 
 
 def stage(rows: Iterable[dict[str, Any]]) -> None:
@@ -141,7 +146,7 @@ def _ensure_pending(dialect: str) -> Executable:
     executable: Executable = statement.on_conflict_do_update(
         index_elements=["unique_key"],
         set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload")},
-        where=Job.state != JobState.PENDING,
+        where=~IS_PENDING,
     ).returning(Job.id)
     return executable
 
@@ -181,7 +186,7 @@ def unfinished(kind: str, subject_id: int) -> list[Job]:
     """The rows of this kind about this subject that are not done with, the next one first."""
     rows = db.session.scalars(
         select(Job)
-        .where(Job.kind == kind, Job.subject_id == subject_id, Job.state == JobState.PENDING)
+        .where(Job.kind == kind, Job.subject_id == subject_id, IS_PENDING)
         .order_by(Job.due_at, Job.id)
     )
     return list(rows)

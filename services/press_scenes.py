@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, select
+from sqlalchemy import Connection, and_, bindparam, exists, or_, select
 
 from models import (
     AccountLink,
@@ -25,7 +25,6 @@ from models import (
     IntegrationCheck,
     IntegrationStatus,
     Job,
-    JobState,
     LinkState,
     Membership,
     MembershipState,
@@ -39,8 +38,9 @@ from models import (
     TenantStatus,
     User,
 )
-from services import cards
+from services import cards, outbox
 from services.incident_cards import Message
+from services.statements import Statement
 
 
 @dataclass(slots=True)
@@ -185,15 +185,15 @@ _INCIDENT = (
 _OTHERS = exists().where(
     _OTHER.c.incident_id == Incident.id,
     _OTHER.c.id != _SELF.c.id,
-    _OTHER.c.state.in_((CardState.LIVE, CardState.STALE)),
+    or_(_OTHER.c.state == CardState.LIVE, _OTHER.c.state == CardState.STALE),
 )
 _FOLLOW = exists().where(
     Job.kind == cards.REFRESH,
     Job.subject_id == Incident.id,
-    Job.state == JobState.PENDING,
+    outbox.IS_PENDING,
     Job.lease_until <= bindparam("now"),
 )
-_SCENE = (
+_SCENE = Statement(
     select(
         Integration.version,
         Integration.status,
@@ -268,7 +268,7 @@ _SCENE = (
     )
     .where(Integration.id == bindparam("integration_id"), Integration.tenant_id == bindparam("tenant_id"))
 )
-_RESPONDERS = (
+_RESPONDERS = Statement(
     select(
         Responder.id,
         Responder.user_id,
@@ -310,8 +310,8 @@ def read(
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
         on.execute(_HELD, known)
     asked = {"scope": receipt[0], "key": receipt[1], "external_user_id": external_user_id, "now": now}
-    row = on.execute(_SCENE, known | asked | {"integration_id": integration.id}).one_or_none()
-    return _scene(on, row, reference) if row is not None else None
+    found = _SCENE.rows(on, known | asked | {"integration_id": integration.id})
+    return _scene(on, found[0], reference) if found else None
 
 
 def _scene(on: Connection, row: Any, reference: str) -> Scene:
@@ -347,7 +347,7 @@ def _incident(on: Connection, values: Any) -> PressedIncident:
     channel, snoozer, closer = values[-10:-6], values[-6:-3], values[-3:]
     incident.channel = PressedChannel(*channel) if channel[0] is not None else None
     incident.snoozed_by, incident.closed_by = _account(*snoozer), _account(*closer)
-    found = on.execute(_RESPONDERS, {"incident_id": incident.id, "tenant_id": incident.tenant_id})
+    found = _RESPONDERS.rows(on, {"incident_id": incident.id, "tenant_id": incident.tenant_id})
     incident.responders = [
         Assignee(id, user_id, is_current, acknowledged_at, Account(user_id, real_name or username))
         for id, user_id, is_current, acknowledged_at, real_name, username in found

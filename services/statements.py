@@ -1,0 +1,100 @@
+"""Statements for the shortest paths: rendered once, then run on SQLite's own cursor.
+
+SQLAlchemy spends 40 to 60 µs on each execution of a statement that SQLite answers in 5. A press on a card has ten of
+them and a budget of a millisecond, so there they are rendered once, with the conversions of their values. On other
+databases, whose answer has to travel, SQLAlchemy executes them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable, bindparam, insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+Convert = Callable[[Any], Any]
+
+
+class Statement:
+    """A select, insert or update whose changing values are named parameters."""
+
+    def __init__(self, statement: Any) -> None:
+        self.statement: Executable = statement
+        self._rendered: _Rendered | None = None
+
+    def rows(self, on: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """What a select finds."""
+        if on.dialect.name != "sqlite":
+            return on.execute(self.statement, values).all()
+        rendered = self._render(on.dialect)
+        cursor = rendered.execute(on, values)
+        return [rendered.converted(row) for row in cursor.fetchall()]
+
+    def run(self, on: Connection, values: Mapping[str, Any]) -> int:
+        """Execute it and return how many rows it met."""
+        if on.dialect.name != "sqlite":
+            return on.execute(self.statement, values).rowcount
+        return self._render(on.dialect).execute(on, values).rowcount
+
+    def run_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it once for each of the rows."""
+        if on.dialect.name != "sqlite":
+            on.execute(self.statement, rows)
+            return
+        rendered = self._render(on.dialect)
+        for values in rows:
+            rendered.execute(on, values)
+
+    def _render(self, dialect: Dialect) -> _Rendered:
+        if self._rendered is None:
+            self._rendered = _Rendered(self.statement, dialect)
+        return self._rendered
+
+
+def inserting(table: Any, *names: str) -> Statement:
+    """The insertion of one row with these columns."""
+    return Statement(insert(table.__table__).values({name: bindparam(name) for name in names}))
+
+
+class _Rendered:
+    """The text of a statement with what turns values into SQLite's and back."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.text = str(compiled)
+        self.fixed: dict[str, Any] = {}
+        self.parameters: list[tuple[str, Convert | None]] = []
+        for name in compiled.positiontup:
+            bound = compiled.binds[name]
+            convert = _processor(bound.type, dialect, "bind_processor")
+            if not bound.required:
+                self.fixed[name] = bound.effective_value
+            self.parameters.append((name, convert))
+        columns: Any = getattr(statement, "selected_columns", ())
+        found = enumerate(_processor(column.type, dialect, "result_processor", None) for column in columns)
+        self.results = [(index, convert) for index, convert in found if convert is not None]
+
+    def execute(self, on: Connection, values: Mapping[str, Any]) -> Any:
+        known = {**self.fixed, **values}
+        given = [convert(known[name]) if convert else known[name] for name, convert in self.parameters]
+        cursor: Any = on.connection.cursor()
+        try:
+            cursor.execute(self.text, given)
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(self.text, None, error, sqlite3.Error) from error
+        return cursor
+
+    def converted(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for index, convert in self.results:
+            values[index] = convert(values[index])
+        return values
+
+
+def _processor(kind: TypeEngine[Any], dialect: Dialect, which: str, *more: Any) -> Convert | None:
+    convert: Convert | None = getattr(kind.dialect_impl(dialect), which)(dialect, *more)
+    return convert
