@@ -21,19 +21,24 @@ LARGE = Load(alerts=220, pressed=60, senders=12, pressers=8)
 
 @dataclass(frozen=True)
 class Size:
-    """`make test`: small, one seed, minutes 0. `make soak`: SOAK_SEED and SOAK_MINUTES in the environment."""
+    """`make test`: small, one seed, minutes 0. `make soak`: SOAK_SEED and SOAK_MINUTES in the environment.
+
+    people  so many that nobody gets more cards a minute than the platform shows to one person
+    """
 
     is_soak: bool
     seed: int
     minutes: float
     load: Load
+    people: int
 
 
 @pytest.fixture(scope="session")
 def size() -> Size:
     minutes = float(os.environ.get("SOAK_MINUTES") or 0)
     seed = int(os.environ.get("SOAK_SEED") or 1)
-    return Size(minutes > 0, seed, minutes, LARGE if minutes > 0 else SHORT)
+    is_soak = minutes > 0
+    return Size(is_soak, seed, minutes, LARGE if is_soak else SHORT, 120 if is_soak else 40)
 
 
 @pytest.fixture
@@ -72,22 +77,24 @@ def _or_skip(start):
 
 
 @pytest.fixture(scope="session")
-def _embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+def _embedded(tmp_path_factory: pytest.TempPathFactory, size: Size) -> Iterator[Company]:
     fleet = Fleet(tmp_path_factory.mktemp("embedded") / "home")
     fleet.home.mkdir()
     fill(fleet.settings)
-    with running_company(fleet) as company:
+    with running_company(fleet, size.people) as company:
         yield company
 
 
 @pytest.fixture(scope="session")
-def _scaled(tmp_path_factory: pytest.TempPathFactory, own_postgres: OwnPostgres, own_redis: OwnRedis):
+def _scaled(
+    tmp_path_factory: pytest.TempPathFactory, own_postgres: OwnPostgres, own_redis: OwnRedis, size: Size
+) -> Iterator[Company]:
     home = tmp_path_factory.mktemp("scaled") / "home"
     keys = {"SECRET_KEY": "k" * 40, "ENCRYPTION_KEYS": "k1:" + "A" * 43 + "="}
     places = {"DATABASE_URL": own_postgres.create_database("faults"), "REDIS_URL": f"{own_redis.url}/0"}
     fleet = Fleet(home, webs=2, workers=2, **keys, **places)
     fill(fleet.settings)
-    with running_company(fleet) as company:
+    with running_company(fleet, size.people) as company:
         yield company
 
 

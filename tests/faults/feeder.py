@@ -30,14 +30,18 @@ BUTTONS = {
     "wake": "取消屏蔽",
     "refresh": "状态刷新",
 }
+RECOVER = "recover"
 SCRIPTS = (
+    ("acknowledge", RECOVER),  # always the first
     ("acknowledge",),
     ("acknowledge", "close"),
     ("snooze", "wake", "close"),
     ("acknowledge", "snooze", "wake"),
     ("refresh", "acknowledge", "close"),
     ("close",),
+    (RECOVER,),
 )
+"""What is done about an alert: buttons that its person presses, and the end of what was wrong."""
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Feeder:
         self._stored: dict[str, int] = {}
         self._began = time.monotonic()
         self._batches: queue.SimpleQueue[tuple[Push, ...]] = queue.SimpleQueue()
-        self._wishes: queue.SimpleQueue[list[Press]] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[list[Press | Push]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._plan()
@@ -124,9 +128,20 @@ class Feeder:
             self._batches.put(batch)
             for push in batch:
                 if push.alert_key in pressed:
-                    script = [Press(push.alert_key, push.person, a) for a in self.random.choice(SCRIPTS)]
-                    self.history.presses.extend(script)
-                    self._wishes.put(script)
+                    self._wish(push, self.random.choice(SCRIPTS) if self._wishes.qsize() else SCRIPTS[0])
+
+    def _wish(self, push: Push, actions: tuple[str, ...]) -> None:
+        script: list[Press | Push] = []
+        for action in actions:
+            if action == RECOVER:
+                recovery = Push(push.alert_key, push.kind, push.person, is_recovery=True)
+                self.history.recoveries.append(recovery)
+                script.append(recovery)
+            else:
+                press = Press(push.alert_key, push.person, action)
+                self.history.presses.append(press)
+                script.append(press)
+        self._wishes.put(script)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -183,17 +198,40 @@ class Feeder:
     # --- people -------------------------------------------------------------------------------------------------------
 
     def _press_all(self) -> None:
-        while True:
-            try:
-                script = self._wishes.get_nowait()
-            except queue.Empty:
-                return
-            for number, press in enumerate(script):
-                if not self._press(press):
-                    for left in script[number:]:  # without its button it cannot be pressed; what was tried counts
-                        if not left.answers:
-                            self.history.presses.remove(left)
-                    break
+        with requests.Session() as session:
+            while True:
+                try:
+                    script = self._wishes.get_nowait()
+                except queue.Empty:
+                    return
+                for number, step in enumerate(script):
+                    if not self._do(session, step):
+                        self._forget(script[number:])
+                        break
+
+    def _do(self, session: requests.Session, step: Press | Push) -> bool:
+        if isinstance(step, Press):
+            return self._press(step)
+        if not self._wait_for_card(step):
+            return False
+        self._send(session, (step,))
+        return step.is_accepted
+
+    def _forget(self, steps: list[Press | Push]) -> None:
+        """What could not be tried, as its button or its card was not there, is no part of the history."""
+        for step in steps:
+            if not step.answers and isinstance(step, Press):
+                self.history.presses.remove(step)
+            elif not step.answers:
+                self.history.recoveries.remove(step)  # type: ignore[arg-type]
+
+    def _wait_for_card(self, push: Push) -> bool:
+        """What is over before anybody was told is another story."""
+        while self._is_patient():
+            if self._stored.get(push.alert_key) and self.find_card(push) is not None:
+                return True
+            time.sleep(PAUSE_SECONDS)
+        return False
 
     def _press(self, press: Press) -> bool:
         """Look at the chat until the button is there, press it until that is answered; False if it never was.
@@ -221,7 +259,7 @@ class Feeder:
             time.sleep(PAUSE_SECONDS)
         return False
 
-    def find_card(self, press: Press) -> dict[str, Any] | None:
+    def find_card(self, press: Press | Push) -> dict[str, Any] | None:
         """The card of an alert as its person sees it now."""
         messages = self.company.fleet.messages(press.person)
         return next((message for message in messages if press.alert_key in str(message["card"])), None)
@@ -248,22 +286,23 @@ def body_of(batch: tuple[Push, ...]) -> dict[str, Any]:
         (push,) = batch
         return {
             "title_rule": push.alert_key,
-            "event_status": "Critical",
+            "event_status": "Ok" if push.is_recovery else "Critical",
             "alert_key": push.alert_key,
             "labels": {"duty": push.person, "resource": "db-09"},
         }
+    status = "resolved" if batch[0].is_recovery else "firing"
     return {
         "version": "4",
-        "status": "firing",
+        "status": status,
         "groupKey": "{}:{}",
         "receiver": "dutybell",
         "alerts": [
             {
-                "status": "firing",
+                "status": status,
                 "labels": {"alertname": push.alert_key, "severity": "critical", "duty": push.person},
                 "annotations": {},
                 "startsAt": "2026-03-02T01:31:00Z",
-                "endsAt": "0001-01-01T00:00:00Z",
+                "endsAt": "2026-03-02T01:32:00Z" if push.is_recovery else "0001-01-01T00:00:00Z",
                 "generatorURL": "",
                 "fingerprint": push.alert_key,
             }

@@ -21,9 +21,6 @@ from tests.factories import make_member
 from tests.private_servers import free_port
 from tests.servers import Process, Product
 
-PEOPLE = 40
-"""So many that nobody gets more cards a minute than the platform shows to one person."""
-
 
 class Fleet(Product):
     """`webs` share the product's address, as behind a load balancer, and each has one of its own.
@@ -106,7 +103,7 @@ class Fleet(Product):
 
 @dataclass
 class Company:
-    """The demo company with PEOPLE more, each on call for the alerts that carry `duty` with their name.
+    """The demo company with many more people, each on call for the alerts that carry `duty` with their name.
 
     info   what `make demo-info` prints
     """
@@ -139,10 +136,10 @@ class Company:
         return url.replace(self.fleet.base_url, base_url) if base_url else url
 
 
-def found_company(fleet: Fleet) -> Company:
-    """Make the company in a fleet that runs."""
+def found_company(fleet: Fleet, size: int) -> Company:
+    """Make the company in a fleet that runs. size: how many more people."""
     info = fleet.load_demo()
-    people = [f"p{number:02}" for number in range(1, PEOPLE + 1)]
+    people = [f"p{number:03}" for number in range(1, size + 1)]
     known = [{"userid": person, "name": person, "departments": [1]} for person in people]
     corp_id = info["integrations"][0]["credentials"]["corp_id"]
     fleet.control("POST", "/wecom/corps", json={"corp_id": corp_id, "people": known})
@@ -173,12 +170,12 @@ def _hire(name: str, integration: Integration, channels: list[Channel]) -> None:
 
 
 @contextmanager
-def running_company(fleet: Fleet) -> Iterator[Company]:
+def running_company(fleet: Fleet, size: int) -> Iterator[Company]:
     """A fleet over a migrated, empty database: started, filled; killed at the end, its last lines printed."""
     fleet.home.mkdir(parents=True, exist_ok=True)
     try:
         fleet.start()
-        yield found_company(fleet)
+        yield found_company(fleet, size)
     finally:
         fleet.kill()
         print(fleet.logs())  # pytest shows it with a failure only

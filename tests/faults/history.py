@@ -57,12 +57,13 @@ class Answer:
 
 @dataclass
 class Push:
-    """An alert that was pushed until it was answered. person: who is on call for it."""
+    """An alert, or its recovery, that was pushed until it was answered. person: who is on call for it."""
 
     alert_key: str
     kind: str
     person: str
     answers: list[Answer] = field(default_factory=list)
+    is_recovery: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -88,6 +89,7 @@ class History:
     """Everything that was tried, in the order of its beginning."""
 
     pushes: list[Push] = field(default_factory=list)
+    recoveries: list[Push] = field(default_factory=list)
     presses: list[Press] = field(default_factory=list)
 
     @classmethod
@@ -96,6 +98,7 @@ class History:
         whole = cls()
         for part in parts:
             whole.pushes.extend(part.pushes)
+            whole.recoveries.extend(part.recoveries)
             whole.presses.extend(part.presses)
         return whole
 
@@ -109,7 +112,7 @@ class History:
 
     @property
     def push_answers(self) -> list[Answer]:
-        return [answer for push in self.pushes for answer in push.answers]
+        return [answer for push in [*self.pushes, *self.recoveries] for answer in push.answers]
 
     @property
     def press_answers(self) -> list[Answer]:
@@ -149,6 +152,7 @@ def violations(history: History, seen: Snapshot, *, once: bool = True) -> list[s
     """
     return [
         *_alerts(history, seen),
+        *_recoveries(history, seen),
         *_strangers(history, seen),
         *_notifications(history, seen),
         *_deliveries(seen, once=once),
@@ -175,6 +179,20 @@ def _alerts(history: History, seen: Snapshot) -> Iterator[str]:
     for incident_id, count in Counter(alert["incident_id"] for alert in seen.alerts).items():
         if incident_id is not None and count > 1:
             yield f"incident {incident_id} holds {count} alerts that do not belong together"
+
+
+def _recoveries(history: History, seen: Snapshot) -> Iterator[str]:
+    """Accepted: the alert is over, and with its only alert its incident."""
+    alerts = {alert["alert_key"]: alert for alert in seen.alerts}
+    progress = {incident["id"]: incident["progress"] for incident in seen.incidents}
+    for recovery in history.recoveries:
+        alert = alerts.get(recovery.alert_key)
+        if not recovery.is_accepted or alert is None:
+            continue
+        if alert["state"] == "firing":
+            yield f"alert {recovery.alert_key} is over, which was answered 2xx, and it is still firing"
+        elif progress.get(alert["incident_id"]) != "Closed":
+            yield f"alert {recovery.alert_key} is over and its incident is open"
 
 
 def _strangers(history: History, seen: Snapshot) -> Iterator[str]:

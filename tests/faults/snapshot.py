@@ -79,8 +79,11 @@ class Ledger:
             jobs = _rows(connection, QUERIES["jobs"] + " AND state = 'pending'", self.marks)
             if any(job["due_at"] < soon for job in jobs):
                 return False
-            stored = {row["alert_key"] for row in _rows(connection, QUERIES["alerts"], self.marks)}
-        return history.accepted <= stored
+            rows = _rows(connection, QUERIES["alerts"], self.marks)
+        stored = {row["alert_key"] for row in rows}
+        firing = {row["alert_key"] for row in rows if row["state"] == "firing"}
+        over = {recovery.alert_key for recovery in history.recoveries if recovery.is_accepted}
+        return history.accepted <= stored and not over & firing
 
     def check(self, history: History, *, once: bool = True, seconds: float = SETTLE_SECONDS) -> Snapshot:
         """Wait for rest and fail with every broken promise."""

@@ -33,7 +33,7 @@ def a_good_day() -> tuple[History, Snapshot]:
     """One alert, told to p01, who took it on, silenced and closed it."""
     history = History(
         [Push("a1", "standard", "p01", [NO_ANSWER, OK])],
-        [Press("a1", "p01", action, [OK]) for action in ("acknowledge", "snooze", "close")],
+        presses=[Press("a1", "p01", action, [OK]) for action in ("acknowledge", "snooze", "close")],
     )
     until = (NOW + timedelta(hours=2)).isoformat()
     seen = Snapshot(
@@ -106,6 +106,16 @@ def set_delivery(**values: Any) -> Callable[[History, Snapshot], None]:
     return lambda history, seen: seen.deliveries[0].update(values)
 
 
+def recover_in_vain(history: History, seen: Snapshot) -> None:
+    history.recoveries.append(Push("a1", "standard", "p01", [OK], is_recovery=True))
+    seen.alerts[0]["state"] = "firing"
+
+
+def recover_without_closing(history: History, seen: Snapshot) -> None:
+    history.recoveries.append(Push("a1", "standard", "p01", [OK], is_recovery=True))
+    seen.incidents[0]["progress"] = "Processing"
+
+
 def drop(part: str, index: int = 0) -> Callable[[History, Snapshot], None]:
     return lambda history, seen: getattr(seen, part).pop(index)
 
@@ -146,6 +156,8 @@ BAD_DAYS: dict[str, tuple[Callable[[History, Snapshot], Any], str]] = {
     "an alert has no incident": (lambda _, seen: seen.alerts[0].update(incident_id=None), "a1 has no incident"),
     "an incident is gone": (drop("incidents"), "a1 has no incident"),
     "two alerts share an incident": (merge_strangers, "holds 2 alerts"),
+    "a recovery is lost": (recover_in_vain, "a1 is over, which was answered 2xx, and it is still firing"),
+    "a recovery closes nothing": (recover_without_closing, "a1 is over and its incident is open"),
     "an alert nobody sent": (add_stranger, "ghost is stored and nobody sent it"),
     "an incident of no alert": (second_incident, "incident 2 has no alert"),
     "a message of no delivery": (lambda _, seen: seen.references.clear(), "no delivery knows it"),

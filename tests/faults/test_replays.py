@@ -28,7 +28,7 @@ def test_captured_callbacks_change_nothing(company: Company, size: Size, figures
     press = Press(push.alert_key, push.person, "snooze")  # applied again, it would be recorded again
     card = wait_until(lambda: feeder.find_card(press), "the card")
     feeder.history.presses.append(press)
-    assert feeder.press_once(press, card).is_success
+    assert card and feeder.press_once(press, card).is_success
     captured = last_callback(company)
 
     again = [send(company, captured) for _ in range(times)]

@@ -16,7 +16,7 @@ WEB = ["-m", "gunicorn", "app:create_app()"]
 OTHER_KEY = "k1:" + "B" * 43 + "="
 START_SECONDS = 60
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[dict[str, str | None], str]] = {
     "no secret key": ({"SECRET_KEY": None}, "SECRET_KEY"),
     "no encryption keys": ({"ENCRYPTION_KEYS": None}, "ENCRYPTION_KEYS"),
     "another encryption key": ({"ENCRYPTION_KEYS": OTHER_KEY}, "k1"),
