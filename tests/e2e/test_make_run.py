@@ -146,6 +146,7 @@ def test_without_demo_there_is_no_simulator_and_the_first_administrator_is_next(
         empty.wait_for("Ctrl-C")
         said = empty.said()
         assert "First administrator" in said
+        assert re.search(r"Setup code\s+([A-Z2-7]{4}-){3}[A-Z2-7]{4}", said)
         assert "simulator" not in said
         command = [sys.executable, "-m", "demo", "info"]
         refused = subprocess.run(command, cwd=ROOT, env=empty.env, capture_output=True, text=True)

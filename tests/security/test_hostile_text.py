@@ -163,9 +163,14 @@ def card_of(app: Flask, admin: Membership, text: str) -> IncidentCard:
     return card
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_card_shows_text_and_leads_only_to_us(app: Flask, admin: Membership, text: str) -> None:
-    plain, hostile = card_of(app, admin, "harmless"), card_of(app, admin, text)
+def test_a_card_shows_text_and_leads_only_to_us(app: Flask, admin: Membership) -> None:
+    plain = card_of(app, admin, "harmless")
+    for text in HOSTILE:
+        check_card(plain, card_of(app, admin, text))
+
+
+def check_card(plain: IncidentCard, hostile: IncidentCard) -> None:
+    """The hostile one has the same buttons, leads to the same places and says nothing that acts."""
     assert [button.text for button in hostile.buttons] == [button.text for button in plain.buttons]
     drawn = wecom_cards.as_json(hostile)
     shown = json.dumps(drawn, ensure_ascii=False)

@@ -65,18 +65,18 @@ def test_a_guesser_who_changes_names_runs_out_of_addresses(client: Browser, admi
     assert client.sign_in("another").status_code == 429
 
 
-@pytest.mark.parametrize(
-    "password", ["", " ", "\t", "\u3000", "\x00", "\x00" * 8, f"{PASSWORD}\x00", f"{PASSWORD} ", "\u200b"]
-)
+NOTHING = ["", " ", "\t", "\u3000", "\x00", "\x00" * 8, f"{PASSWORD}\x00", f"{PASSWORD} ", "\u200b"]
+
+
 @pytest.mark.parametrize("with_hash", [True, False])
-def test_empty_blank_and_nul_passwords_open_nothing(
-    client: Browser, responder: Membership, password: str, with_hash: bool
-) -> None:
+def test_empty_blank_and_nul_passwords_open_nothing(client: Browser, responder: Membership, with_hash: bool) -> None:
     if not with_hash:
         responder.user.password_hash = None  # somebody who comes in through the chat platform only
-    answer = client.sign_in(responder, password)
-    assert answer.status_code in {400, 422}
-    assert client.get("/me").status_code == 303
+    for password in NOTHING:
+        answer = client.sign_in(responder, password)
+        assert answer.status_code in {400, 422}, repr(password)
+        assert client.get("/me").status_code == 303, repr(password)
+        db.session.execute(db.delete(SignInAttempt))
 
 
 def test_unknown_names_cost_the_same_work_as_wrong_passwords(
