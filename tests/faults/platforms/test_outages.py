@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from models import DeliveryState
-from platforms.http import Transport
+from platforms.http import Transport, look_up
 from tests.faults.platforms.world import SEND, World
 
 ALERTS = 16
@@ -45,7 +45,7 @@ def test_an_outage_of_one_application_delays_its_cards_and_no_others(world: Worl
 
 def test_a_dropped_connection_is_tried_again_at_once(world: World):
     here = world.organisation()
-    world.fault("reset", path=SEND, count=ALERTS)
+    world.fault("reset", path=SEND, count=3)
     world.push(here, ALERTS)
 
     assert world.settle() <= OUT_WITHIN
@@ -82,19 +82,26 @@ def test_an_answer_that_does_not_end_is_cut_and_others_go_on(world: World, impat
     world.check()
 
 
-def nowhere(_host: str, _port: int) -> list[str]:
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+class Names:
+    """A name server that can be broken."""
+
+    is_broken = True
+
+    def look_up(self, host: str, port: int) -> list[str]:
+        if self.is_broken:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, port)
 
 
 def test_a_name_that_cannot_be_looked_up_is_tried_again_and_said(world: World):
-    here = world.organisation()
-    world.flask.extensions["platform_transport"] = Transport(resolve=nowhere)
+    here, names = world.organisation(), Names()
+    world.flask.extensions["platform_transport"] = Transport(resolve=names.look_up)
     world.push(here, 4)
     world.work()
     assert {delivery.failure_code for delivery in world.deliveries()} - {None} == {"network"}
     assert len(world.unfinished()) == 4
 
-    world.flask.extensions["platform_transport"] = Transport()
+    names.is_broken = False
 
     assert world.settle() <= FAR_FROM_NOW
     world.check()

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from threading import Lock
 from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import case, func, select
+from sqlalchemy import select
 
 from config import Settings
 from extensions import db
@@ -28,8 +28,6 @@ from models import (
     DeliveryState,
     Incident,
     Integration,
-    Job,
-    JobState,
     Role,
     Severity,
     Tenant,
@@ -49,6 +47,7 @@ from tests.factories import (
 from tests.faults.feeder import BUTTONS
 from tests.faults.history import Answer, History, Press, Push, Snapshot, violations
 from tests.faults.snapshot import Ledger
+from tests.moments import next_moment
 from tests.servers import wait_until
 
 TOKEN = "platformFaultsToken"
@@ -100,7 +99,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.runner = Runner(self.flask, HANDLERS, LEASE)
-        self.ledger = Ledger(self, {"alerts": 0, "incidents": 0, "jobs": 0}, set())  # type: ignore[arg-type]
+        self.ledger = Ledger.begin(self)  # type: ignore[arg-type]
 
     def control(self, method: str, path: str, **options: Any) -> Any:
         """As tests.servers.Product has it, for the ledger."""
@@ -211,8 +210,8 @@ class World:
         """Let time go by, doing whatever falls due in it at its time."""
         until = utcnow() + timedelta(**length)
         self.work(threads)
-        while (due_at := self.next_due()) is not None and due_at <= until:
-            self.clock.move_to(max(due_at, utcnow()))
+        while (moment := next_moment()) is not None and moment <= until:
+            self.clock.move_to(moment)
             self.work(threads)
         self.clock.move_to(until)
 
@@ -221,19 +220,12 @@ class World:
         began = utcnow()
         self.work()
         while not is_reached():
-            due_at = self.next_due()
-            if due_at is None or due_at > began + within:
-                pytest.fail(f"not within {within}: {what} (next row due {due_at}, now {utcnow()})")
-            self.clock.move_to(max(due_at, utcnow()))
+            moment = next_moment()
+            if moment is None or moment > began + within:
+                pytest.fail(f"not within {within}: {what} (next at {moment}, now {utcnow()})")
+            self.clock.move_to(moment)
             self.work()
         return utcnow() - began
-
-    def next_due(self) -> datetime | None:
-        """When the next row can be claimed."""
-        free_at = case((Job.lease_until > Job.due_at, Job.lease_until), else_=Job.due_at)
-        due_at = db.session.scalar(select(func.min(free_at)).where(Job.state == JobState.PENDING))
-        db.session.rollback()
-        return due_at
 
     def settle(self, within: timedelta = timedelta(minutes=30)) -> timedelta:
         """Let time go by until every delivery has ended."""
