@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import socketserver
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from bench.__main__ import PARTS, parse
 from bench.delivery import to_cards
 from bench.fake_platform import State, answer_api, answer_control
 from bench.intake import accepted_keys
@@ -234,3 +236,16 @@ def test_the_fake_platform_keeps_who_got_what_and_obeys():
 def test_only_what_was_answered_counts_as_accepted():
     outcome = Outcome(0.0, 1.0, numbers=[1, 0, 2], statuses=[200, 503, 202])
     assert accepted_keys(outcome, NAME, 2) == {NAME.alert_key(number) for number in (2, 3, 4, 5)}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_can_be_run(part):
+    assert callable(importlib.import_module(f"bench.{part}").run)
+
+
+def test_a_part_is_asked_for_by_name():
+    wanted = parse(["press", "intake", "--quick", "--postgres"])
+    assert (wanted.parts, wanted.quick, wanted.postgres) == (["press", "intake"], True, True)
+    assert parse([]).parts == []
+    with pytest.raises(SystemExit):
+        parse(["nothing"])
