@@ -5,7 +5,7 @@ from __future__ import annotations
 from errors import NotFound
 from jobs.outbox import Claim, Done, Outcome
 from models import Incident
-from services import cards, dispatch, incidents
+from services import cards, dispatch, incidents, timeline
 from services.clock import utcnow
 
 
@@ -36,6 +36,14 @@ def refresh_cards(mine: Claim) -> Outcome:
     if incident is not None:
         cards.refresh_now(incident, now=utcnow())
     return Done()
+
+
+def gave_up(mine: Claim, error: str) -> None:
+    """Show on the incident that a step of it cannot be done because of a fault of ours."""
+    incident = _incident(mine)
+    if incident is not None:
+        timeline.record(incident, "step_failed", via="system", at=utcnow(), step=mine.kind, error=error[:200])
+        incident.changed_at = utcnow()
 
 
 def _incident(mine: Claim) -> Incident | None:

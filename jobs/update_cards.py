@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from flask import g
 from sqlalchemy import select
 
-from crashpoints import crash_here
 from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
@@ -53,10 +52,8 @@ def run(mine: Claim) -> Outcome | Settle:
     outbox.note(mine, mine.payload | attempt)
     shown_before = plan.card.shown_fingerprint
     db.session.commit()
-    crash_here("worker.before_update")
     g.called_platform = True
     error = _call(plan)
-    crash_here("worker.after_update")
     return Settle(lambda: _record(mine, plan, error, shown_before, attempt))
 
 

@@ -26,6 +26,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from crashpoints import crash_here
 from platforms.errors import (
     AddressRefused,
     AnswerLost,
@@ -231,6 +232,10 @@ class _Timed:
             self.connect()
         progress.written = True
         return super().putrequest(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self: Any) -> Any:
+        crash_here("worker.request_written")
+        return super().getresponse()  # type: ignore[misc]
 
 
 class _DeadlineSocket:

@@ -16,6 +16,7 @@ from extensions import db
 from models import Integration
 from platforms.errors import PlatformError, RateLimited
 from services import failures
+from texts import N_, Text
 
 OPEN_AFTER = 3
 """Failed calls in a row."""
@@ -59,6 +60,15 @@ def closed_until(gate: Gate, now: datetime) -> datetime | None:
 def blocked_at(gate: Gate) -> datetime | None:
     """When calls were last held up by the platform, as far as one of our workers was there to see it."""
     return max(filter(None, (gate.paused_until, gate.probe_at)), default=None)
+
+
+def note(gate: Gate, now: datetime) -> Text | None:
+    """What a page says of a connection that is not called now; None while calls are made."""
+    if gate.paused_until and gate.paused_until > now:
+        return Text(N_("平台要求暂停发送，%(at)s 之后自动继续"), at=gate.paused_until)
+    if is_open(gate.outage_count):
+        return Text(N_("平台暂时不可用，每隔数秒试探一次，恢复后自动补发"))
+    return None
 
 
 def probe_interval(age: timedelta) -> timedelta:

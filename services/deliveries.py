@@ -20,10 +20,14 @@ PAGE = 20
 PENDING = (DeliveryState.QUEUED, DeliveryState.RETRYING)
 CURED_BY_LINK = ("app_not_linked", "link_pending", "out_of_visible_range")
 RESENDABLE = 50
+AWAITING_A_WORD = ("held", "outcome_unknown")
 
 _CANCEL = (
     update(Delivery)
-    .where(Delivery.tenant_id == bindparam("of_tenant"), Delivery.incident_id == bindparam("of_incident"))
+    .where(
+        Delivery.tenant_id == bindparam("of_tenant"),
+        Delivery.incident_id.in_(bindparam("of_incidents", expanding=True)),
+    )
     .where(Delivery.state.in_(PENDING))
     .values(state=DeliveryState.CANCELLED, failure_code="closed", next_attempt_at=None)
     .returning(Delivery.id)
@@ -38,6 +42,16 @@ class NotResendable(AppError):
     api_code = "InvalidParameter"
     message = N_("该消息不能重新发送：%(reason)s")
     hint = N_("请刷新页面查看消息与故障的最新状态。")
+    status = 409
+
+
+class NotDroppable(AppError):
+    """Only what waits for a person's word can be given up."""
+
+    code = "delivery.not_droppable"
+    api_code = "InvalidParameter"
+    message = N_("该消息不需要放弃")
+    hint = N_("请刷新页面查看消息的最新状态。")
     status = 409
 
 
@@ -68,9 +82,16 @@ def last_day(integration: Integration, *, now: datetime) -> dict[DeliveryState, 
 
 def cancel_pending(incident_id: int, *, tenant_id: int, on: Connection | None = None) -> None:
     """Stage that what has not left yet will not: the incident is closed. What is being sent ends by itself."""
-    cancelled = (on or db.session).execute(_CANCEL, {"of_tenant": tenant_id, "of_incident": incident_id}).scalars()
-    for delivery_id in cancelled.all():
-        outbox.cancel(DELIVER, tenant_id=tenant_id, subject_id=delivery_id, on=on)
+    cancel_all_pending([incident_id], tenant_id=tenant_id, on=on)
+
+
+def cancel_all_pending(incident_ids: Sequence[int], *, tenant_id: int, on: Connection | None = None) -> None:
+    """cancel_pending() for many incidents, by two statements."""
+    if not incident_ids:
+        return
+    about = {"of_tenant": tenant_id, "of_incidents": incident_ids}
+    cancelled = (on or db.session).execute(_CANCEL, about).scalars().all()
+    outbox.cancel_all(DELIVER, tenant_id=tenant_id, subject_ids=cancelled, on=on)
 
 
 def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
@@ -89,6 +110,20 @@ def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
     if _is_being_resent(delivery):
         raise NotResendable(reason=N_("消息仍在发送中"))
     return _again(delivery, delivery.user_id, now)
+
+
+def drop(delivery: Delivery, *, by: Membership) -> None:
+    """Stage that a message which waits for a person's word is not sent. Raises AccessDenied, NotDroppable."""
+    rights.require(by, "delivery.resend")
+    db.session.refresh(delivery, with_for_update=True)
+    if not awaits_a_word(delivery):
+        raise NotDroppable
+    delivery.state, delivery.failure_code = DeliveryState.CANCELLED, "dropped"
+
+
+def awaits_a_word(delivery: Delivery) -> bool:
+    """Whether only a person can say if it is still sent: it is old through our fault, or may have arrived."""
+    return delivery.state is DeliveryState.FAILED and delivery.failure_code in AWAITING_A_WORD
 
 
 def _is_being_resent(delivery: Delivery) -> bool:

@@ -24,8 +24,9 @@ from models import (
     Membership,
     MembershipState,
 )
-from services import delivery_queries
+from services import circuits, delivery_queries
 from services.delivery_queries import Search
+from texts import Text
 
 RECENT = timedelta(days=1)
 IS_DEAD = Job.state == literal_column("'dead'")
@@ -45,14 +46,15 @@ class Undelivered:
 
 @dataclass(frozen=True)
 class Health:
-    """A connection to a chat platform, and how many of its checks failed when last looked at."""
+    """A connection to a chat platform, how many of its checks failed when last looked at, and why it is not called."""
 
     integration: Integration
     failed_checks: int
+    held_up: Text | None = None
 
     @property
     def is_well(self) -> bool:
-        return self.integration.status is IntegrationStatus.ACTIVE and not self.failed_checks
+        return self.integration.status is IntegrationStatus.ACTIVE and not self.failed_checks and not self.held_up
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def undelivered(viewer: Membership, now: datetime) -> Undelivered:
     )
 
 
-def health(viewer: Membership) -> list[Health]:
+def health(viewer: Membership, now: datetime) -> list[Health]:
     """Every connection of the organisation, oldest first."""
     failed = (
         select(func.count())
@@ -93,7 +95,7 @@ def health(viewer: Membership) -> list[Health]:
     )
     mine = select(Integration, failed).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
     rows = db.session.execute(mine).all()
-    return [Health(row[0], row[1]) for row in rows]
+    return [Health(row[0], row[1], circuits.note(row[0], now)) for row in rows]
 
 
 def setup(viewer: Membership) -> Setup:

@@ -166,6 +166,17 @@ def _severity(entry: TimelineEntry) -> Text:
     return Text(N_("%(name)s 将严重程度由 %(old)s 改为 %(new)s"), name=_actor(entry), old=old, new=new)
 
 
+STEPS = {
+    "policy_step": N_("按分派策略通知或升级"),
+    "snooze_expiry": N_("结束屏蔽"),
+    "auto_close": N_("超时自动关闭"),
+}
+
+
+def _step_failed(entry: TimelineEntry) -> Text:
+    return Text(N_("系统未能执行「%(step)s」，请联系运维人员查看日志"), step=Text(STEPS.get(entry.detail["step"], "")))
+
+
 SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "new": _new,
     "assign": _assign,
@@ -187,6 +198,7 @@ SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "resolution": _named(N_("%(name)s 更新了解决办法")),
     "card_refresh": _named(N_("%(name)s 刷新了卡片状态")),
     "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
+    "step_failed": _step_failed,
     "alert_merge": _named(N_("合并告警：%(title)s")),
     "truncated": _named(N_("告警来源另有 %(count)s 条告警未随本次推送送达")),
 }

@@ -68,6 +68,22 @@ def resend(delivery_id: int) -> ResponseReturnValue:
     return redirect(safe_next(request.form.get("next")) or url_for(".index"), code=303)
 
 
+@bp.post("/<int:delivery_id>/drop")
+@requires("delivery.resend")
+def drop(delivery_id: int) -> ResponseReturnValue:
+    """Give up a message that waits for a person's word."""
+    member = current_member()
+    try:
+        deliveries.drop(deliveries.get(delivery_id, viewer=member), by=member)
+    except deliveries.NotDroppable as error:
+        db.session.rollback()
+        flash(error_sentence(error), "info")
+    else:
+        db.session.commit()
+        flash(_("已放弃，该消息不会发送"), "ok")
+    return redirect(safe_next(request.form.get("next")) or url_for(".index"), code=303)
+
+
 @bp.post("/resend")
 @requires("delivery.resend")
 def resend_all() -> ResponseReturnValue:

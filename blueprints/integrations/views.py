@@ -19,7 +19,7 @@ from errors import InvalidInput
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import checks, deliveries, integrations, linking, setup
+from services import checks, circuits, deliveries, integrations, linking, setup
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -82,6 +82,7 @@ def detail_page(integration: Integration, **context: Any) -> str:
         people_filter=wanted,
         people_filters=(("all", _("全部")), ("linked", _("已关联")), ("unlinked", _("未关联"))),
         last_day=deliveries.last_day(integration, now=utcnow()),
+        held_up=circuits.note(integration, utcnow()),
         etag=checks_tag(integration),
         **(defaults | context),
     )

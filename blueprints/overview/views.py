@@ -40,7 +40,7 @@ def index() -> ResponseReturnValue:
     counts = incident_queries.counts(viewer)
     fires = incident_queries.page(viewer, incident_queries.Search(scope="open"), limit=5)
     trouble = overview.undelivered(viewer, now)
-    health = overview.health(viewer)
+    health = overview.health(viewer, utcnow())
     setup = overview.setup(viewer)
     stats = incident_queries.stats(viewer, now)
     etag = live.tag(

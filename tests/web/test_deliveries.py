@@ -162,3 +162,15 @@ def test_deliveries_of_others_are_not_there(lin):
     assert "别家的事" not in lin.get("/deliveries").text
     assert lin.submit(f"/deliveries/{theirs.id}/resend", page="/me").status_code == 404
     assert count() == 1
+
+
+def test_what_was_held_can_be_given_up(lin, responder):
+    make_integration()
+    sent = deliver(responder, code="held")
+    page = lin.get("/deliveries").text
+    assert "等待过久，未自动发送" in page
+    assert "放弃" in page
+    lin.submit(f"/deliveries/{sent.id}/drop", {"next": "/deliveries"}, page="/deliveries")
+    db.session.refresh(sent)
+    assert sent.state is DeliveryState.CANCELLED
+    assert "已放弃" in lin.get("/deliveries").text
