@@ -41,6 +41,7 @@ from blueprints import (
     templating,
 )
 from blueprints.access import load_user
+from blueprints.callbacks import rehearsal
 from blueprints.reader import choose_locale, choose_zone
 from blueprints.short_way import Application
 from config import SESSION_HOURS, ConfigError, Settings
@@ -112,6 +113,7 @@ def _build(settings: Settings) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _check_keys(app)
+    app.extensions["rehearse"] = lambda: rehearsal.rehearse(app)
     return app
 
 

@@ -20,6 +20,13 @@ errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL") or "warning"
 
 
+def post_worker_init(worker: Any) -> None:
+    """Do what the first request of this process would have to wait for; a yardstick has nothing to rehearse."""
+    rehearse = getattr(worker.wsgi, "extensions", {}).get("rehearse")
+    if rehearse is not None:
+        rehearse()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Drop the metrics files of a process that is gone."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -94,8 +95,13 @@ def masked(text: str) -> str:
     return IN_JSON.sub(rf"\1\2{MASK}\2", text)
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return NAME.fullmatch(name) is not None
+
+
 def _cleaned(name: str, value: Any) -> Any:
-    if NAME.fullmatch(name) and value not in (None, ""):
+    if _is_secret(name) and value not in (None, ""):
         return MASK
     if isinstance(value, Mapping):
         return {str(key): _cleaned(str(key), item) for key, item in value.items()}

@@ -35,20 +35,27 @@ def register(app: Flask) -> None:
 def add_headers(response: Response) -> Response:
     """Complete an answer's headers; what a view has set itself stays."""
     settings = current_settings()
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", content_policy(request.blueprint, settings))
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    # Pages relax this for themselves to same-origin (layouts/base.html): browsers blank a form's Origin otherwise.
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    if not FRAME_ANCESTORS.get(request.blueprint or ""):
-        headers.setdefault("X-Frame-Options", "DENY")
-    if settings.is_https:
-        headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains")
+    given = {name.lower() for name, _value in response.headers}
+    policy = content_policy(request.blueprint, settings)
+    wanted = _fixed(policy, is_framed=bool(FRAME_ANCESTORS.get(request.blueprint or "")), is_https=settings.is_https)
+    response.headers.extend([header for header in wanted if header[0].lower() not in given])
     _set_caching(response)
     return response
+
+
+@cache
+def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Content-Security-Policy", policy),
+        ("X-Content-Type-Options", "nosniff"),
+        # Pages relax this for themselves to same-origin (layouts/base.html): browsers blank a form's Origin otherwise.
+        ("Referrer-Policy", "no-referrer"),
+        ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        *(() if is_framed else (("X-Frame-Options", "DENY"),)),
+        *((("Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains"),) if is_https else ()),
+    )
 
 
 def content_policy(blueprint: str | None, settings: Settings) -> str:

@@ -81,6 +81,12 @@ _CALLED = Statement(
 )
 
 
+def prepare(on: Connection) -> None:
+    """Render the statements of the usual presses, so that the first of them need not."""
+    for statement in (_TIMELINE, _RECEIPT, _RESPONDER, _JOINED, _TAKEN_ON, _CARD, _CALLED):
+        statement.prepare(on)
+
+
 def apply(
     on: Connection, incident: PressedIncident, decision: Decision, *, by: Presser, via: str, now: datetime
 ) -> None:

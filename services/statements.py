@@ -49,6 +49,11 @@ class Statement:
         for values in rows:
             rendered.execute(on, values)
 
+    def prepare(self, on: Connection) -> None:
+        """Render it now, not at its first execution."""
+        if on.dialect.name == "sqlite":
+            self._render(on.dialect)
+
     def _render(self, dialect: Dialect) -> _Rendered:
         if self._rendered is None:
             self._rendered = _Rendered(self.statement, dialect)

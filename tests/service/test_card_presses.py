@@ -290,6 +290,38 @@ def test_two_people_pressing_different_buttons_at_once_both_get_a_true_answer(ap
     assert len(closed) == (2 if entries("ack") == 0 else 1)
 
 
+# --- the cards of the others --------------------------------------------------------------------------------------
+
+
+def test_presses_stage_one_row_for_the_cards_of_everybody_else(office: Office):
+    wu = make_member("wu")
+    make_link(office.integration, wu)
+    notification = office.notify(office.lin, wu)
+    office.work()
+    lins, wus = (office.platform.by_reference(one.reference) for one in office.deliveries(notification))
+    office.press(lins.shown, "开始处理")
+    office.press(lins.shown, "屏蔽 2 小时")
+    assert len(office.pending("refresh_cards")) == 1
+    office.pass_time(seconds=3)
+    office.work()
+    assert wus.shown.footer == "屏蔽至 11:31 (林晓)"
+
+
+def test_who_is_alone_with_a_card_leaves_no_row(office: Office, card):
+    office.press(card, "开始处理")
+    assert office.pending("refresh_cards") == []
+
+
+def test_somebody_unlinked_may_do_nothing_from_the_next_press_on(office: Office, card):
+    office.press(card, "开始处理")
+    link = linking.find(office.integration, "lin")
+    assert link is not None
+    linking.unlink(link)
+    db.session.commit()
+    office.press(card, "直接关闭")
+    assert office.incident.progress is Progress.PROCESSING
+
+
 # --- where the answer cannot carry a card -------------------------------------------------------------------------
 
 

@@ -15,12 +15,15 @@ from sqlalchemy import func, select
 from blueprints.callbacks import notices
 from extensions import db
 from models import CheckState, Incident, Integration, IntegrationStatus, Membership, Progress, TimelineEntry
-from services import card_keys, checks
+from platforms.crypto import CallbackCipher
+from services import card_keys, checks, integrations
 from services.clock import utcnow
 from services.incident_cards import build
 from services.notifications import notify
 from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import SIGNATURE, FakePlatform, press_of
+
+CORP_ID, AES_KEY = "ww1234567890abcdef", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 
 
 class Caller:
@@ -146,6 +149,40 @@ def test_forgeries_fill_no_log(caller: Caller, caplog: pytest.LogCaptureFixture)
         for _ in range(30):
             caller.verify(signature="forged")
     assert len([line for line in caplog.messages if "refused" in line]) < 10
+
+
+def test_forgeries_are_counted_in_one_line_and_not_logged_one_by_one(caller: Caller, caplog: pytest.LogCaptureFixture):
+    caller.verify()
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        for _ in range(30):
+            assert caller.verify(signature="forged").status_code == 403
+    assert len(caplog.records) == 1
+
+
+def test_a_changed_secret_counts_from_the_next_callback_on(client: Any):
+    integration = make_integration(settings={"corp_id": CORP_ID})
+    ciphers = []
+    for token in ("first", "second"):
+        for name, value in (("token", token), ("encoding_aes_key", AES_KEY)):
+            integrations.set_secret(integration, name, value)
+        db.session.commit()
+        ciphers.append(CallbackCipher(token, AES_KEY, CORP_ID))
+        assert [_verify(client, integration, cipher) for cipher in ciphers] == [403] * (len(ciphers) - 1) + [200]
+
+
+def _verify(client: Any, integration: Integration, cipher: CallbackCipher) -> int:
+    now, sealed = str(int(time.time())), cipher.encrypt(b"7386429105823746152")
+    query = {"timestamp": now, "nonce": "n", "echostr": sealed, "msg_signature": cipher.sign(now, "n", sealed)}
+    status: int = client.get(f"/callback/wecom/{integration.public_key}", query_string=query).status_code
+    return status
+
+
+def test_a_process_gets_ready_before_its_first_callback(app: Flask, caller: Caller, press: dict[str, Any]):
+    db.session.commit()
+    app.extensions["rehearse"]()
+    assert app.extensions["connected"]
+    assert caller.post(press).status_code == 200
 
 
 def test_an_unknown_address_does_not_exist(client: Any, integration: Integration):

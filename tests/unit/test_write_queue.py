@@ -1,0 +1,121 @@
+"""Who writes next, over threads and processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from write_queue import WriteQueue
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLD = """
+import sys
+from write_queue import WriteQueue
+queue = WriteQueue(sys.argv[1])
+queue.enter(5)
+print("in", flush=True)
+sys.stdin.readline()
+queue.leave()
+print("out", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "queue")
+
+
+@pytest.fixture
+def other(path: str):
+    """Another process that is writing until it is told something."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        yield process
+        process.kill()
+
+
+def test_a_writer_of_another_process_is_waited_for_so_long_and_no_longer(path: str, other):
+    queue = WriteQueue(path)
+    with pytest.raises(TimeoutError):
+        queue.enter(0.05)
+    other.stdin.write("leave\n")
+    other.stdin.flush()
+    queue.enter(5)
+    queue.leave()
+    assert other.stdout.readline() == "out\n"
+
+
+def test_a_killed_process_holds_nobody_up(path: str, other):
+    other.kill()
+    queue = WriteQueue(path)
+    queue.enter(5)
+    queue.leave()
+
+
+def test_who_gave_up_is_not_waited_for(path: str, other):
+    queue = WriteQueue(path)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            queue.enter(0.01)
+    other.kill()
+    other.wait()
+    queue.enter(5)
+    queue.leave()
+
+
+def test_without_a_place_for_the_file_a_process_still_queues(tmp_path: Path):
+    queue = WriteQueue(str(tmp_path / "missing" / "queue"))
+    queue.enter(1)
+    with pytest.raises(TimeoutError):
+        queue.enter(0.01)
+    queue.leave()
+
+
+def test_threads_enter_in_order_but_first_those_with_a_deadline():
+    queue = WriteQueue(None)
+    queue.enter(1)
+    entered: list[str] = []
+    threads = []
+    for name in ("first", "second", "hurried"):
+        threads.append(_waiting(queue, name, entered))
+    queue.leave()
+    for thread in threads:
+        thread.join()
+    assert entered == ["hurried", "first", "second"]
+
+
+def _waiting(queue: WriteQueue, name: str, entered: list[str]) -> threading.Thread:
+    """A thread that has taken its place in the line."""
+    before = _in_line(queue)
+
+    def write() -> None:
+        queue.enter(5, is_hurried=name == "hurried")
+        entered.append(name)
+        queue.leave()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    _until(lambda: _in_line(queue) > before)
+    return thread
+
+
+def _in_line(queue: WriteQueue) -> int:
+    return len(queue._hurried) + len(queue._patient)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    for _ in range(5000):
+        if condition():
+            return
+        tick.wait(0.001)
+    raise AssertionError("it did not happen")
