@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,26 +15,20 @@ ALERTS = 10
 GIVEN_UP_WITHIN = timedelta(hours=25)
 
 
-def boom(*_args, **_kwargs):
-    raise ZeroDivisionError("in a template")
-
-
 @pytest.mark.parametrize("poison", ["a template that raises", "a card that cannot be written"])
 def test_a_poisoned_card_fails_and_is_shown_and_the_queue_goes_on(world: World, monkeypatch, poison):
     here = world.organisation()
     (first, *_others) = world.push(here, ALERTS)
-    draw = incident_cards.build
+    draw = incident_cards.draw
 
-    def build(incident, **values):
+    def poisoned_draw(incident, *about, **values):
         if incident.title != first.alert_key:
-            return draw(incident, **values)
+            return draw(incident, *about, **values)
         if poison == "a template that raises":
-            boom()
-        import dataclasses
+            raise ZeroDivisionError("in a template")
+        return replace(draw(incident, *about, **values), title=b"\xff")  # type: ignore[arg-type]
 
-        return dataclasses.replace(draw(incident, **values), title=b"\xff")  # type: ignore[arg-type]
-
-    monkeypatch.setattr(incident_cards, "build", build)
+    monkeypatch.setattr(incident_cards, "draw", poisoned_draw)
 
     world.work()
 

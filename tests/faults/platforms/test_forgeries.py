@@ -1,0 +1,48 @@
+"""A flood of callbacks that nobody signed: cheap, quiet, and without any effect. How fast it is, the bench tells."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import Context
+
+import pytest
+from sqlalchemy import event, func, select
+
+from blueprints.callbacks import notices
+from extensions import db
+from models import AuditEntry, Incident, Job, Receipt, TimelineEntry
+from tests.faults.platforms.world import World
+
+FLOOD = 300
+LINES_A_SECOND = 1
+TABLES = (Receipt, Job, TimelineEntry, Incident, AuditEntry)
+FORGED = "<xml><ToUserName>x</ToUserName><Encrypt>AAAA</Encrypt><AgentID>1000002</AgentID></xml>"
+
+
+def counted() -> list[int]:
+    db.session.rollback()
+    return [db.session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES]
+
+
+def test_a_flood_of_bad_signatures_writes_nothing_and_a_line_a_second(world: World, caplog: pytest.LogCaptureFixture):
+    here = world.organisation(people=1)
+    world.push(here)
+    world.settle()
+    before, began = counted(), []
+    event.listen(db.engine, "before_cursor_execute", lambda c, cursor, text, *_: began.append(text), named=False)
+    query = {"msg_signature": "0" * 40, "timestamp": "1772415060", "nonce": "1"}
+    client = world.flask.test_client()
+    db.session.commit()
+    began.clear()
+    seconds = -notices.time.monotonic()
+    with caplog.at_level(logging.INFO):
+        for number in range(FLOOD):
+            forged = query | {"nonce": str(number)}
+            answer = Context().run(client.post, here.callback_path, query_string=forged, data=FORGED)
+            assert answer.status_code == 403 and answer.data == b""
+    seconds += notices.time.monotonic()
+
+    lines = [record for record in caplog.records if record.name != "access"]
+    assert len(lines) <= 1 + seconds * LINES_A_SECOND
+    assert not any(text.startswith("BEGIN IMMEDIATE") for text in began)
+    assert counted() == before
