@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
-from huey import Huey, RedisHuey, SqliteHuey
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
@@ -31,6 +30,10 @@ from models import Heartbeat
 from services import instance
 from services.clock import utcnow
 from services.outbox import on_commit_wake
+from slim_imports import without
+
+with without("psycopg"):  # 8 MB that only its own PostgreSQL storage would use
+    from huey import Huey, RedisHuey, SqliteHuey
 
 log = logging.getLogger(__name__)
 
