@@ -14,6 +14,7 @@ from sqlalchemy import Update, bindparam, insert, select, update
 from extensions import db
 from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity, TimelineEntry
 from services import incidents, openings
+from services.incident_access import note_held
 from sources import IncomingEvent
 from sources.base import LABELS
 
@@ -57,19 +58,23 @@ class _Push:
     """What this transaction has touched so far.
 
     received_at  of the events that are taken just now
-    firing       the source's open alerts by key, kept up to date as we go
+    firing       the source's open alerts by key, kept up to date as we go; incidents: theirs, by id
     new          alerts to be opened together, by key: their columns and those of their first event
     event_rows   waiting to be inserted together; repeats: how many exact duplicates by incident id
+    changed      incidents to follow their alerts; recovered: those of them that may have ended
     touched      keys of the alerts that changed, with their incidents once they are known
     """
 
     source: AlertSource
     now: datetime
     received_at: datetime
-    firing: dict[str, Alert]
+    firing: dict[str, Alert] = field(default_factory=dict)
+    incidents: dict[int, Incident] = field(default_factory=dict)
     new: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
     event_rows: list[dict[str, Any]] = field(default_factory=list)
     repeats: Counter[int] = field(default_factory=Counter)
+    changed: dict[int, Incident] = field(default_factory=dict)
+    recovered: dict[int, Incident] = field(default_factory=dict)
     touched: dict[str, int | None] = field(default_factory=dict)
     truncated: dict[str, int] = field(default_factory=dict)
 
@@ -92,16 +97,19 @@ def ingest_all(source: AlertSource, arrivals: Sequence[Arrival], *, now: datetim
     events = [(arrival, event) for arrival in arrivals for event in arrival.events]
     if not source.channel.is_enabled:
         return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for _, event in events]
-    push = _Push(source, now, now, _hold_firing(source, {event.alert_key for _, event in events}))
+    push = _Push(source, now, now)
+    _hold_firing(push, {event.alert_key for _, event in events})
     results = [_take(push, arrival, event) for arrival, event in events]
     _open_new(push)
+    _settle(push)
     _store_rows(push)
     _note_truncated(push)
     return results
 
 
-def _hold_firing(source: AlertSource, keys: Iterable[str]) -> dict[str, Alert]:
-    """Lock and return the open alerts of these keys, their incidents first: people's actions lock in that order."""
+def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
+    """Lock and read the open alerts of these keys, their incidents first: people's actions lock in that order."""
+    source = push.source
     wanted = (
         Alert.tenant_id == source.tenant_id,
         Alert.source_id == source.id,
@@ -110,16 +118,18 @@ def _hold_firing(source: AlertSource, keys: Iterable[str]) -> dict[str, Alert]:
     )
     incident_ids = db.session.scalars(select(Alert.incident_id).where(*wanted)).all()
     if not incident_ids:
-        return {}
-    db.session.scalars(
+        return
+    held = db.session.scalars(
         select(Incident)
         .where(Incident.tenant_id == source.tenant_id, Incident.id.in_(set(incident_ids) - {None}))
         .order_by(Incident.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    note_held(held)
+    push.incidents |= {incident.id: incident for incident in held}
     alerts = select(Alert).where(*wanted).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
-    return {alert.alert_key: alert for alert in db.session.scalars(alerts)}
+    push.firing |= {alert.alert_key: alert for alert in db.session.scalars(alerts)}
 
 
 def _take(push: _Push, arrival: Arrival, event: IncomingEvent) -> Result:
@@ -176,7 +186,7 @@ def _open_new(push: _Push, *, is_read: bool = False) -> None:
     keys = list(push.new)
     push.new.clear()
     if is_read:
-        push.firing |= _hold_firing(push.source, keys)
+        _hold_firing(push, keys)
 
 
 def _repeat(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
@@ -199,11 +209,12 @@ def _update(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
     alert.last_event_at = push.received_at
     alert.event_count += 1
     _keep_event(push, alert, event)
-    incident = _incident_of(alert)
+    incident = _incident_of(push, alert)
     if incident is None:
         incident = incidents.open_from_alert(alert, push.source, now=push.now)
+        push.incidents[incident.id] = incident
     else:
-        incidents.absorb_alert(incident, alert, now=push.now)
+        _follow(push, incident)
     push.touched[event.alert_key] = incident.id
     return Result(event.alert_key, ResultKind.UPDATED)
 
@@ -221,14 +232,25 @@ def _recover(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
     alert.ended_at = _happened_at(event, push.received_at)
     alert.event_count += 1
     _keep_event(push, alert, event)
-    db.session.flush()  # the key is free again for the next event of this push
-    incident = _incident_of(alert)
+    incident = _incident_of(push, alert)
     if incident is not None:
-        incidents.absorb_alert(incident, alert, now=push.now)
-        if incident.active_alert_count == 0:
-            incidents.recover(incident, now=push.now)
+        _follow(push, incident)
+        push.recovered[incident.id] = incident
         push.touched[event.alert_key] = incident.id
     return Result(event.alert_key, ResultKind.RECOVERED)
+
+
+def _follow(push: _Push, incident: Incident) -> None:
+    incident.last_event_at = max(incident.last_event_at, push.received_at)
+    push.changed[incident.id] = incident
+
+
+def _settle(push: _Push) -> None:
+    """Let the incidents follow what their alerts have become."""
+    if push.changed:
+        incidents.follow_alerts(list(push.changed.values()), now=push.now)
+    ended = [incident for incident in push.recovered.values() if incident.active_alert_count == 0]
+    incidents.recover_all(ended, now=push.now)
 
 
 def _missing(labels: dict[str, str], present: dict[str, str]) -> dict[str, str]:
@@ -252,8 +274,8 @@ def _is_overtaken(push: _Push, alert: Alert, event: IncomingEvent) -> bool:
     return first is not None and first.event_at != first.received_at
 
 
-def _incident_of(alert: Alert) -> Incident | None:
-    return None if alert.incident_id is None else db.session.get(Incident, alert.incident_id)
+def _incident_of(push: _Push, alert: Alert) -> Incident | None:
+    return None if alert.incident_id is None else push.incidents.get(alert.incident_id)
 
 
 def _happened_at(event: IncomingEvent, now: datetime) -> datetime:

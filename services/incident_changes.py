@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +17,18 @@ from services.incident_decisions import Decision, acknowledged_text, closed_text
 from services.timers import Timer
 from texts import Text
 
-__all__ = ["Outcome", "acknowledged_text", "already_closed", "apply", "closed_text", "hold", "show", "stage_timers"]
+__all__ = [
+    "Outcome",
+    "acknowledged_text",
+    "already_closed",
+    "apply",
+    "apply_all",
+    "closed_text",
+    "hold",
+    "show",
+    "show_all",
+    "stage_timers",
+]
 
 
 @dataclass(frozen=True)
@@ -29,22 +41,32 @@ class Outcome:
 
 def apply(incident: Incident, decision: Decision, *, by: Membership | None, via: str, now: datetime) -> Outcome:
     """Stage what was decided about an incident that this transaction holds."""
-    if decision.ends:
-        outbox.cancel(decision.ends, tenant_id=incident.tenant_id, subject_id=incident.id)
-    for name, value in decision.values.items():
-        setattr(incident, name, value)
-    if decision.takes_on and by is not None:
-        responders.acknowledge(incident, by.user, now=now)
-    stage_timers(incident, decision.timers, now)
-    if decision.ends_alerts:
-        db.session.execute(alerts_closed(incident.id, incident.tenant_id, now))
-    if decision.entry:
-        timeline.record(incident, decision.entry, by=by, via=via, at=now, **decision.detail)
-    if decision.ends_messages:
-        deliveries.cancel_pending(incident.id, tenant_id=incident.tenant_id)
-    if decision.is_change:
-        show(incident, now)
+    apply_all([(incident, decision)], by=by, via=via, now=now)
     return Outcome(decision.is_change, decision.text)
+
+
+def apply_all(decided: Sequence[tuple[Incident, Decision]], *, by: Membership | None, via: str, now: datetime) -> None:
+    """The same for many incidents of one organisation; what ends with them is ended by one statement for all."""
+    ending: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for incident, decision in decided:
+        if decision.ends:
+            ending[tuple(decision.ends)].append(incident.id)
+        for name, value in decision.values.items():
+            setattr(incident, name, value)
+        if decision.takes_on and by is not None:
+            responders.acknowledge(incident, by.user, now=now)
+        if decision.ends_alerts:
+            db.session.execute(alerts_closed(incident.id, incident.tenant_id, now))
+        if decision.entry:
+            timeline.record(incident, decision.entry, by=by, via=via, at=now, **decision.detail)
+    for kinds, incident_ids in ending.items():
+        outbox.cancel_all(kinds, tenant_id=decided[0][0].tenant_id, subject_ids=incident_ids)
+    for incident, decision in decided:
+        stage_timers(incident, decision.timers, now)
+    silent = [incident.id for incident, decision in decided if decision.ends_messages]
+    if silent:
+        deliveries.cancel_all_pending(silent, tenant_id=decided[0][0].tenant_id)
+    show_all([incident for incident, decision in decided if decision.is_change], now)
 
 
 def stage_timers(incident: Incident, timers: Iterable[Timer], now: datetime) -> None:
@@ -62,8 +84,16 @@ def alerts_closed(incident_id: int, tenant_id: int, now: datetime) -> Update:
 
 def show(incident: Incident, now: datetime) -> None:
     """Mark the incident as changed for readers, and its cards as out of date."""
-    incident.changed_at = now
-    cards.refresh_incident(incident, now=now)
+    show_all([incident], now)
+
+
+def show_all(incidents: Sequence[Incident], now: datetime) -> None:
+    """show() for many incidents of one organisation, by one query."""
+    for incident in incidents:
+        incident.changed_at = now
+    if incidents:
+        ids = [incident.id for incident in incidents]
+        cards.refresh_incidents(ids, tenant_id=incidents[0].tenant_id, now=now)
 
 
 def already_closed(incident: Incident) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, inspect, select
 
@@ -20,7 +21,7 @@ from models import (
     Severity,
 )
 from services import dispatch, openings, responders, timeline
-from services.incident_changes import hold, show, stage_timers
+from services.incident_changes import hold, show_all, stage_timers
 from texts import N_
 
 MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
@@ -104,16 +105,26 @@ def absorb_alert(incident: Incident, alert: Alert, *, now: datetime) -> None:
     attached = alert.incident_id != incident.id
     alert.incident_id = incident.id
     hold(incident)
-    before = (incident.severity, incident.status, incident.alert_count, incident.active_alert_count)
     if attached:
         timeline.record(incident, "alert_merge", via="event", at=now, alert_id=alert.id, title=alert.title)
-    _count(incident)
-    _follow_severity(incident, now)
     incident.last_event_at = max(incident.last_event_at, alert.last_event_at)
-    if before == (incident.severity, incident.status, incident.alert_count, incident.active_alert_count):
-        incident.changed_at = now
-    else:
-        show(incident, now)
+    follow_alerts([incident], now=now)
+
+
+def follow_alerts(held: Sequence[Incident], *, now: datetime) -> None:
+    """Count and judge the alerts of incidents of one organisation that this transaction holds, by one query."""
+    db.session.flush()
+    known = _alerts_of(held)
+    shown = []
+    for incident in held:
+        before = (incident.severity, incident.status, incident.alert_count, incident.active_alert_count)
+        _count(incident, known[incident.id])
+        _follow_severity(incident, known[incident.id], now)
+        if before == (incident.severity, incident.status, incident.alert_count, incident.active_alert_count):
+            incident.changed_at = now
+        else:
+            shown.append(incident)
+    show_all(shown, now)
 
 
 def next_num(tenant_id: int) -> int:
@@ -126,24 +137,28 @@ def schedule_auto_close(incident: Incident, *, now: datetime) -> None:
     stage_timers(incident, openings.auto_close(incident.channel, now=now), now)
 
 
-def _count(incident: Incident) -> None:
-    db.session.flush()
-    active = func.count().filter(Alert.state == AlertState.FIRING)
-    row = db.session.execute(
-        select(func.count(), active, func.coalesce(func.sum(Alert.event_count), 0)).where(
-            Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id
-        )
-    ).one()
-    incident.alert_count, incident.active_alert_count, incident.event_count = row[0], row[1], int(row[2])
-
-
-def _follow_severity(incident: Incident, now: datetime) -> None:
-    """Severity is the worst of all alerts, status the worst of those that still fire."""
+def _alerts_of(incidents: Sequence[Incident]) -> dict[int, list[Any]]:
+    """By incident: severity, status, state, how many alerts are so, and how many events these had."""
+    alike = (Alert.incident_id, Alert.severity, Alert.status, Alert.state)
     rows = db.session.execute(
-        select(Alert.severity, Alert.status, Alert.state)
-        .where(Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id)
-        .distinct()
-    ).all()
+        select(*alike, func.count().label("alerts"), func.coalesce(func.sum(Alert.event_count), 0).label("events"))
+        .where(Alert.tenant_id == incidents[0].tenant_id, Alert.incident_id.in_([one.id for one in incidents]))
+        .group_by(*alike)
+    )
+    known: dict[int, list[Any]] = {incident.id: [] for incident in incidents}
+    for row in rows:
+        known[row.incident_id].append(row)
+    return known
+
+
+def _count(incident: Incident, rows: Sequence[Any]) -> None:
+    incident.alert_count = sum(row.alerts for row in rows)
+    incident.active_alert_count = sum(row.alerts for row in rows if row.state is AlertState.FIRING)
+    incident.event_count = int(sum(row.events for row in rows))
+
+
+def _follow_severity(incident: Incident, rows: Sequence[Any], now: datetime) -> None:
+    """Severity is the worst of all alerts, status the worst of those that still fire."""
     worst = min((row.severity for row in rows), key=lambda severity: severity.rank)
     firing = [row.status for row in rows if row.state is AlertState.FIRING]
     incident.status = min(firing, key=lambda status: status.rank, default=Severity.OK)

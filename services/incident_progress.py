@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from errors import InvalidInput
 from models import Incident, Membership, Progress, Severity
 from services import dispatch, incident_decisions, outbox, responders, timeline
-from services.incident_changes import Outcome, already_closed, apply, hold, show
+from services.incident_changes import Outcome, already_closed, apply, apply_all, hold, show, show_all
 from services.timers import AUTO_CLOSE
 from texts import N_, Text
 
@@ -66,16 +67,31 @@ def recover(incident: Incident, *, now: datetime) -> Outcome:
     hold(incident)
     if not incident.is_open:
         return already_closed(incident)
-    if incident.recovered_at is not None and incident.status is Severity.OK:
+    if _has_recovered(incident):
         return Outcome(False, Text(N_("告警已于 %(at)s 恢复"), at=incident.recovered_at))
-    incident.status, incident.recovered_at, incident.active_alert_count = Severity.OK, now, 0
-    recovered = Text(N_("告警已恢复"))
-    if incident.channel is None or incident.channel.closes_on_recovery:
-        ended = incident_decisions.end(incident, None, "event", now, text=recovered)
-        return apply(incident, ended, by=None, via="event", now=now)
-    timeline.record(incident, "recover", via="event", at=now)
-    show(incident, now)
-    return Outcome(True, recovered)
+    recover_all([incident], now=now)
+    return Outcome(True, Text(N_("告警已恢复")))
+
+
+def recover_all(held: Iterable[Incident], *, now: datetime) -> None:
+    """recover() for many incidents of one organisation that this transaction holds."""
+    ended, still_open = [], []
+    for incident in held:
+        if not incident.is_open or _has_recovered(incident):
+            continue
+        incident.status, incident.recovered_at, incident.active_alert_count = Severity.OK, now, 0
+        if incident.channel is None or incident.channel.closes_on_recovery:
+            text = Text(N_("告警已恢复"))
+            ended.append((incident, incident_decisions.end(incident, None, "event", now, text=text)))
+        else:
+            timeline.record(incident, "recover", via="event", at=now)
+            still_open.append(incident)
+    apply_all(ended, by=None, via="event", now=now)
+    show_all(still_open, now)
+
+
+def _has_recovered(incident: Incident) -> bool:
+    return incident.recovered_at is not None and incident.status is Severity.OK
 
 
 def time_out(incident: Incident, *, now: datetime) -> Outcome:

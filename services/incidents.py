@@ -10,9 +10,9 @@ from __future__ import annotations
 from services.incident_access import get, lock
 from services.incident_changes import Outcome
 from services.incident_notes import comment, edit, refresh
-from services.incident_opening import absorb_alert, open_by_hand, open_from_alert
+from services.incident_opening import absorb_alert, follow_alerts, open_by_hand, open_from_alert
 from services.incident_people import add_responders, escalate, reassign
-from services.incident_progress import acknowledge, close, recover, reopen, time_out, unacknowledge
+from services.incident_progress import acknowledge, close, recover, recover_all, reopen, time_out, unacknowledge
 from services.incident_snooze import expire_snooze, snooze, wake
 
 __all__ = [
@@ -25,12 +25,14 @@ __all__ = [
     "edit",
     "escalate",
     "expire_snooze",
+    "follow_alerts",
     "get",
     "lock",
     "open_by_hand",
     "open_from_alert",
     "reassign",
     "recover",
+    "recover_all",
     "refresh",
     "reopen",
     "snooze",

@@ -7,7 +7,7 @@ sweeper finds the row.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -39,7 +39,7 @@ the indexes of pending rows."""
 
 _CANCEL = (
     update(Job)
-    .where(Job.tenant_id == bindparam("of_tenant"), Job.subject_id == bindparam("of_subject"))
+    .where(Job.tenant_id == bindparam("of_tenant"), Job.subject_id.in_(bindparam("of_subjects", expanding=True)))
     .where(Job.kind.in_(bindparam("kinds", expanding=True)), IS_PENDING)
     .values(state=JobState.CANCELLED)
     .returning(Job.id)
@@ -172,8 +172,17 @@ def queue_of(integration_id: int, urgency: int = 1) -> int:
 
 def cancel(kinds: str | Iterable[str], *, tenant_id: int, subject_id: int, on: Connection | None = None) -> int:
     """Stage that pending rows will not be run; return how many. One that is running now ends its run."""
+    return cancel_all(kinds, tenant_id=tenant_id, subject_ids=[subject_id], on=on)
+
+
+def cancel_all(
+    kinds: str | Iterable[str], *, tenant_id: int, subject_ids: Collection[int], on: Connection | None = None
+) -> int:
+    """cancel() for many subjects by one statement."""
+    if not subject_ids:
+        return 0
     names = [kinds] if isinstance(kinds, str) else list(kinds)
-    about = {"of_tenant": tenant_id, "of_subject": subject_id, "kinds": names}
+    about = {"of_tenant": tenant_id, "of_subjects": list(subject_ids), "kinds": names}
     return len((on or db.session).execute(_CANCEL, about).all())
 
 
@@ -185,9 +194,7 @@ def pending(kind: str, subject_id: int) -> Job | None:
 def unfinished(kind: str, subject_id: int) -> list[Job]:
     """The rows of this kind about this subject that are not done with, the next one first."""
     rows = db.session.scalars(
-        select(Job)
-        .where(Job.kind == kind, Job.subject_id == subject_id, IS_PENDING)
-        .order_by(Job.due_at, Job.id)
+        select(Job).where(Job.kind == kind, Job.subject_id == subject_id, IS_PENDING).order_by(Job.due_at, Job.id)
     )
     return list(rows)
 
