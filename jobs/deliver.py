@@ -106,6 +106,8 @@ def gave_up(mine: Claim, error: str) -> None:
     if delivery is not None and not delivery.state.is_final:
         delivery_outcomes.failed(delivery, "internal")
         delivery.failure = {"internal": error[:200]}
+        storms.ended(delivery)
+        delivery_outcomes.let_the_next_go(delivery, utcnow())
 
 
 def _delivery(mine: Claim) -> Delivery | None:
@@ -155,7 +157,7 @@ def _ending(mine: Claim, scene: Scene, now: datetime) -> tuple[DeliveryState, st
         return DeliveryState.FAILED, failure or "integration_disabled"
     waiting_since = max(filter(None, (mine.due_at, circuits.blocked_at(scene.way))))
     if scene.source != "test" and now - waiting_since > HELD_AFTER:
-        return DeliveryState.FAILED, "held"
+        return DeliveryState.FAILED, "outcome_unknown" if _is_unanswered(scene) else "held"
     if _is_unanswered(scene) and now - _first_tried_at(scene, now) > _dedupe_window(scene.way):
         return DeliveryState.FAILED, "outcome_unknown"
     return None
@@ -180,7 +182,8 @@ def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
     if scene.waits_for is not None:
         return Later(max(now + LOOK_FOR_ORDER, scene.waits_for + NEXT_IN_ORDER), f"{IN_ORDER}after another")
     capabilities = send_scenes.connected(way).platform.capabilities
-    if scene.source in storms.MERGED_SOURCES and storms.is_one(scene.sent, capabilities):
+    is_untried = scene.state is DeliveryState.QUEUED and scene.source in storms.MERGED_SOURCES
+    if is_untried and storms.is_one(scene.sent, capabilities):
         delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
         storms.join(delivery, to=scene.to, now=now)
         return Done()

@@ -92,14 +92,13 @@ def test_a_storm_that_goes_on_stays_below_the_limit_and_nobody_waits_long(office
         office.pass_time(seconds=5)
     for _ in range(8):
         office.pass_time(seconds=5)
-    sent_at = sorted(
-        db.session.scalars(select(Delivery.sent_at).where(Delivery.summary_id.is_(None), Delivery.sent_at.is_not(None)))
-    )
+    own = select(Delivery.sent_at).where(Delivery.summary_id.is_(None))
+    sent_at = [at for at in db.session.scalars(own) if at is not None]
     most = max(sum(1 for other in sent_at if at <= other < at + timedelta(minutes=1)) for at in sent_at)
     assert most <= FakePlatform.capabilities.sends_per_member_minute
     assert states(ids) == {DeliveryState.SENT}
     waits = db.session.execute(select(Delivery.created_at, Delivery.sent_at).where(Delivery.id.in_(ids))).all()
-    assert max(sent - created for created, sent in waits) <= timedelta(seconds=60)
+    assert max(row[1] - row[0] for row in waits) <= timedelta(seconds=60)
 
 
 def test_a_summary_that_cannot_be_sent_takes_all_with_it_and_says_why(office: Office):

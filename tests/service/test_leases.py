@@ -1,0 +1,140 @@
+"""A worker that dies, a database that is away, a clock that jumps: rows are free again soon, and done once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from extensions import db
+from jobs import outbox as claims
+from jobs.engine import Clock, is_gone
+from jobs.outbox import Claim, Done, Outcome
+from jobs.runner import Handler, Runner, Settle
+from models import Job, JobState
+from services import outbox
+from services.clock import utcnow
+from tests.factories import NOW, default_tenant
+
+LEASE = timedelta(seconds=20)
+ME = f"worker:here:{os.getpid()}:1234abcd"
+
+
+def stage(kind: str = "deliver", subject_id: int = 1, *, seconds: float = 0) -> Job:
+    now = utcnow()
+    default_tenant()
+    job = outbox.enqueue(kind, tenant_id=0, subject_id=subject_id, due_at=now + timedelta(seconds=seconds), now=now)
+    db.session.commit()
+    return job
+
+
+def take(holder: str = "") -> list[Claim]:
+    found = claims.claim(outbox.ONE_AT_A_TIME, utcnow(), LEASE, holder=holder)
+    db.session.commit()
+    return found
+
+
+def fresh(job: Job) -> Job:
+    db.session.refresh(job)
+    db.session.commit()
+    return job
+
+
+def test_rows_of_a_worker_that_is_gone_are_free_at_once(app: Flask):
+    stage()
+    stage(subject_id=2)
+    take("worker:here:1:dead")
+    take("worker:elsewhere:1:alive")
+    assert claims.take_from_the_dead(lambda holder: holder.endswith("dead"), utcnow()) == 1
+    db.session.commit()
+    assert [mine.subject_id for mine in take()] == [1]
+    assert not take()
+
+
+@pytest.mark.parametrize(
+    ("holder", "gone"),
+    [
+        (f"worker:here:{os.getpid()}:9999ffff", True),
+        (ME, False),
+        (f"worker:here:{os.getppid()}:9999ffff", False),
+        ("worker:here:4194399:9999ffff", True),
+        ("worker:elsewhere:4194399:9999ffff", False),
+        ("worker:here:4194399", False),
+    ],
+)
+def test_a_process_of_this_machine_is_gone_if_its_number_is_free_or_ours(holder: str, gone: bool):
+    assert is_gone(holder, ME) is gone
+
+
+def test_the_lease_of_a_running_row_is_renewed(app: Flask):
+    stage()
+    (mine,) = take()
+    working = Runner(app, {}, LEASE, running={mine.id: mine})
+    with time_machine.travel(utcnow() + LEASE / 2, tick=False):
+        working.keep()
+    with time_machine.travel(utcnow() + LEASE + timedelta(seconds=5), tick=False):
+        assert not take()
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        clock_seen = Clock()
+        now_due, timer, promised = stage(), stage("policy_step", 2, seconds=1800), stage("snooze_expiry", 3, seconds=60)
+        leased = stage(subject_id=4)
+        leased.lease_until = NOW + LEASE
+        db.session.commit()
+        clock.shift(timedelta(hours=-1))
+        step = clock_seen.set_back()
+        assert abs(step - timedelta(hours=1)) < timedelta(seconds=1)
+        claims.after_step_back(step, utcnow(), LEASE)
+        db.session.commit()
+        assert abs(fresh(now_due).due_at - utcnow()) < timedelta(seconds=1)
+        assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
+        assert fresh(promised).due_at == NOW + timedelta(seconds=60)
+        assert fresh(leased).lease_until <= utcnow() + LEASE
+
+
+def test_a_clock_that_goes_on_or_jumps_ahead_is_left_alone():
+    with time_machine.travel(NOW, tick=False) as clock:
+        seen = Clock()
+        clock.shift(timedelta(hours=1))
+        assert not seen.set_back()
+
+
+def worker(app: Flask, run: Callable[[Claim], Outcome | Settle], *, joins_claim: bool = False) -> Runner:
+    return Runner(app, {"deliver": Handler(run, joins_claim=joins_claim)}, LEASE)
+
+
+def test_an_outcome_that_the_database_did_not_take_is_recorded_later_without_a_second_call(app: Flask):
+    job, calls, records = stage(), [], []
+
+    def record() -> Outcome:
+        records.append(1)
+        if len(records) < 3:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        return Done()
+
+    def call(mine: Claim) -> Settle:
+        calls.append(mine.id)
+        return Settle(record)
+
+    worker(app, call).run_due()
+    assert (len(calls), len(records)) == (1, 3)
+    assert fresh(job).state is JobState.DONE
+
+
+def test_a_claim_that_was_rolled_back_with_its_work_is_counted_all_the_same(app: Flask):
+    job = stage()
+
+    def break_down(mine: Claim) -> Outcome:
+        raise ValueError("before anything was committed")
+
+    worker(app, break_down, joins_claim=True).run_next()
+    assert fresh(job).attempts == 1
+    assert job.payload == {"crashes": 1}
+    assert job.state is JobState.PENDING
