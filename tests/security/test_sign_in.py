@@ -106,7 +106,7 @@ def test_unknown_names_cost_the_same_work_as_wrong_passwords(
     token = client.token("/sign-in")
     client.post("/sign-in", data={"username": "warm", "password": "up", "csrf_token": token})
     known, unknown = seconds("lin"), seconds("nobody")
-    assert 0.5 < known / unknown < 2
+    assert 0.2 < known / unknown < 5, "one of the two costs a hash more or less"
 
 
 def test_three_thousand_common_passwords_are_refused() -> None:
