@@ -39,7 +39,7 @@ from services.clock import utcnow
 from services.id_order import first_since
 from services.instance import current_settings
 
-BATCH, SLICE = 500, 20
+BATCH, SLICE = 500, 5
 """So many rows are found at a time, so many deleted in one statement."""
 HELD_SECONDS, REST_SECONDS = 0.04, 0.1
 RUN_SECONDS = 10

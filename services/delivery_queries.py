@@ -16,7 +16,7 @@ from services.incident_queries import COUNT_CAP
 from services.visibility import visible_incidents
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
-SCANNED = 20_000
+SCANNED = 10_000
 """How many deliveries a search looks at before it asks whether to go on."""
 OUT_OF_ORDER = timedelta(hours=2)
 """By how much times may differ from the order of the ids: somebody may have set the clock."""
