@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,6 +13,7 @@ from sqlalchemy import func, literal_column, select
 
 from extensions import db
 from models import EPOCH, Delivery, DeliveryState, Job, Tenant
+from services import stored_pushes
 from services.clock import utcnow
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -66,6 +68,7 @@ class DatabaseCollector(Collector):
             "Claimed rows whose worker did not finish in time.",
             db.session.execute(expired).scalar_one(),
         )
+        yield from _intake(now)
         yield _gauge("dutybell_outbox_dead", "Rows that were given up.", db.session.execute(dead).scalar_one())
         yield _deliveries()
 
@@ -81,6 +84,16 @@ def _deliveries() -> Metric:
     for state, count in zip(COUNTED, db.session.execute(select(*counted)).one(), strict=True):
         family.add_metric([state.value], count)
     return family
+
+
+def _intake(now: datetime) -> Iterable[Metric]:
+    """The intake journal. While it grows, or its oldest push does, no worker makes incidents of what was accepted."""
+    waiting = stored_pushes.backlog()
+    age = (now - waiting.oldest_at).total_seconds() if waiting.oldest_at else 0
+    yield _gauge("dutybell_intake_waiting_alerts", "Accepted alerts that are not incidents yet.", waiting.alerts)
+    yield _gauge("dutybell_intake_oldest_waiting_seconds", "How long the oldest accepted push has been waiting.", age)
+    text = "Accepted alerts that could not be taken and are kept aside with their error."
+    yield _gauge("dutybell_intake_set_aside_alerts", text, waiting.set_aside)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

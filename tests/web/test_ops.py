@@ -10,10 +10,11 @@ from sqlalchemy import text
 
 from app import create_app
 from extensions import db
-from models import Heartbeat, Membership
+from models import Heartbeat, Membership, StoredPush
 from services import instance, outbox
 from services.clock import utcnow
 from tests.conftest import make_settings
+from tests.factories import make_channel, make_source
 from tests.web.conftest import Browser
 
 
@@ -82,3 +83,15 @@ def test_metrics_are_for_the_holder_of_the_token(client: Browser, token: str, st
     app.config["SETTINGS"] = make_settings(app.config["SETTINGS"].home, metrics_token="right-token")
     assert client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code == status
     assert client.get("/metrics").status_code == 404
+
+
+def test_metrics_tell_what_was_accepted_and_waits(client: Browser, admin: Membership) -> None:
+    source = make_source(make_channel(), type="prometheus")
+    waiting = {"tenant_id": source.tenant_id, "source_id": source.id, "received_at": utcnow() - timedelta(seconds=90)}
+    db.session.add(StoredPush(**waiting, events=[{}, {}], event_count=2, truncated=0))
+    db.session.add(StoredPush(**waiting, events=[{}], event_count=1, truncated=0, error="ValueError: no"))
+    db.session.commit()
+    text_of = client.get("/metrics", environ_base={"REMOTE_ADDR": "127.0.0.1"}).get_data(as_text=True)
+    assert "dutybell_intake_waiting_alerts 2.0" in text_of
+    assert "dutybell_intake_oldest_waiting_seconds 9" in text_of
+    assert "dutybell_intake_set_aside_alerts 1.0" in text_of
