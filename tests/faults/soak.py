@@ -61,7 +61,7 @@ def run(seed: int, minutes: float) -> Iterator[Outcome]:
         options = ["-q", "-p", "no:cacheprovider", "--show-capture=no", f"--basetemp={folder}/tests"]
         options += ["-o", f"timeout={TEST_SECONDS + minutes * 60:.0f}", f"--junitxml={report}", *sys.argv[1:]]
         env = os.environ | {"SOAK_SEED": str(seed), "SOAK_MINUTES": str(minutes), "CI": "true"}
-        command = [sys.executable, "-m", "pytest", *options, "tests/faults"]
+        command = [sys.executable, "-m", "pytest", *options, "tests/faults", "tests/model"]
         subprocess.run(command, cwd=ROOT, env=env | {"PYTHONDONTWRITEBYTECODE": "1"})
         if report.exists():
             yield from (outcome_of(case) for case in ElementTree.parse(report).iter("testcase"))

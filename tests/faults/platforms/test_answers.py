@@ -11,9 +11,9 @@ from models import DeliveryState
 from platforms.errors import PlatformError
 from platforms.http import Transport
 from tests.contract.simulator import running_simulator
-from tests.faults.platforms.world import SEND, World
+from tests.faults.platforms.world import SEND, World, many
 
-ALERTS = 8
+ALERTS = many(8)
 MOST_MEMORY_BYTES = 20 * 1024 * 1024
 TRIED_AGAIN_WITHIN = timedelta(minutes=2)
 

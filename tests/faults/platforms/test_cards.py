@@ -18,10 +18,10 @@ from models import Card, CardState, Job, JobState, Progress, TimelineEntry
 from services import incidents
 from services.clock import utcnow
 from tests.faults.history import RECORDED_AS
-from tests.faults.platforms.world import UPDATE, World
+from tests.faults.platforms.world import UPDATE, World, many
 
 CREATED = re.compile("<CreateTime>.*?</CreateTime>")
-RACES = 6
+RACES = many(6, 334)
 CODES_LIVE = timedelta(hours=72)
 
 

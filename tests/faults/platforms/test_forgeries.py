@@ -11,9 +11,9 @@ from sqlalchemy import event, func, select
 from blueprints.callbacks import notices
 from extensions import db
 from models import AuditEntry, Incident, Job, Receipt, TimelineEntry
-from tests.faults.platforms.world import World
+from tests.faults.platforms.world import World, many
 
-FLOOD = 300
+FLOOD = many(300, 5000)
 LINES_A_SECOND = 1
 TABLES = (Receipt, Job, TimelineEntry, Incident, AuditEntry)
 FORGED = "<xml><ToUserName>x</ToUserName><Encrypt>AAAA</Encrypt><AgentID>1000002</AgentID></xml>"

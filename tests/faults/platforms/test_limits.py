@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from models import DeliveryState
-from tests.faults.platforms.world import SEND, World
+from tests.faults.platforms.world import SEND, World, many
 
-ALERTS = 10
-STORM = 90
+ALERTS = many(10)
+STORM = many(90, 1000)
 SHOWN_A_MINUTE = 30
 TOLD_WITHIN = timedelta(seconds=60)
 

@@ -10,9 +10,9 @@ import pytest
 
 from models import DeliveryState
 from platforms.http import Transport, look_up
-from tests.faults.platforms.world import SEND, World
+from tests.faults.platforms.world import SEND, World, many
 
-ALERTS = 16
+ALERTS = many(16)
 DOWN = 25.0
 OUT_WITHIN = timedelta(seconds=20)
 TRIES = 10

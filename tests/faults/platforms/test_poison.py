@@ -9,9 +9,9 @@ import pytest
 
 from models import DeliveryState
 from services import incident_cards
-from tests.faults.platforms.world import World
+from tests.faults.platforms.world import World, many
 
-ALERTS = 10
+ALERTS = many(10)
 GIVEN_UP_WITHIN = timedelta(hours=25)
 
 

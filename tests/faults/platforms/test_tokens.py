@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from services.clock import utcnow
-from tests.faults.platforms.world import SEND, TOKEN_CALL, World
+from tests.faults.platforms.world import SEND, TOKEN_CALL, World, many
 
-ALERTS = 12
+ALERTS = many(12)
 
 
 @pytest.mark.parametrize("fault", ["expired_token", "invalid_token"])

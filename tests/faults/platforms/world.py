@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,13 @@ EVERYTHING = {severity.value: ["wecom_app"] for severity in Severity if severity
 LEASE = timedelta(seconds=60)
 BETWEEN_PUSHES = timedelta(milliseconds=20)
 """As a monitoring system sends them: below the limit of pushes a second."""
+IS_SOAK = bool(os.environ.get("SOAK_MINUTES"))
 SEND, UPDATE, TOKEN_CALL = "message/send", "message/update_template_card", "gettoken"
+
+
+def many(few: int, in_a_soak: int = 200) -> int:
+    """How many: a few with every `make test`."""
+    return in_a_soak if IS_SOAK else few
 
 
 @dataclass
