@@ -17,12 +17,13 @@ from platforms.http import Transport
 from platforms.outbound import AddressGuard
 from services import vault
 from services.instance import current_settings
+from services.statements import Statement
 from services.tokens import DatabaseTokenStore
 
 _BY_PUBLIC_KEY = select(Integration).where(
     Integration.platform == bindparam("platform"), Integration.public_key == bindparam("public_key")
 )
-_VERSION = select(Integration.version).where(Integration.id == bindparam("of_integration"))
+_VERSION = Statement(select(Integration.version).where(Integration.id == bindparam("of_integration")))
 """Built once, as are other statements of every callback and push: building one costs more than SQLite's answer."""
 
 
@@ -43,6 +44,8 @@ class Connected:
     platform: Platform
     failure_noted_at: float = -math.inf
     """By the monotonic clock: when the wizard was last told of a callback that was refused."""
+    confirmed_at: float = -math.inf
+    """The same: when it was last found to be what the database holds."""
 
 
 def connected(platform: str, public_key: str) -> Connected | None:
@@ -62,8 +65,8 @@ def connected(platform: str, public_key: str) -> Connected | None:
 def is_current(kept: Connected) -> bool:
     """Whether the connection is still the one that was read. One short question to the database."""
     with reading() as connection:
-        version = connection.execute(_VERSION, {"of_integration": kept.integration.id}).scalar_one_or_none()
-    return version == kept.integration.version
+        found = _VERSION.rows(connection, {"of_integration": kept.integration.id})
+    return [version for (version,) in found] == [kept.integration.version]
 
 
 def forget(kept: Connected) -> None:
