@@ -32,8 +32,7 @@ def test_captured_callbacks_change_nothing(company: Company, size: Size, figures
     captured = last_callback(company)
 
     again = [send(company, captured) for _ in range(times)]
-    for web in company.fleet.webs:
-        web.kill()
+    company.fleet.web.kill()
     company.fleet.heal()
     again += [send(company, captured) for _ in range(times)]
     newer = [send(company, captured, timestamp=str(int(time.time()) + number)) for number in range(times)]

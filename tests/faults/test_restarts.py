@@ -14,7 +14,7 @@ from tests.servers import Process
 
 END_SECONDS = 10.0
 KILL_EVERY_SECONDS = 5.0
-FEW_KILLS = 3
+FEW_KILLS = 2
 
 
 def test_undisturbed_load_keeps_the_promise(company: Company, ledger: Ledger, feeder: Feeder):
