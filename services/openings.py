@@ -37,6 +37,12 @@ Values = dict[str, Any]
 TAKEN = ("title", "description", "severity", "status", "labels", "images", "started_at", "last_event_at", "event_count")
 """What an incident has from the alert that it is made of."""
 
+_NUMBERS = (
+    update(Tenant.__table__)  # type: ignore[arg-type]
+    .where(Tenant.id == bindparam("of_tenant"))
+    .values(last_incident_num=Tenant.last_incident_num + bindparam("taken"))
+    .returning(Tenant.last_incident_num)
+)
 _INCIDENTS = insert(Incident.__table__).returning(Incident.id, Incident.num)  # type: ignore[arg-type]
 _ALERTS = insert(Alert.__table__).returning(Alert.id, Alert.alert_key)  # type: ignore[arg-type]
 _ATTACH = (
@@ -95,14 +101,8 @@ def open_all(alerts: Sequence[Values], source: AlertSource, *, now: datetime) ->
 
 def next_nums(tenant_id: int, count: int) -> int:
     """Reserve so many running numbers and return the first; two transactions never get the same ones."""
-    statement = (
-        update(Tenant)
-        .where(Tenant.id == tenant_id)
-        .values(last_incident_num=Tenant.last_incident_num + count)
-        .returning(Tenant.last_incident_num)
-        .execution_options(synchronize_session=False)
-    )
-    return int(db.session.execute(statement).scalar_one()) - count + 1
+    last = db.session.connection().execute(_NUMBERS, {"of_tenant": tenant_id, "taken": count}).scalar_one()
+    return int(last) - count + 1
 
 
 def auto_close(channel: Channel | None, *, now: datetime) -> list[Timer]:
