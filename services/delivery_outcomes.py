@@ -282,7 +282,8 @@ def retry_at(
         failed(delivery, error.failure, error)
         return None
     due_at = now + retries.with_jitter(wait)
-    due_at = max(min(due_at, not_after or due_at), not_before or due_at)
+    due_at = min(due_at, not_after or due_at)
+    due_at = max(due_at, not_before or due_at)
     delivery.state, delivery.next_attempt_at = DeliveryState.RETRYING, due_at
     delivery.failure_code = error.failure
     memo = failures.memo(error)
