@@ -1,6 +1,6 @@
 # `make run` starts everything with demo data; `make test` runs every test. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean
+.PHONY: help run test soak check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean mutants
 
 # The first of these that is Python 3.11 or newer; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -28,6 +28,9 @@ soak: setup-dev ## run every fault large and with several seeds, print a table (
 
 test-oracles: setup-dev setup-oracles ## compare our signatures and ciphers with those of other implementations
 	$(VENV)/python -m pytest tests/oracles $(ARGS)
+
+mutants: setup-dev ## make mistakes on purpose in a copy of the tree, and see that the tests notice each of them
+	$(VENV)/python -m tests.mutations
 
 bench: setup-dev ## measure against yardsticks on the same machine (PARTS="press intake", ARGS="--quick --postgres")
 	$(VENV)/python -m bench $(PARTS) $(ARGS)
