@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from flask import g, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.envelope import RefusedRequest
 from extensions import begin_write, db, read_only
@@ -15,6 +17,8 @@ from services.clock import utcnow
 
 BEARER = "Bearer "
 TOKEN_CHARS = 200
+
+log = logging.getLogger(__name__)
 
 
 def admit(scope: Scope) -> None:
@@ -53,8 +57,14 @@ def _caller(now: datetime) -> Caller:
 
 
 def _note_use(token_id: int, tenant_id: int, now: datetime) -> None:
+    """A full disk or a locked database costs this note, not the answer."""
     reads_only = g.get("reads_only", False)
     begin_write()
-    api_tokens.note_use(token_id, tenant_id, now=now)
-    db.session.commit()
-    g.reads_only = reads_only
+    try:
+        api_tokens.note_use(token_id, tenant_id, now=now)
+        db.session.commit()
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("The use of an API token could not be noted: %s", type(error).__name__)
+    finally:
+        g.reads_only = reads_only

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from extensions import db
 from models import Progress, Role, Severity
@@ -198,6 +199,20 @@ def test_a_token_may_begin_with_any_letter(client, lin, monkeypatch):
         monkeypatch.setattr(api_tokens, "PREFIX", prefix)
         answer = client.get("/api/v1/incidents", headers={"Authorization": f"Bearer {token_of(lin)}"})
         assert answer.status_code == 200, prefix
+
+
+def test_a_list_is_served_though_nothing_can_be_written(call, monkeypatch):
+    """The disk is full: only the note of the token's use is lost."""
+
+    def full(*_arguments, **_values):
+        raise OperationalError("UPDATE api_tokens", {}, Exception("database or disk is full"))
+
+    make_incident(make_channel(), title="CPU")
+    monkeypatch.setattr(api_tokens, "note_use", full)
+
+    answer = call("GET", "/incidents")
+
+    assert [item["title"] for item in answer.json["data"]["items"]] == ["CPU"]
 
 
 def test_scopes_and_rights_are_both_needed(call, lin):
