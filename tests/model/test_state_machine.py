@@ -19,7 +19,7 @@ from tests.faults.platforms.conftest import home  # noqa: F401
 from tests.model.machine import Duty, Stage
 
 ALWAYS: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-EVERY_TIME = settings(max_examples=24, stateful_step_count=30, derandomize=True, phases=[Phase.generate], **ALWAYS)
+EVERY_TIME = settings(max_examples=60, stateful_step_count=30, derandomize=True, phases=[Phase.generate], **ALWAYS)
 LONG = settings(max_examples=200, stateful_step_count=50, print_blob=True, **ALWAYS)
 
 
