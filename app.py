@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 from datetime import timedelta
 
 from flask import Flask
-from sqlalchemy import inspect
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import QueuePool
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import cli
-import logs
+import ground
 from blueprints import (
     access_log,
     alert_sources,
@@ -45,10 +41,9 @@ from blueprints.callbacks import rehearsal
 from blueprints.reader import choose_locale, choose_zone
 from blueprints.short_way import Application
 from config import SESSION_HOURS, ConfigError, Settings
-from extensions import babel, csrf, db, limiter, login_manager, migrate, read_only, tune_postgresql, tune_sqlite
-from jobs import engine
-from services import accounts, instance, vault
-from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
+from extensions import read_only
+from services import accounts, instance
+from web_extensions import csrf, limiter, login_manager
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +70,6 @@ BLUEPRINTS = (
 LARGEST_REQUEST = 1024 * 1024
 
 
-CANNOT_START = 3
-"""The exit status that gunicorn takes as "do not try again"."""
-
-
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the web application from `settings`, by default from the environment.
 
@@ -89,15 +80,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     try:
         return _build(Settings.from_env())
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"dutybell cannot start: {problem}", file=sys.stderr)
-        raise SystemExit(CANNOT_START) from error
+        raise ground.refusal(error) from error
 
 
 def _build(settings: Settings) -> Flask:
-    logs.configure(settings)
     app = Application(__name__)
     app.config.from_mapping(_flask_config(settings))
+    ground.lay(app, settings, locale_selector=choose_locale, timezone_selector=choose_zone)
     app.url_map.strict_slashes = False  # people type addresses with and without one at the end
     row_numbers.register(app)
     _add_request_steps(app)
@@ -108,24 +97,14 @@ def _build(settings: Settings) -> Flask:
     navigation.register(app)
     templating.register(app)
     cli.register(app)
-    engine.connect(app)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    _check_keys(app)
+    if ground.check_keys(app):
+        with app.app_context():
+            _tell_setup_code()
     app.extensions["rehearse"] = lambda: rehearsal.rehearse(app)
     return app
-
-
-def _check_keys(app: Flask) -> None:
-    """Refuse to run with keys that do not open what is stored; a database that is not there yet has nothing stored."""
-    with app.app_context():
-        try:
-            if inspect(db.engine).has_table("canaries"):
-                vault.check_keys()
-                _tell_setup_code()
-        except OperationalError as error:
-            log.warning("the database does not answer yet, keys are not checked: %s", error.orig)
 
 
 def _tell_setup_code() -> None:
@@ -138,12 +117,7 @@ def _tell_setup_code() -> None:
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
-    is_file = settings.database_url.startswith("sqlite")  # nothing to ask whether it is still there
     return {
-        "SETTINGS": settings,
-        "SECRET_KEY": settings.secret_key,
-        "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(is_file),
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         # `__Host-`: only from this very host, only encrypted, for every path
         "SESSION_COOKIE_NAME": "__Host-dutybell" if settings.is_https else "dutybell",
@@ -158,12 +132,6 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     }
 
 
-def _engine_options(is_file: bool) -> dict[str, object]:
-    """PostgreSQL is not to compile queries: for those of a page that takes longer than to run them."""
-    pool: dict[str, object] = {"poolclass": QueuePool, "pool_size": 24, "pool_pre_ping": not is_file}
-    return pool if is_file else pool | {"connect_args": {"options": "-c jit=off"}}
-
-
 def _add_request_steps(app: Flask) -> None:
     """What happens before and after every view; answers pass the last registered step first."""
     access_log.register(app)
@@ -173,23 +141,9 @@ def _add_request_steps(app: Flask) -> None:
 
 
 def _add_extensions(app: Flask) -> None:
-    db.init_app(app)
-    migrate.init_app(app, db)
     csrf.init_app(app)
     login_manager.init_app(app)
     login_manager.session_protection = None  # phones change their address all the time
     login_manager.user_loader(load_user)
-    babel.init_app(
-        app,
-        default_locale=DEFAULT_LOCALE,
-        default_timezone=DEFAULT_TIMEZONE,
-        locale_selector=choose_locale,
-        timezone_selector=choose_zone,
-    )
     limiter.init_app(app)
     app.before_request(gate.admit)
-    with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            tune_sqlite(db.engine)
-        else:
-            tune_postgresql(db.engine)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
-import flask_migrate
 from flask import Flask, current_app
 
+import schema
 from errors import AppError
 from extensions import db
 from jobs.engine import Worker
@@ -18,6 +19,8 @@ from services.wording import say_error
 
 
 def register(app: Flask) -> None:
+    if os.environ.get("FLASK_RUN_FROM_CLI"):
+        schema.register(app)  # for `flask db …`
     app.cli.add_command(worker)
     app.cli.add_command(create_admin)
     app.cli.add_command(reset_password)
@@ -97,7 +100,7 @@ def restore(file: Path, *, force: bool) -> None:
     except backups.BackupFailed as failure:
         raise click.ClickException(str(failure)) from failure
     db.engine.dispose()
-    flask_migrate.upgrade(directory=str(Path(current_app.root_path) / "migrations"))
+    schema.upgrade()
     click.echo(
         f"Restored what was there at {manifest.made_at}. Messages that were due long ago wait for your decision."
     )

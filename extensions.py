@@ -1,4 +1,4 @@
-"""Flask's extensions and the database engine's manners, made once and wired in app.py."""
+"""The database and its engine's manners, and languages: made once, wired in ground.py. Web's own: web_extensions.py."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ from typing import Any, TypeVar
 
 from flask import g, has_app_context
 from flask_babel import Babel
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
-from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Connection, Engine, Executable, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -33,6 +28,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_SECONDS = 30
+SQLITE_CACHE_KB = 400
+"""Of each connection: the system keeps the file in memory for all of them."""
 HURRIED_SECONDS = 1.0
 """Who may wait no longer than that writes before others."""
 
@@ -44,11 +41,7 @@ class Base(DeclarativeBase):
 Row = TypeVar("Row", bound=Base)
 
 db = SQLAlchemy(model_class=Base, session_options={"autoflush": True, "expire_on_commit": False})
-migrate = Migrate(render_as_batch=True)
-csrf = CSRFProtect()
-login_manager = LoginManager()
 babel = Babel()
-limiter = Limiter(get_remote_address)
 
 
 def begin_write() -> None:
@@ -146,7 +139,13 @@ def tune_sqlite(engine: Engine) -> None:
     def connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None
         busy = f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}"
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", busy):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"cache_size=-{SQLITE_CACHE_KB}",
+            "foreign_keys=ON",
+            busy,
+        ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

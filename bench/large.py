@@ -20,11 +20,11 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
-import flask_migrate
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, select, text
 
+import schema
 from app import create_app
 from bench import large_data
 from bench.results import Row, median, table
@@ -221,7 +221,7 @@ def _desk(home: Path, incidents: int, server: str | None) -> Iterator[Desk]:
         environment["DATABASE_URL"] = _make_database(server, home.name)
     app = create_app(Settings.from_env(environment))
     with app.app_context():
-        flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+        schema.upgrade()
         began = time.monotonic()
         large_data.build(incidents)
         print(f"{incidents} incidents built in {time.monotonic() - began:.0f} s", flush=True)

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import flask_migrate
 import psutil
 import psycopg
 from flask import Flask
 
+import schema
 from app import create_app
 from bench.load import Wire, request
 from config import Settings
@@ -226,7 +226,7 @@ class Product:
             self.env |= {name: (home / name.lower()).read_text() for name in ("SECRET_KEY", "ENCRYPTION_KEYS")}
         web = [sys.executable, "-m", "gunicorn", "app:create_app()"]
         self.web = Program("web", web, home / "web.log", self.env, self.port)
-        command = [sys.executable, "-m", "flask", "--app", "app", "worker"]
+        command = [sys.executable, "-m", "worker"]
         self.workers = [
             Program(f"worker {number}", command, home / f"worker-{number}.log", self.env)
             for number in range(workers or shape.workers)
@@ -377,7 +377,7 @@ class Stage:
             Settings.from_env({"DUTYBELL_HOME": str(home)})  # makes keys, which the copies need too
         product = Product(home, self.shape, self.fake.url, servers)
         with product.app():
-            flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+            schema.upgrade()
         if fill:
             fill(product.settings)
         return home

@@ -15,7 +15,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PRODUCT = [
-    *("app.py", "cli.py", "config.py", "crashpoints.py", "errors.py", "extensions.py", "gunicorn.conf.py"),
+    *(
+        "app.py",
+        "cli.py",
+        "ground.py",
+        "schema.py",
+        "worker.py",
+        "web_extensions.py",
+        "config.py",
+        "crashpoints.py",
+        "errors.py",
+        "extensions.py",
+        "gunicorn.conf.py",
+    ),
     *("logs.py", "metrics.py", "models.py", "texts.py"),
     *("blueprints", "services", "platforms", "sources", "jobs"),
 ]

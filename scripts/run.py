@@ -169,7 +169,7 @@ def is_demo(env: dict[str, str]) -> bool:
 def list_programs(env: dict[str, str]) -> list[Program]:
     port, simulator_port, home = int(env["PORT"]), int(env["SIMULATOR_PORT"]), Path(env["DUTYBELL_HOME"])
     web = Program("web", 32, [PYTHON, "-m", "gunicorn", "app:create_app()"], health=(port, "/healthz"))
-    worker = Program("worker", 33, [PYTHON, "-m", "flask", "--app", "app", "worker"])
+    worker = Program("worker", 33, [PYTHON, "-m", "worker"])
     if not is_demo(env):
         return [web, worker]
     options = [

@@ -21,11 +21,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine, func, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
+import schema
 from models import Canary, Heartbeat
 from services import vault
 from services.instance import current_settings
@@ -151,7 +150,7 @@ def _private(name: str, flags: int) -> int:
 
 
 def _describe(connection: Connection, url: URL, now: datetime) -> Manifest:
-    revision = MigrationContext.configure(connection).get_current_revision()
+    revision = schema.present(connection)
     if revision is None:
         raise BackupFailed("There is nothing to back up: the database has no tables yet.")
     canaries = {row.key_id: row.cipher for row in connection.execute(select(Canary))}
@@ -161,8 +160,7 @@ def _describe(connection: Connection, url: URL, now: datetime) -> Manifest:
 def _check_fits(manifest: Manifest, url: URL) -> None:
     if manifest.database != _kind(url):
         raise BackupFailed(f"This is a backup of {manifest.database}; DATABASE_URL leads to {_kind(url)}.")
-    known = {script.revision for script in ScriptDirectory(_migrations()).walk_revisions()}
-    if manifest.revision not in known:
+    if manifest.revision not in schema.known():
         raise BackupFailed("This backup was made by a newer version of Dutybell: install that version first.")
     if problems := vault.problems_of(manifest.canaries):
         raise BackupFailed(f"{problems[0]}. Start with the ENCRYPTION_KEYS of the instance that was backed up.")
@@ -177,10 +175,6 @@ def _check_nobody_works(url: URL, now: datetime) -> None:
         newest = connection.execute(select(func.max(Heartbeat.at))).scalar_one()
     if newest is not None and now - newest <= WORKER_SEEN_WITHIN:
         raise BackupFailed("A worker was seen less than 30 seconds ago: stop web and worker first.")
-
-
-def _migrations() -> str:
-    return str(Path(__file__).resolve().parent.parent / "migrations")
 
 
 # --- the two kinds of database ------------------------------------------------------------------------------------

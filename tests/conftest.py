@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import flask_migrate
 import psycopg
 import pytest
 from flask import Flask
 
+import schema
 from app import create_app
 from config import EncryptionKey, Settings
 from extensions import db
@@ -50,7 +50,7 @@ def running_app(settings: Settings) -> Iterator[Flask]:
 def fill(settings: Settings) -> None:
     """Give an empty database this version's tables, as an operator does."""
     with running_app(settings):
-        flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+        schema.upgrade()
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ class Product:
         python = sys.executable
         self.simulator = self._process("simulator", [python, "-m", "simulator", *options], simulator_health)
         self.web = self._process("web", [python, "-m", "gunicorn", "app:create_app()"], web_health)
-        self.worker = self._process("worker", [python, "-m", "flask", "--app", "app", "worker"])
+        self.worker = self._process("worker", [python, "-m", "worker"])
 
     @property
     def processes(self) -> tuple[Process, ...]:

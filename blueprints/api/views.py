@@ -14,7 +14,7 @@ from blueprints.api.caller import acting_member, admit
 from blueprints.api.fields import body_fields, limit_of, minutes_field, search_of, text_field
 from blueprints.api.shapes import incident_detail, incident_summary
 from blueprints.envelope import RefusedRequest, answer, answer_refusals
-from extensions import csrf, db
+from extensions import db
 from models import Incident, Membership
 from services import incident_queries, incidents, notifications
 from services.api_tokens import Scope
@@ -22,6 +22,7 @@ from services.clock import utcnow
 from services.incidents import Outcome
 from services.instance import current_settings
 from services.wording import say
+from web_extensions import csrf
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 VIA = "api"

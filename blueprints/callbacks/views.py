@@ -19,7 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.callbacks import notices
 from crashpoints import crash_here
-from extensions import begin_write, csrf, db, limiter, read_only, wait_at_most, writing
+from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
 from platforms import PLATFORMS
 from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, OtherEvent
@@ -27,6 +27,7 @@ from platforms.errors import CallbackMalformed, CallbackRefused
 from services import card_presses, checks, integrations, outbox, press_writing
 from services.clock import utcnow
 from services.integrations import Connected
+from web_extensions import csrf, limiter
 
 BODY_BYTES = 1024 * 1024
 FRESH_SECONDS = timedelta(minutes=5).total_seconds()

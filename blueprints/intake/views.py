@@ -16,11 +16,12 @@ from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
 from crashpoints import crash_here
-from extensions import csrf, db, limiter
+from extensions import db
 from services import alert_sources, stored_pushes
 from services.alerts import Result
 from services.clock import utcnow
 from sources import SOURCES, Push, Refused, read_json
+from web_extensions import csrf, limiter
 
 bp = Blueprint("intake", __name__)
 csrf.exempt(bp)

@@ -6,16 +6,14 @@ import hmac
 import ipaddress
 import logging
 from datetime import timedelta
-from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 import metrics
+import schema
 from blueprints.access import public
 from extensions import db
 from models import Heartbeat
@@ -74,13 +72,8 @@ def _may_read_metrics() -> bool:
 
 def _is_migrated() -> bool:
     """The tables are of this version or of a newer one: migrations only add, so versions are changed one by one."""
-    if "migrations" not in current_app.extensions:
-        scripts = ScriptDirectory(str(Path(current_app.root_path) / "migrations"))
-        known = {script.revision for script in scripts.walk_revisions()}
-        current_app.extensions["migrations"] = set(scripts.get_heads()), known
-    heads, known = current_app.extensions["migrations"]
-    present = set(MigrationContext.configure(db.session.connection()).get_current_heads())
-    return bool(present) and (present == heads or not present & known)
+    revision = schema.present(db.session.connection())
+    return revision is not None and (revision == schema.newest() or revision not in schema.known())
 
 
 def _has_worker() -> bool:

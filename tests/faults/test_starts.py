@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.faults.fleet import Company
 from tests.private_servers import free_port
 
-WORKER = ["-m", "flask", "--app", "app", "worker"]
+WORKER = ["-m", "worker"]
 WEB = ["-m", "gunicorn", "app:create_app()"]
 OTHER_KEY = "k1:" + "B" * 43 + "="
 START_SECONDS = 60

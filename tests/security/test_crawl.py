@@ -15,11 +15,12 @@ from app import create_app
 from blueprints.gate import SELF_AUTHENTICATING
 from blueprints.headers import FRAME_ANCESTORS
 from config import Settings
-from extensions import csrf, db
+from extensions import db
 from models import Membership
 from tests.conftest import make_settings
 from tests.security.conftest import World
 from tests.web.conftest import Browser
+from web_extensions import csrf
 
 OPEN_TO_STRANGERS = {
     "auth.sign_in",

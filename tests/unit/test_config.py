@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app import CANNOT_START, create_app
+from app import create_app
 from config import ConfigError, Settings
+from ground import CANNOT_START
 
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 PRODUCTION = {

@@ -12,12 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"demo"}),
-    frozenset({"app", "cli"}),
+    frozenset({"app", "cli", "worker"}),
+    frozenset({"ground"}),
     frozenset({"blueprints", "jobs"}),
     frozenset({"services", "metrics"}),
     frozenset({"platforms", "sources", "models"}),
-    frozenset({"extensions", "logs", "crashpoints"}),
-    frozenset({"errors", "config", "texts"}),
+    frozenset({"schema", "web_extensions"}),
+    frozenset({"extensions", "logs", "crashpoints", "write_queue"}),
+    frozenset({"errors", "config", "texts", "slim_imports"}),
 )
 """From the top down. A module may import its own layer and those below it."""
 

@@ -1,0 +1,92 @@
+"""What web and worker stand on: settings, log, database, languages, keys. Wiring only; app.py adds the pages."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from flask import Flask
+from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
+
+import logs
+from config import ConfigError, Settings
+from extensions import babel, db, tune_postgresql, tune_sqlite
+from jobs import engine
+from services import vault
+from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = 3
+"""The exit status that gunicorn takes as "do not try again"."""
+ARENA_MAX = -8
+ARENAS = 2
+
+
+def settings_of_environment() -> Settings:
+    """Read them; a mistake ends the process with one line for each."""
+    try:
+        return Settings.from_env()
+    except ConfigError as error:
+        raise refusal(error) from error
+
+
+def refusal(error: ConfigError) -> SystemExit:
+    for problem in error.problems:
+        print(f"dutybell cannot start: {problem}", file=sys.stderr)
+    return SystemExit(CANNOT_START)
+
+
+def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:
+    """Give an application its settings, database and languages. selectors: how a request's language is chosen."""
+    logs.configure(settings)
+    _share_heaps()
+    is_file = settings.database_url.startswith("sqlite")  # nothing to ask whether it is still there
+    app.config.from_mapping(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=_engine_options(is_file),
+    )
+    db.init_app(app)
+    babel.init_app(app, default_locale=DEFAULT_LOCALE, default_timezone=DEFAULT_TIMEZONE, **selectors)
+    with app.app_context():
+        (tune_sqlite if is_file else tune_postgresql)(db.engine)
+    engine.connect(app)
+
+
+def check_keys(app: Flask) -> bool:
+    """Refuse to run with keys that do not open what is stored; a database that is not there yet has nothing stored.
+
+    Returns whether there are tables. Raises ConfigError.
+    """
+    with app.app_context():
+        try:
+            if inspect(db.engine).has_table("canaries"):
+                vault.check_keys()
+                return True
+        except OperationalError as error:
+            log.warning("the database does not answer yet, keys are not checked: %s", error.orig)
+    return False
+
+
+def _engine_options(is_file: bool) -> dict[str, object]:
+    """The connection used last is used next: each keeps its own cache and statements.
+
+    PostgreSQL is not to compile queries: for those of a page that takes longer than to run them.
+    """
+    pool: dict[str, object] = {"poolclass": QueuePool, "pool_size": 24, "pool_use_lifo": True}
+    if is_file:
+        return pool
+    return pool | {"pool_pre_ping": True, "connect_args": {"options": "-c jit=off"}}
+
+
+def _share_heaps() -> None:
+    """Let threads share two heaps: by default glibc gives each its own, and none gives back what it once needed."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(ARENA_MAX, ARENAS)
