@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis  # before the first application: one without Redis would hide it from Huey for the whole run
 from flask import Flask
 
 import schema
@@ -128,8 +129,6 @@ def _redis_server(run_folder: Path) -> Iterator[str]:
 @pytest.fixture
 def redis_url(_redis_server: str) -> Iterator[str]:
     """Address of an empty Redis database that this worker process alone uses."""
-    import redis
-
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % REDIS_DATABASES
     url = f"{_redis_server}/{number}"
     with redis.Redis.from_url(url) as client:
