@@ -158,8 +158,8 @@ def test_days_are_sorted_by_when_it_began(app: Flask):
     lin = make_member()
     for hour in range(5):
         make_incident(started_at=NOW + timedelta(hours=hour), changed_at=NOW + timedelta(days=1, hours=-hour))
-    span = {"since": NOW + timedelta(hours=1), "until": NOW + timedelta(hours=4)}
-    assert walk(lin, Search(scope="all", **span)) == [4, 3, 2]
+    span = Search(scope="all", since=NOW + timedelta(hours=1), until=NOW + timedelta(hours=4))
+    assert walk(lin, span) == [4, 3, 2]
     second = incident_queries.page(lin, Search(scope="all", since=NOW), limit=2).next_cursor
     back = incident_queries.page(lin, Search(scope="all", since=NOW), cursor=second, limit=2).prev_cursor
     assert [one.num for one in incident_queries.page(lin, Search(since=NOW), cursor=back, limit=2).items] == [5, 4]

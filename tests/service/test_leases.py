@@ -66,6 +66,7 @@ def test_rows_of_a_worker_that_is_gone_are_free_at_once(app: Flask):
         ("worker:elsewhere:4194399:9999ffff", False),
         ("worker:here:4194399", False),
     ],
+    ids=["our number, another start", "ourselves", "somebody who runs", "nobody", "another machine", "another form"],
 )
 def test_a_process_of_this_machine_is_gone_if_its_number_is_free_or_ours(holder: str, gone: bool):
     assert is_gone(holder, ME) is gone

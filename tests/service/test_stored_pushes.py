@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from blueprints.envelope import RefusedRequest
@@ -185,7 +185,7 @@ def test_requests_that_come_together_share_commits(app, sender, monkeypatch):
 
 
 def test_a_key_that_ended_since_it_was_looked_up_stores_nothing(sender):
-    db.session.execute(IntegrationKey.__table__.update().values(expires_at=NOW))
+    db.session.execute(update(IntegrationKey).values(expires_at=NOW))
     db.session.commit()
     with pytest.raises(journal.KeyClosed):
         accept(sender, event())
