@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 import metrics
 from bench import large_data
@@ -34,6 +34,8 @@ OF_ONE = ("responders", "alerts", "alert_events", "timeline_entries", "notificat
 @pytest.fixture
 def viewer(app: Flask) -> Membership:
     large_data.build(INCIDENTS)
+    db.session.execute(text("ANALYZE"))  # or the plans depend on whether the server found time to
+    db.session.commit()
     found = select(Membership).where(Membership.tenant_id == 0, Membership.role == Role.RESPONDER)
     return db.session.scalars(found.order_by(Membership.id).limit(1)).one()
 
@@ -115,7 +117,7 @@ def test_a_list_of_everything_is_answered_by_its_index(viewer: Membership):
     with explained() as steps:
         incident_queries.scope_counts(viewer)
     assert any("ix_incidents_open" in step for step in steps)
-    assert any("ix_responders_open" in step for step in steps)
+    assert any("ix_responders_" in step for step in steps)  # PostgreSQL takes the person's where they have few
 
 
 def test_counts_and_figures(viewer: Membership):
