@@ -1,7 +1,6 @@
-"""The worker process, and all that knows Huey: it carries an empty wake-up from whoever committed work to us.
+"""The worker process: it hears wake-ups (jobs/wakeups.py) and works off what the outbox holds (jobs/runner.py).
 
-What is to be done is read from the outbox (jobs/runner.py); a sweeper looks there too, so a lost wake-up or a
-broker that is down costs half a second and nothing else.
+A sweeper looks there too, so a lost wake-up or a broker that is down costs half a second and nothing else.
 """
 
 from __future__ import annotations
@@ -13,135 +12,132 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
 from extensions import db, read_only
-from jobs import outbox, periodic
+from jobs import outbox, periodic, wakeups
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Heartbeat
 from services import instance
 from services.clock import utcnow
 from services.outbox import on_commit_wake
-from slim_imports import without
-
-if TYPE_CHECKING:
-    from huey import Huey
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.5
 STEP_BACK_SECONDS = 1.5
 """A clock that lost more than this between two sweeps was set back."""
-LISTEN_SECONDS = 0.02
-"""How often the file of wake-ups is looked at; one look takes some 20 µs."""
 HEARTBEAT_SECONDS = 3.0
+KEPT_SECONDS = 5.0
+"""How long a thread without work waits for some."""
 STOP_SECONDS = 8.0
 """How long running rows may take to end after SIGTERM; then they are given back."""
-BROKER_PAUSE_SECONDS = 5.0
-LISTENERS = 1
-
-
-def make_huey(settings: Settings) -> Huey:
-    """The broker: a file of its own beside the embedded database, or Redis.
-
-    Huey imports what its other storages use if it is there: 14 MB that a process does not need.
-    """
-    with without("psycopg"), nullcontext() if settings.redis_url else without("redis"):
-        from huey import RedisHuey, SqliteHuey  # noqa: PLC0415
-
-    if settings.redis_url:
-        separator = "&" if "?" in settings.redis_url else "?"
-        url = f"{settings.redis_url}{separator}socket_connect_timeout=0.3&socket_timeout=3"
-        return RedisHuey("dutybell", url=url, results=False, read_timeout=1)
-    return SqliteHuey("dutybell", filename=str(settings.home / "wakeups.sqlite"), results=False, fsync=False, timeout=1)
-
-
-class Wakeups:
-    """Sends and hears wake-ups. `heard` is called in the worker for each of them."""
-
-    def __init__(self, settings: Settings, heard: Callable[[], None] = lambda: None) -> None:
-        self.huey = make_huey(settings)
-        self.heard = heard
-        self.silent_until = 0.0
-        self._task = self.huey.task(name="wake_up")(self._hear)
-
-    def _hear(self) -> None:
-        self.heard()
-
-    def send(self) -> None:
-        """Wake a worker. After a failure nobody waits for the broker for a while."""
-        if time.monotonic() < self.silent_until:
-            return
-        try:
-            self._task()
-        except Exception:
-            self.silent_until = time.monotonic() + BROKER_PAUSE_SECONDS
-            raise
 
 
 def connect(app: Flask) -> None:
-    """Let commits of this process wake the worker. The broker is opened with the first of them."""
+    """Let commits of this process wake the worker. The way there is opened with the first of them."""
     lock = threading.Lock()
 
     def wake() -> None:
         with lock:
-            wakeups = app.extensions.get("wakeups") or Wakeups(app.config["SETTINGS"])
-            app.extensions["wakeups"] = wakeups
-        wakeups.send()
+            way = app.extensions.get("wakeups") or wakeups.make(app.config["SETTINGS"])
+            app.extensions["wakeups"] = way
+        way.send()
 
     on_commit_wake(app, wake)
 
 
 class Drains:
-    """Threads that work the outbox off until nothing is due; up to `most` at once, started as there is work."""
+    """Threads that work the outbox off until nothing is due; up to `most` at once.
+
+    One of them looks for work at a time. Once it has found some, the next one looks while it works. So a wake-up
+    costs one look, however many threads there are, and a thread that has nothing to do is kept for a while.
+    """
 
     def __init__(self, runner: Runner, most: int) -> None:
         self.runner = runner
         self.most = most
         self.stopping = runner.stopping
-        self._active: set[threading.Thread] = set()
-        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+        self._is_asked = False
+        self._looking: threading.Thread | None = None
+        self._turn = threading.Condition()
 
     def wake(self) -> None:
-        """Start one more drain if there is room. There may be something more urgent than what was seen so far."""
+        """Have somebody look who has not begun yet: there may be something more urgent than what was seen so far."""
         self.runner.lanes.forget()
-        self.add()
+        with self._turn:
+            self._ask()
 
-    def add(self) -> None:
-        with self._lock:
-            if self.stopping.is_set() or len(self._active) >= self.most:
-                return
+    def _ask(self) -> None:
+        self._is_asked = True
+        if self.stopping.is_set() or self._looking is not None:
+            return
+        if self._idle:
+            self._turn.notify()
+        elif len(self._threads) < self.most:
             thread = threading.Thread(target=self._drain, name="drain", daemon=True)
-            self._active.add(thread)
+            self._threads.add(thread)
             thread.start()
 
     def _drain(self) -> None:
         try:
-            while not self.stopping.is_set() and self.runner.run_next(on_claim=self.add):
-                pass
+            while self._take_turn():
+                self._look()
         except SQLAlchemyError as error:
             log.warning("The database cannot be used now; the sweeper will try again: %s", error)
         except Exception:  # the next wake-up starts another thread
             log.exception("A drain ended unexpectedly.")
         finally:
-            with self._lock:
-                self._active.discard(threading.current_thread())
+            with self._turn:
+                self._threads.discard(threading.current_thread())
+
+    def _take_turn(self) -> bool:
+        """Wait until this thread is to look for work; False if it may end."""
+        with self._turn:
+            is_kept = True
+            while is_kept and not self.stopping.is_set():
+                if self._is_asked and self._looking is None:
+                    self._is_asked, self._looking = False, threading.current_thread()
+                    return True
+                self._idle += 1
+                is_kept = self._turn.wait(KEPT_SECONDS) or self._is_asked
+                self._idle -= 1
+            return False
+
+    def _look(self) -> None:
+        has_worked = False
+        try:
+            has_worked = self.runner.run_next(on_claim=self._pass_on)
+        finally:
+            with self._turn:
+                if self._looking is threading.current_thread():
+                    self._looking = None
+                if has_worked and self.runner.lanes.is_short:  # there was no place for more; now there is
+                    self._is_asked = True
+                if self._is_asked and self._idle:
+                    self._turn.notify()
+
+    def _pass_on(self) -> None:
+        with self._turn:
+            if self._looking is threading.current_thread():
+                self._looking = None
+            self._ask()
 
     def stop(self, seconds: float) -> None:
         """Claim nothing more; let running rows end, and give back what does not within `seconds`."""
         self.stopping.set()
         deadline = time.monotonic() + seconds
-        with self._lock:
-            threads = list(self._active)
+        with self._turn:
+            self._turn.notify_all()
+            threads = list(self._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.runner.give_back()
@@ -195,11 +191,10 @@ class Worker:
         self.beaten_at = self.kept_at = 0.0
         self.clock = Clock()
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
-        self.wakeups = Wakeups(settings, self.drains.wake)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; at most 10 s later it is over."""
-        consumer = self._listen()
+        self._listen()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         log.info("%s started", self.name)
@@ -207,26 +202,15 @@ class Worker:
         while not self.stopped.wait(SWEEP_SECONDS):
             self.sweep()
         log.info("%s is stopping", self.name)
-        if consumer is not None:
-            consumer.stop_flag.set()
         self.drains.stop(STOP_SECONDS)
         self._leave()
 
-    def _listen(self) -> Any:
-        """Start hearing wake-ups; None if the broker cannot be used, and the sweeper does it alone."""
+    def _listen(self) -> None:
+        """Start hearing wake-ups; if there is no way to, the sweeper does it alone."""
         try:
-            consumer = self.wakeups.huey.create_consumer(
-                workers=LISTENERS,
-                periodic=False,
-                initial_delay=LISTEN_SECONDS,
-                max_delay=LISTEN_SECONDS,
-                scheduler_interval=60,
-            )
-            consumer.start()
+            wakeups.make(self.app.config["SETTINGS"]).listen(self.drains.wake, self.stopped)
         except Exception:  # whatever the broker's client raises
             log.warning("No wake-ups can be heard; work is looked for every %s s.", SWEEP_SECONDS, exc_info=True)
-            return None
-        return consumer
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopped.set()

@@ -31,6 +31,8 @@ class Lanes:
         self._due: list[DueQueue] = []
         self._read_at = 0.0
         self._lock = Lock()
+        self.is_short = False
+        """Whether something that is due was left, since its lane had no place."""
 
     def remembered(self) -> list[DueQueue] | None:
         """What was found due a moment ago; None if it is time to look."""
@@ -50,7 +52,9 @@ class Lanes:
     def in_turn(self, due: list[DueQueue], now: datetime) -> list[DueQueue]:
         """Those that may be taken from, the most urgent first, then the lane with the fewest running rows."""
         with self._lock:
-            free = [queue for queue in due if self._has_room(queue.lane) and not circuits.closed_until(queue, now)]
+            callable_now = [queue for queue in due if not circuits.closed_until(queue, now)]
+            free = [queue for queue in callable_now if self._has_room(queue.lane)]
+            self.is_short = len(free) < len(callable_now)
             return sorted(free, key=lambda q: (q.urgency, self._running[q.lane], self._served.get(q.lane, 0)))
 
     @contextmanager
