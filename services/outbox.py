@@ -13,13 +13,13 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import ColumnElement, Connection, Executable, bindparam, event, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, event, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from extensions import db, insert_once
 from models import EPOCH, Job, JobState
-from services.statements import inserting
+from services.statements import Statement, inserting
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
@@ -46,6 +46,8 @@ _CANCEL = (
 )
 
 _PENDING = {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
+_FRESH = _PENDING | {"queue": ONE_AT_A_TIME}
+_ONE_OF_A_KIND = ("kind", "tenant_id", "subject_id", "unique_key", "due_at", "created_at", "payload", *_FRESH)
 _WRITE = inserting(Job, "kind", "tenant_id", "subject_id", "due_at", "created_at", "payload", "queue", *_PENDING)
 
 log = logging.getLogger(__name__)
@@ -135,20 +137,20 @@ def ensure_pending(connection: Connection, kind: str, *, tenant_id: int, subject
         "created_at": now,
         "payload": {},
     }
-    return connection.execute(_ensure_pending(connection.dialect.name), values).one_or_none() is not None
+    return bool(_ensure_pending(connection.dialect.name).rows(connection, _FRESH | values))
 
 
 @cache
-def _ensure_pending(dialect: str) -> Executable:
+def _ensure_pending(dialect: str) -> Statement:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     fresh = {"state": JobState.PENDING, "finished_at": None, "error": None, "lease_until": EPOCH}
-    statement = insert(Job)
-    executable: Executable = statement.on_conflict_do_update(
+    statement = insert(Job.__table__).values({name: bindparam(name) for name in _ONE_OF_A_KIND})
+    executable = statement.on_conflict_do_update(
         index_elements=["unique_key"],
         set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload")},
         where=~IS_PENDING,
     ).returning(Job.id)
-    return executable
+    return Statement(executable)
 
 
 def hold(job_id: int) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from extensions import db
 from models import AlertSource, Severity, StoredPush
 from services import alert_sources, alerts
+from services.statements import inserting
 from sources import IncomingEvent, Push
 
 INGEST = "ingest"
@@ -40,6 +41,7 @@ _IS_WAITING = (
     select(StoredPush.id).where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None)).limit(1)
 )
 _INSERT = insert(StoredPush)
+_STORE = inserting(StoredPush, "source_id", "tenant_id", "received_at", "truncated", "events", "event_count")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def rows_of(push: Push, *, source_id: int, tenant_id: int, now: datetime) -> lis
 
 def insert_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Stage rows of any sources. With them belongs `outbox.ensure_pending(INGEST)` for each of these sources."""
-    connection.execute(_INSERT, rows)
+    _STORE.run_each(connection, rows)
 
 
 def drain(source_id: int, *, now: datetime) -> bool:

@@ -17,7 +17,7 @@ from services import alert_sources
 KEY_CHARS = 200
 BEARER = "Bearer "
 REMEMBERED = 1000
-REMEMBERED_SECONDS = 1.0
+REMEMBERED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sender:
 
 
 def remembered(request: Request, type: str) -> Sender | None:
-    """The sender of a key that was good within the last second.
+    """The sender of a key that was good within the last seconds.
 
     Only for pushes that look at the key once more when they are stored (blueprints/intake/journal.py): what is old
     here is how a body is read, never who may push.

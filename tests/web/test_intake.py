@@ -315,3 +315,8 @@ def test_no_cookie_and_no_form_token_are_needed_or_given(push):
 
 def test_the_request_id_is_in_the_answer(push):
     assert push(EVENT, headers={"X-Request-Id": "abc-123-def"}).json["request_id"] == "abc-123-def"
+
+
+def test_an_address_below_that_of_pushes_is_not_found(client):
+    assert client.post("/event/push/alert/standard/more", json={}).status_code == 404
+    assert client.get("/event/push/alert/standard/more").status_code == 404
