@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flask import g, has_app_context
+from flask import current_app, g, has_app_context
 from flask_babel import Babel
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, Executable, Insert, MetaData, event
@@ -30,6 +30,7 @@ NAMING = {
 SQLITE_BUSY_SECONDS = 30
 SQLITE_CACHE_KB = 400
 """Of each connection: the system keeps the file in memory for all of them."""
+CONNECTIONS_KEPT = 2
 HURRIED_SECONDS = 1.0
 """Who may wait no longer than that writes before others."""
 
@@ -117,13 +118,24 @@ def reading() -> Iterator[Connection]:
 def writing() -> Iterator[Connection]:
     """A transaction of statements, committed at the end: for paths that have no time for the session's unit of work.
 
-    What the session holds is let go first.
+    What the session holds is let go first. On SQLite a connection stays open for the next one: to take it from the
+    pool and give it back takes longer than half of the statements.
     """
     if db.session.registry.has():
         db.session.rollback()
     g.reads_only = False
-    with db.engine.begin() as connection:
-        yield connection
+    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
+    connection = kept.pop() if kept else db.engine.connect()
+    try:
+        with connection.begin():
+            yield connection
+    except BaseException:
+        connection.close()
+        raise
+    if connection.dialect.name == "sqlite" and len(kept) < CONNECTIONS_KEPT:
+        kept.append(connection)
+    else:
+        connection.close()
 
 
 def tune_sqlite(engine: Engine) -> None:

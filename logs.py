@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -60,7 +62,8 @@ def configure(settings: Settings) -> None:
     handler.set_name(OWN)
     foreign = [*before, _without_formatted]
     renderers = _renderers(readable=readable)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=renderers))
+    formatter = structlog.stdlib.ProcessorFormatter if readable else _JsonLines
+    handler.setFormatter(formatter(foreign_pre_chain=foreign, processors=renderers))
     root = logging.getLogger()
     for other in [each for each in root.handlers if each.get_name() == OWN]:
         root.removeHandler(other)
@@ -68,6 +71,28 @@ def configure(settings: Settings) -> None:
     root.setLevel(logging.INFO)
     for noisy in ("werkzeug", "urllib3", "alembic.runtime.plugins", "huey"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def write_quickly(logger: logging.Logger, event: str, values: dict[str, Any]) -> None:
+    """Write an info line past the steps of structlog, which take 0.15 ms: for requests that have a millisecond.
+
+    values  the whole line; what may hold secrets or line breaks is masked here
+    """
+    record = logging.LogRecord(logger.name, logging.INFO, "", 0, event, (), None)
+    record.ready = {name: _cleaned(name, value) for name, value in values.items()}
+    logger.handle(record)
+
+
+class _JsonLines(structlog.stdlib.ProcessorFormatter):
+    """Renders what structlog prepared, and at once what came by write_quickly()."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        ready = record.__dict__.get("ready")
+        if ready is None:
+            return super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        line = {"timestamp": f"{at}Z", "level": "info", "logger": record.name, "event": record.msg}
+        return json.dumps(line | ready, ensure_ascii=False, default=str)
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -80,7 +105,11 @@ def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _without_formatted(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Drop what another handler's formatter left on a library's record: it says everything twice."""
+    """Drop what another handler's formatter left on a library's record: it says everything twice.
+
+    What came by write_quickly() is laid out as if it had not.
+    """
+    event.update(event.pop("ready", {}))
     event.pop("message", None)
     event.pop("asctime", None)
     return event

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import structlog
 from flask import Flask, Response, g, request, session
 
+import logs
 import metrics
 from blueprints.access import TENANT_KEY
 
@@ -15,6 +17,7 @@ QUIET = frozenset({"static", "ops.alive", "ops.ready", "ops.show_metrics"})
 REFUSED = frozenset({403, 404})
 
 log = structlog.get_logger("access")
+quick_log = logging.getLogger("access")
 
 
 def register(app: Flask) -> None:
@@ -50,15 +53,16 @@ def finish_call(response: Response) -> Response:
     """
     seconds, endpoint = measure(response)
     if response.status_code not in REFUSED:
-        log.info(
-            "request",
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            milliseconds=round(seconds * 1000, 1),
-            address=request.remote_addr,
-            endpoint=endpoint,
-        )
+        values = {
+            "request_id": g.get("request_id"),
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 1),
+            "address": request.remote_addr,
+            "endpoint": endpoint,
+        }
+        logs.write_quickly(quick_log, "request", values)
     return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from functools import lru_cache
 
 MAC_BYTES = 16
 _PURPOSE = b"dutybell card key 1\n"
@@ -23,5 +24,12 @@ def read(secret: str, key: str, reference: str) -> str | None:
 
 def _mac(secret: str, action: str, reference: str) -> str:
     message = _PURPOSE + action.encode() + b"\n" + reference.encode()
-    digest = hmac.digest(secret.encode(), message, "sha256")
-    return base64.urlsafe_b64encode(digest[:MAC_BYTES]).rstrip(b"=").decode()
+    mac = _keyed(secret).copy()
+    mac.update(message)
+    return base64.urlsafe_b64encode(mac.digest()[:MAC_BYTES]).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=4)
+def _keyed(secret: str) -> hmac.HMAC:
+    """Made once, then copied: a card has half a dozen keys."""
+    return hmac.new(secret.encode(), digestmod="sha256")

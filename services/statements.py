@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
+
+from models import UtcDateTime
 
 Convert = Callable[[Any], Any]
 
@@ -75,7 +78,8 @@ class _Rendered:
         self.parameters: list[tuple[str, Convert | None]] = []
         for name in compiled.positiontup:
             bound = compiled.binds[name]
-            convert = _processor(bound.type, dialect, "bind_processor")
+            is_time = isinstance(bound.type, UtcDateTime)
+            convert = _time_text if is_time else _processor(bound.type, dialect, "bind_processor")
             if not bound.required:
                 self.fixed[name] = bound.effective_value
             self.parameters.append((name, convert))
@@ -98,6 +102,15 @@ class _Rendered:
         for index, convert in self.results:
             values[index] = convert(values[index])
         return values
+
+
+def _time_text(value: datetime | None) -> str | None:
+    """The same text as SQLAlchemy's, which takes seven times as long."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("times are aware UTC")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _processor(kind: TypeEngine[Any], dialect: Dialect, which: str, *more: Any) -> Convert | None:

@@ -67,7 +67,10 @@ def repeat(assignment: Assignment, *, is_triggered: bool, now: datetime) -> list
 
 def ends_with_acknowledgement(assignment: Assignment) -> bool:
     """Whether the level's timers wait for nobody to take the incident on; others go on until it is closed."""
-    return "policy" in assignment and bool(assignment["times"]) and level(assignment).condition != NOT_CLOSED
+    if "policy" not in assignment or not assignment["times"]:
+        return False
+    standing = assignment["policy"]["levels"][assignment["level"]]  # to read all of it would take a press too long
+    return bool(standing.get("condition") != NOT_CLOSED)
 
 
 def may_escalate(assignment: Assignment, *, is_triggered: bool) -> bool:

@@ -109,3 +109,14 @@ def test_long_hostile_texts_are_masked_quickly() -> None:
         started = time.process_time()
         logs.masked(text)
         assert time.process_time() - started < 0.5
+
+
+def test_a_quick_line_reads_as_any_other_and_keeps_no_secret(written: io.StringIO) -> None:
+    values = {"request_id": "r1", "path": f"/callback?nonce={CANARY}\nforged", "status": 200, "address": None}
+    structlog.get_logger("access").info("request", **values)
+    logs.write_quickly(logging.getLogger("access"), "request", values)
+    usual, quick = (json.loads(line) for line in written.getvalue().splitlines())
+    assert list(quick) == list(usual)
+    assert len(quick.pop("timestamp")) == len(usual.pop("timestamp"))
+    assert quick == usual
+    assert CANARY not in written.getvalue()
