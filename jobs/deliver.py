@@ -97,7 +97,15 @@ def run(mine: Claim) -> Outcome | Settle:
         error=result if isinstance(result, PlatformError) else None,
         was_repeat=isinstance(result, SentMessage) and result.was_repeat,
     )
-    return Settle(lambda: _record(mine, plan, card, made, result))
+    if isinstance(result, PlatformError):
+        return Settle(lambda: _record_failure(mine, plan, made, result))
+    incident = plan.scene.incident
+    return Settle(
+        lambda: _record_arrival(mine, plan, card, made, result),
+        prepare=lambda: _note_answering(plan),
+        shares=True,
+        locks=incident.id if incident else 0,
+    )
 
 
 def gave_up(mine: Claim, error: str) -> None:
@@ -249,30 +257,23 @@ def _send(plan: Plan, card: IncidentCard) -> SentMessage | PlatformError:
 # --- recording ----------------------------------------------------------------------------------------------------
 
 
-def _record(mine: Claim, plan: Plan, card: IncidentCard, made: Try, result: SentMessage | PlatformError) -> Outcome:
-    """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two.
-
-    May be repeated: what is committed on the way only concerns the connection.
-    """
-    if isinstance(result, SentMessage):
-        _note_answering(plan)
-        incident = plan.scene.incident
-        delivery_outcomes.sent(
-            delivery_outcomes.Arrived(
-                plan.scene,
-                plan.connected.integration.id,
-                mine.tenant_id,
-                result,
-                made,
-                shown=card.fingerprint,
-                is_shown_truly=plan.first_shown == (incident.version if incident else None),
-                code_hours=plan.capabilities.update_code_hours,
-            ),
-            now=utcnow(),
-        )
-        return Done()
-    bounds = circuits.note_failure(plan.way.id, result, utcnow())
-    return _record_failure(mine, plan, made, result, bounds)
+def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard, made: Try, message: SentMessage) -> Outcome:
+    """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two."""
+    incident = plan.scene.incident
+    delivery_outcomes.sent(
+        delivery_outcomes.Arrived(
+            plan.scene,
+            plan.connected.integration.id,
+            mine.tenant_id,
+            message,
+            made,
+            shown=card.fingerprint,
+            is_shown_truly=plan.first_shown == (incident.version if incident else None),
+            code_hours=plan.capabilities.update_code_hours,
+        ),
+        now=utcnow(),
+    )
+    return Done()
 
 
 def _note_answering(plan: Plan) -> None:
@@ -285,7 +286,9 @@ def _note_answering(plan: Plan) -> None:
     delivery_outcomes.note_working(plan.connected.integration, now)
 
 
-def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError, bounds: circuits.Bounds) -> Outcome:
+def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) -> Outcome:
+    """May be repeated: what is committed on the way only concerns the connection."""
+    bounds = circuits.note_failure(plan.way.id, error, utcnow())
     incident_id = plan.scene.incident.id if plan.scene.incident else None
     incident: Incident | None = incidents.lock(incident_id, mine.tenant_id) if incident_id else None
     delivery = _delivery(mine)

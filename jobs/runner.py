@@ -15,6 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from crashpoints import crash_here
 from extensions import db, read_only
+from group_commit import GroupCommit
 from jobs import outbox
 from jobs.lanes import Lanes
 from jobs.outbox import Claim, Dead, DueQueue, Later, Outcome
@@ -37,9 +38,21 @@ RECORD_AGAIN_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Settle:
-    """A call was made; what is left is to write down what came of it, and that may be repeated."""
+    """A call was made; what is left is to write down what came of it, and that may be repeated.
+
+    prepare  goes before, and commits what it does
+    shares   record only stages statements of the session, so that several may be committed together; `locks` is the
+             id of the incident that it locks first
+    """
 
     record: Callable[[], Outcome]
+    prepare: Callable[[], None] | None = None
+    shares: bool = False
+    locks: int = 0
+
+
+class Overtaken(Exception):
+    """Another worker has taken a row of the group over: each is recorded alone."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.threads)
+        self.together: GroupCommit[tuple[Claim, Settle]] = GroupCommit(self._record_group)
 
     def run_next(self, on_claim: Callable[[], None] = lambda: None) -> bool:
         """Work one due row off, or a handful; False if there was none. on_claim: called once rows are ours."""
@@ -202,7 +216,10 @@ class Runner:
         deadline, pause = time.monotonic() + RECORD_AGAIN_SECONDS, 0.05
         while True:
             try:
-                self._record(mine, done.record())
+                if done.prepare is not None:
+                    done.prepare()
+                if not (done.shares and self._is_recorded_with_others(mine, done)):
+                    self._record(mine, done.record())
             except (DBAPIError, StaleDataError) as error:
                 db.session.rollback()
                 is_passing = isinstance(error, StaleDataError) or is_databases_fault(error)
@@ -211,6 +228,27 @@ class Runner:
                 pause = min(pause * 2, 2.0)
             else:
                 return
+
+    def _is_recorded_with_others(self, mine: Claim, done: Settle) -> bool:
+        """Record together with what other threads record at this moment; False if that failed, and each goes alone."""
+        db.session.rollback()  # nothing may be open while we wait for whoever leads
+        try:
+            self.together.add((mine, done))
+        except Exception as error:
+            db.session.rollback()
+            log.info("A group of outcomes could not be recorded: %s", type(error).__name__)
+            return False
+        return True
+
+    def _record_group(self, take: Callable[[], list[tuple[Claim, Settle]]]) -> None:
+        db.session.connection()  # may wait for its turn to write; all who come meanwhile are taken along
+        now = utcnow()
+        for mine, done in sorted(take(), key=lambda one: (one[1].locks, one[0].subject_id)):
+            if not outbox.finish(mine, done.record(), now):
+                raise Overtaken
+        crash_here("worker.before_commit")
+        db.session.commit()
+        crash_here("worker.after_commit")
 
     def _crashed(self, mine: Claim, error: Exception) -> None:
         db.session.rollback()
