@@ -33,6 +33,16 @@ class ResultKind(enum.StrEnum):
 CHANGES = (ResultKind.CREATED, ResultKind.UPDATED, ResultKind.RECOVERED)
 _EVENTS = insert(AlertEvent.__table__)  # type: ignore[arg-type]
 _ENTRIES = insert(TimelineEntry.__table__)  # type: ignore[arg-type]
+_IS_FIRING = (
+    Alert.tenant_id == bindparam("of_tenant"),
+    Alert.source_id == bindparam("of_source"),
+    Alert.state == AlertState.FIRING,
+    Alert.alert_key.in_(bindparam("keys", expanding=True)),
+)
+_FIRING_INCIDENTS = select(Alert.incident_id).where(*_IS_FIRING)
+_FIRING = (
+    select(Alert).where(*_IS_FIRING).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True)
@@ -110,13 +120,8 @@ def ingest_all(source: AlertSource, arrivals: Sequence[Arrival], *, now: datetim
 def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
     """Lock and read the open alerts of these keys, their incidents first: people's actions lock in that order."""
     source = push.source
-    wanted = (
-        Alert.tenant_id == source.tenant_id,
-        Alert.source_id == source.id,
-        Alert.state == AlertState.FIRING,
-        Alert.alert_key.in_(sorted(keys)),
-    )
-    incident_ids = db.session.scalars(select(Alert.incident_id).where(*wanted)).all()
+    wanted = {"of_tenant": source.tenant_id, "of_source": source.id, "keys": sorted(keys)}
+    incident_ids = db.session.connection().scalars(_FIRING_INCIDENTS, wanted).all()
     if not incident_ids:
         return
     held = db.session.scalars(
@@ -128,8 +133,7 @@ def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
     ).all()
     note_held(held)
     push.incidents |= {incident.id: incident for incident in held}
-    alerts = select(Alert).where(*wanted).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
-    push.firing |= {alert.alert_key: alert for alert in db.session.scalars(alerts)}
+    push.firing |= {alert.alert_key: alert for alert in db.session.scalars(_FIRING, wanted)}
 
 
 def _take(push: _Push, arrival: Arrival, event: IncomingEvent) -> Result:

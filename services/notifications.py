@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import lazyload, selectinload
 
 from extensions import db
 from models import (
@@ -37,8 +37,12 @@ _IN_USE = (
     .where(Integration.tenant_id == bindparam("tenant_id"), Integration.status != IntegrationStatus.DRAFT)
     .order_by(Integration.id)
 )
-_LINKS = select(AccountLink).where(
-    AccountLink.tenant_id == bindparam("tenant_id"), AccountLink.user_id.in_(bindparam("user_ids", expanding=True))
+_LINKS = (
+    select(AccountLink)
+    .options(lazyload(AccountLink.user))
+    .where(
+        AccountLink.tenant_id == bindparam("tenant_id"), AccountLink.user_id.in_(bindparam("user_ids", expanding=True))
+    )
 )
 
 

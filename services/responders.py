@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import lazyload
 
 from errors import InvalidInput
 from extensions import db
@@ -28,8 +29,12 @@ __all__ = [
     "retire_all_but",
 ]
 
-_KNOWN = select(Membership).where(
-    Membership.tenant_id == bindparam("tenant_id"), Membership.user_id.in_(bindparam("user_ids", expanding=True))
+_KNOWN = (
+    select(Membership)
+    .options(lazyload(Membership.tenant))
+    .where(
+        Membership.tenant_id == bindparam("tenant_id"), Membership.user_id.in_(bindparam("user_ids", expanding=True))
+    )
 )
 
 

@@ -11,7 +11,6 @@ from flask import Request, current_app
 
 from blueprints.envelope import RefusedRequest
 from extensions import read_only
-from models import TenantStatus
 from services import alert_sources
 
 KEY_CHARS = 200
@@ -62,14 +61,12 @@ def _remembered() -> dict[str, tuple[float, Sender]]:
 def _look_up(key: str, type: str, now: datetime) -> Sender:
     with read_only():
         source = alert_sources.find_by_key(key, now=now) if key else None
-        if source is None:
-            raise RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
-        is_frozen = source.tenant.status is not TenantStatus.ACTIVE
-        sender = Sender(source.id, source.tenant_id, source.type, dict(source.options), alert_sources.hash_of(key))
-        is_enabled = source.is_enabled
-    if is_frozen:
+    if source is None:
+        raise RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
+    sender = Sender(source.id, source.tenant_id, source.type, source.options, alert_sources.hash_of(key))
+    if not source.is_tenant_active:
         raise RefusedRequest(403, "AccessDenied", "this organisation is frozen")
-    if not is_enabled:
+    if not source.is_enabled:
         raise RefusedRequest(403, "AccessDenied", "this alert source is disabled")
     if sender.type != type:
         where = f"/event/push/alert/{sender.type}"
