@@ -1,10 +1,13 @@
-"""Commits a push as a whole, and again when two pushes of one alert met."""
+"""Commits a push as a whole, with those that come at the same moment, and again when two of one alert met."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from flask import current_app
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -12,10 +15,12 @@ from blueprints.envelope import RefusedRequest
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
 from extensions import db, wait_at_most
+from group_commit import GroupCommit
 from services import alert_sources, alerts
 from sources import Push
 
 ATTEMPTS = 6
+EXTENSION = "intake_together"
 LOCKED_SECONDS = 5
 """How long a push waits for SQLite's write lock before it is answered 503: a sender waits for 10 at most."""
 DEADLOCK_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock detected
@@ -23,24 +28,77 @@ DEADLOCK_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadl
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Waiting:
+    """A push on its way to the disk; `results` once it is there, or why it is refused."""
+
+    sender: Sender
+    push: Push
+    now: datetime
+    results: list[alerts.Result] = field(default_factory=list)
+    refusal: RefusedRequest | None = None
+
+
 def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
     """Store everything that one request said in one transaction, and return each event's fate.
 
-    Two transactions may both find no open alert of a key: the unique index lets one win, the other starts again and
-    finds it. Raises RefusedRequest with 503 if that happens too often; nothing is stored then.
+    Requests that come together share a transaction; if that fails, each has one of its own. Two may both find no open
+    alert of a key: the unique index lets one win, the other starts again and finds it. Raises RefusedRequest with 503
+    if that happens too often; nothing is stored then.
     """
     wait_at_most(LOCKED_SECONDS)
+    mine = _Waiting(sender, push, now)
+    if not _is_stored_with_others(mine):
+        _store_alone(mine)
+    if mine.refusal is not None:
+        raise mine.refusal
+    return mine.results
+
+
+def _is_stored_with_others(mine: _Waiting) -> bool:
+    together: GroupCommit[_Waiting] = current_app.extensions.setdefault(EXTENSION, GroupCommit(_store_group))
+    try:
+        together.add(mine)
+    except OperationalError as error:
+        if not _is_deadlock(error):
+            raise
+        return False
+    except Exception as error:  # of any push of the group
+        log.info("pushes could not be stored together, each goes alone: %s", type(error).__name__)
+        return False
+    return True
+
+
+def _store_group(take: Callable[[], list[_Waiting]]) -> None:
+    try:
+        db.session.connection()  # may wait for its turn to write; all who come meanwhile are taken along
+        for waiting in sorted(take(), key=lambda one: (one.sender.tenant_id, one.sender.source_id)):
+            _stage(waiting)
+        _commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+
+
+def _store_alone(mine: _Waiting) -> None:
     for _ in range(ATTEMPTS):
         try:
-            return _store_once(sender, push, now)
+            _stage(mine)
+            _commit()
         except (IntegrityError, StaleDataError) as error:
             _start_again(error)
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) not in DEADLOCK_STATES:
+            if not _is_deadlock(error):
                 raise
             _start_again(error)
+        else:
+            return
     message = "other pushes of the same alerts were faster; nothing of this one is stored: send it again"
     raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"})
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in DEADLOCK_STATES
 
 
 def _start_again(error: Exception) -> None:
@@ -48,14 +106,19 @@ def _start_again(error: Exception) -> None:
     log.info("push met another one, starting again: %s", type(error).__name__)
 
 
-def _store_once(sender: Sender, push: Push, now: datetime) -> list[alerts.Result]:
+def _stage(waiting: _Waiting) -> None:
+    sender, push, now = waiting.sender, waiting.push, waiting.now
+    waiting.refusal = None
     source = alert_sources.for_push(sender.source_id)
     if source is None:
-        raise RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
-    results = alerts.ingest(source, push.events, now=now, truncated=push.truncated)
+        waiting.refusal = RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
+        return
+    waiting.results = alerts.ingest(source, push.events, now=now, truncated=push.truncated)
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
-    alert_sources.count_push(source, events=len(results), rejections=rejections, now=now)
+    alert_sources.count_push(source, events=len(waiting.results), rejections=rejections, now=now)
+
+
+def _commit() -> None:
     crash_here("intake.before_commit")
     db.session.commit()
     crash_here("intake.after_commit")
-    return results
