@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -25,6 +26,8 @@ def post_worker_init(worker: Any) -> None:
     rehearse = getattr(worker.wsgi, "extensions", {}).get("rehearse")
     if rehearse is not None:
         rehearse()
+        gc.collect()
+        gc.freeze()  # what is there now stays: no request waits while it is looked through for garbage
 
 
 def child_exit(server: Any, worker: Any) -> None:

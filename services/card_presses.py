@@ -209,7 +209,10 @@ class _Moment:
             self.jobs.append(outbox.row(**others))
 
     def _show(self, card: PressedCard, incident: PressedIncident, refreshed_at: datetime | None) -> IncidentCard | None:
-        """The presser's card as it is now; None where the answer cannot carry it and it is updated instead."""
+        """The presser's card as it is now; None where the answer cannot carry it and it is updated instead.
+
+        The answer spends the right to update that the press brought, so there is none to be kept.
+        """
         if not answers_in_reply(self.integration):
             self._keep_right(card, refreshed_at, must_update=True)
             return None
@@ -217,7 +220,6 @@ class _Moment:
         plain = incident_cards.draw(
             incident, self.scene.message, self.integration, tenant, self.now, is_superseded=is_superseded
         )
-        self._add_code(card, is_used=True)
         press_writing.shown(self.on, card, plain.fingerprint, self.now)
         return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
 
@@ -225,17 +227,17 @@ class _Moment:
         self, card: PressedCard, refreshed_at: datetime | None = None, *, must_update: bool = False
     ) -> None:
         """Keep the press's right to update; a card that had none and is out of date uses it."""
-        self._add_code(card, is_used=False)
+        self._add_code(card)
         if must_update or (card.state is CardState.STALE and self.press.update_code):
             about = {"tenant_id": self.integration.tenant_id, "integration_id": self.integration.id}
             updating = cards.updating(card.id, **about, now=self.now, refreshed_at=refreshed_at)
             self.jobs.append(outbox.row(**updating))
 
-    def _add_code(self, card: PressedCard, *, is_used: bool) -> None:
+    def _add_code(self, card: PressedCard) -> None:
         if code := self.press.update_code:
             hours = PLATFORMS[self.integration.platform].capabilities.update_code_hours
             about = {"tenant_id": self.integration.tenant_id, "hours": hours}
-            press_writing.add_code(self.on, card.id, code, **about, is_used=is_used, now=self.now)
+            press_writing.add_code(self.on, card.id, code, **about, now=self.now)
 
     def _trial(self, delivery_id: int) -> tuple[IncidentCard | None, Text]:
         """A test card's button came back, whoever pressed it: that is the proof."""

@@ -1,8 +1,8 @@
 """Writing what a press decided: each thing by one statement that is built once, on the press's own transaction.
 
 Budget: a press may cost as much as one durable commit again, about a millisecond. The usual one (taken on, snoozed)
-reads two statements (services/press_scenes.py) and writes seven: the incident, its timers' end, rows of the outbox,
-the timeline, the right that the press brought, the card and the receipt; 5 to 10 µs each (services/statements.py).
+reads two statements (services/press_scenes.py) and writes six: the incident, its responder or a row of the outbox,
+its timers' end, the timeline, the card and the receipt; 5 to 20 µs each (services/statements.py).
 """
 
 from __future__ import annotations
@@ -161,21 +161,16 @@ def _take_on(on: Connection, incident: PressedIncident, by: Presser, now: dateti
     mine.is_current, mine.acknowledged_at = True, now
 
 
-def add_code(
-    on: Connection, card_id: int, code: str, *, tenant_id: int, hours: int, is_used: bool, now: datetime
-) -> None:
-    """Keep the right to update that a press brought, used at once where the answer carries the card.
-
-    The same one again is the one that we have.
-    """
+def add_code(on: Connection, card_id: int, code: str, *, tenant_id: int, hours: int, now: datetime) -> None:
+    """Keep the right to update that a press brought. The same one again is the one that we have."""
     values = {"tenant_id": tenant_id, "card_id": card_id, "code": code, "origin": "press"}
-    times = {"received_at": now, "expires_at": now + timedelta(hours=hours), "used_at": now if is_used else None}
+    times = {"received_at": now, "expires_at": now + timedelta(hours=hours)}
     _code(insert_unless_there(on, CardCode, ("card_id", "code"))).run(on, values | times)
 
 
 @cache
 def _code(insertion: Insert) -> Statement:
-    names = ("tenant_id", "card_id", "code", "origin", "received_at", "expires_at", "used_at")
+    names = ("tenant_id", "card_id", "code", "origin", "received_at", "expires_at")
     return Statement(insertion.values({name: bindparam(name) for name in names}))
 
 
