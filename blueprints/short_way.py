@@ -1,7 +1,8 @@
 """The application object, with a short way for programs that prove in each request who they are.
 
 A chat platform's callback and a monitoring system's push have a budget of milliseconds. They bring no cookie, speak no
-language and are limited by their signature or key, so nothing of what a reader's request passes (session, sign-in, form tokens, limits) is about it.
+language and are limited by their signature or key, so nothing of what a reader's request passes (session, sign-in,
+form tokens, limits) is about them.
 """
 
 from __future__ import annotations
