@@ -645,6 +645,14 @@ class Alert(Base):
     __tablename__ = "alerts"
     __table_args__ = (
         Index(
+            "ix_alerts_closed",
+            "source_id",
+            "alert_key",
+            "ended_at",
+            sqlite_where=text("state = 'closed'"),
+            postgresql_where=text("state = 'closed'"),
+        ),
+        Index(
             "uq_alerts_firing",
             "source_id",
             "alert_key",

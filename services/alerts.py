@@ -6,10 +6,10 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, func, insert, literal_column, select, update
 
 from extensions import db
 from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity, TimelineEntry
@@ -30,6 +30,9 @@ class ResultKind(enum.StrEnum):
     WITHOUT_ALERT = "recovery_without_alert"
 
 
+AT_ONCE = timedelta(seconds=1)
+"""What is taken so soon after it was received cannot have been overtaken by a person who closed its alert."""
+IS_CLOSED: ColumnElement[bool] = Alert.state == literal_column("'closed'")
 CHANGES = (ResultKind.CREATED, ResultKind.UPDATED, ResultKind.RECOVERED)
 _EVENTS = insert(AlertEvent.__table__)  # type: ignore[arg-type]
 _ENTRIES = insert(TimelineEntry.__table__)  # type: ignore[arg-type]
@@ -69,6 +72,7 @@ class _Push:
 
     received_at  of the events that are taken just now
     firing       the source's open alerts by key, kept up to date as we go; incidents: theirs, by id
+    closed_at    when a person closed the last alert of a key, for events that waited before they were taken
     new          alerts to be opened together, by key: their columns and those of their first event
     event_rows   waiting to be inserted together; repeats: how many exact duplicates by incident id
     changed      incidents to follow their alerts; recovered: those of them that may have ended
@@ -79,6 +83,7 @@ class _Push:
     now: datetime
     received_at: datetime
     firing: dict[str, Alert] = field(default_factory=dict)
+    closed_at: dict[str, datetime] = field(default_factory=dict)
     incidents: dict[int, Incident] = field(default_factory=dict)
     new: dict[str, tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=dict)
     event_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -109,6 +114,7 @@ def ingest_all(source: AlertSource, arrivals: Sequence[Arrival], *, now: datetim
         return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for _, event in events]
     push = _Push(source, now, now)
     _hold_firing(push, {event.alert_key for _, event in events})
+    _look_for_closed(push, events)
     results = [_take(push, arrival, event) for arrival, event in events]
     _open_new(push)
     _settle(push)
@@ -136,6 +142,16 @@ def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
     push.firing |= {alert.alert_key: alert for alert in db.session.scalars(_FIRING, wanted)}
 
 
+def _look_for_closed(push: _Push, events: Iterable[tuple[Arrival, IncomingEvent]]) -> None:
+    """Read when alerts were closed whose events waited: one of them may have been received before its alert's end."""
+    waited = {event.alert_key for arrival, event in events if push.now - arrival.received_at > AT_ONCE}
+    if keys := waited - set(push.firing):
+        of_source = (Alert.tenant_id == push.source.tenant_id, Alert.source_id == push.source.id, IS_CLOSED)
+        closed = select(Alert.alert_key, func.max(Alert.ended_at)).where(*of_source, Alert.alert_key.in_(sorted(keys)))
+        found = db.session.execute(closed.group_by(Alert.alert_key))
+        push.closed_at |= {alert_key: ended_at for alert_key, ended_at in found if ended_at is not None}
+
+
 def _take(push: _Push, arrival: Arrival, event: IncomingEvent) -> Result:
     push.received_at = arrival.received_at
     if event.alert_key in push.new:
@@ -151,6 +167,9 @@ def _take_one(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
     if event.status is Severity.OK:
         return _recover(push, alert, event)
     if alert is None:
+        closed_at = push.closed_at.get(event.alert_key)
+        if closed_at is not None and push.received_at <= closed_at:
+            return Result(event.alert_key, ResultKind.DUPLICATE, "closed")
         return _trigger(push, event)
     if (alert.status, alert.title, alert.description) == (event.status, event.title, event.description):
         return _repeat(push, alert, event)

@@ -49,9 +49,9 @@ def event(status=Severity.CRITICAL, key="k1", **fields):
     return IncomingEvent(status=status, alert_key=key, **(values | fields))
 
 
-def accept(sender, *events, truncated=0, rejections=()):
+def accept(sender, *events, truncated=0, rejections=(), now=None):
     push = Push(list(events), truncated=truncated)
-    rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=utcnow())
+    rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=now or utcnow())
     journal.store(journal.Entry(sender, rows, list(rejections)))
 
 
@@ -284,3 +284,20 @@ def test_the_backlog_says_what_waits_and_since_when(sender):
     assert (found.pushes, found.alerts, found.set_aside) == (1, 2, 0)
     assert found.oldest_at is not None
     assert stored_pushes.backlog(sender.tenant_id + 1).pushes == 0
+
+
+def test_a_push_from_before_its_alert_was_closed_is_a_repeat_of_it(sender, worker):
+    """The answer to a push was lost and it was sent again; a person was faster than the worker."""
+    pushed_at = utcnow() - timedelta(seconds=30)
+    accept(sender, event(), now=pushed_at)
+    worker.run_due()
+    db.session.execute(update(Alert).values(state=AlertState.CLOSED, ended_at=pushed_at + timedelta(seconds=20)))
+    db.session.commit()
+
+    accept(sender, event(), event(key="k2"), now=pushed_at + timedelta(seconds=10))
+    worker.run_due()
+    assert (count(StoredPush), count(Alert, Alert.alert_key == "k1"), count(Alert)) == (0, 1, 2)
+
+    accept(sender, event(), now=pushed_at + timedelta(seconds=25))
+    worker.run_due()
+    assert count(Alert, Alert.alert_key == "k1") == 2
