@@ -46,6 +46,13 @@ class WriteQueue:
             self._leave_process()
             raise
 
+    def is_wanted(self) -> bool:
+        """Whether another process waits. Only for who is inside: nobody else of this process touches the file then."""
+        if not self._try_lock(NEXT):
+            return True
+        self._unlock(NEXT)
+        return False
+
     def leave(self) -> None:
         self._unlock(WRITER)
         self._leave_process()

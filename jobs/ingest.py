@@ -2,37 +2,96 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from crashpoints import crash_here
 from extensions import db
 from jobs.outbox import Claim, Done, Later, Outcome
 from services import outbox, stored_pushes
 from services.clock import utcnow
+from write_queue import queue_of
 
 SLICE_SECONDS = 5.0
 """After so long other rows get their turn; well below a lease."""
-YIELD = 1.0
-"""Pause between two transactions, as a share of what the first took: on SQLite those who push wait meanwhile."""
+HOLD_SECONDS = 0.025
+"""How long one transaction should hold SQLite's write lock: people's presses and other pushes wait for it."""
+FEWEST_EVENTS = 25
+BUSY_PAUSE, IDLE_PAUSE = 1.0, 0.1
+"""Pause after a transaction, as a share of what it took: if another process waited meanwhile, and else."""
+
+
+class Pace:
+    """How much the drains of this process take at once, and how long they leave the write lock to others.
+
+    On SQLite one at a time: all of them together are one writer beside those who answer people. What was accepted is
+    safe and may wait; under a storm it does.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._is_wanted = False
+        self.events = stored_pushes.EVENTS_A_TURN
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One transaction, which begins here."""
+        if db.engine.dialect.name != "sqlite":
+            yield
+            return
+        with self._turn:
+            db.session.connection()
+            began, self._is_wanted = time.monotonic(), False
+            yield
+            if db.session().in_transaction():
+                return  # nothing was waiting: who records that it is done lets go
+            held = time.monotonic() - began
+            self.follow(held)
+            time.sleep(held * (BUSY_PAUSE if self._is_wanted else IDLE_PAUSE))
+
+    def before_commit(self) -> None:
+        """See who waits for the write lock while it is still held."""
+        database = db.engine.url.database
+        if db.engine.dialect.name == "sqlite" and database and database != ":memory:":
+            self._is_wanted = queue_of(str(Path(database).resolve())).is_wanted()
+
+    def follow(self, held: float) -> None:
+        """Take less if that was too long for those who waited, more again if nobody did or it was short."""
+        if held > HOLD_SECONDS and self._is_wanted:
+            self.events = max(FEWEST_EVENTS, self.events * 3 // 4)
+        elif held < HOLD_SECONDS / 2 or not self._is_wanted:
+            self.events = min(stored_pushes.EVENTS_A_TURN, self.events + 10)
+
+
+PACE = Pace()
 
 
 def run(mine: Claim) -> Outcome:
     """Work off what waits, one short transaction after the other; what is begun is never left half done."""
-    source_id, deadline = mine.subject_id, time.monotonic() + SLICE_SECONDS
+    deadline = time.monotonic() + SLICE_SECONDS
+    db.session.rollback()  # what the runner has read: nobody may wait for a turn with the write lock in hand
     while True:
-        began = time.monotonic()
-        found = stored_pushes.drain(source_id, now=utcnow())
-        if not found and _is_drained(mine):
-            return Done()
-        crash_here("drain.before_commit")
-        db.session.commit()
-        crash_here("drain.after_commit")
+        with PACE.turn():
+            if _is_drained(mine):
+                return Done()
         if time.monotonic() > deadline:
             return Later(utcnow())
-        time.sleep((time.monotonic() - began) * YIELD)
 
 
 def _is_drained(mine: Claim) -> bool:
-    """Whether this row may end: looked at behind its lock, so that a push stored now finds it ended, or is found."""
-    outbox.hold(mine.id)
-    return not stored_pushes.is_waiting(mine.subject_id)
+    """Take one transaction's worth and commit it; True, with nothing committed, if this row may end.
+
+    That is looked at behind its lock, so that a push stored now finds it ended, or is found.
+    """
+    if not stored_pushes.drain(mine.subject_id, now=utcnow(), at_most=PACE.events):
+        outbox.hold(mine.id)
+        if not stored_pushes.is_waiting(mine.subject_id):
+            return True
+    PACE.before_commit()
+    crash_here("drain.before_commit")
+    db.session.commit()
+    crash_here("drain.after_commit")
+    return False

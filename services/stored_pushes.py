@@ -24,19 +24,20 @@ from services.statements import inserting
 from sources import IncomingEvent, Push
 
 INGEST = "ingest"
-EVENTS_A_ROW = 50
+EVENTS_A_ROW = 25
 EVENTS_A_TURN = 50
-"""What one transaction takes: on SQLite everybody else who writes waits for it."""
+"""What one transaction takes at most: on SQLite everybody else who writes waits for it."""
 ERROR_CHARS = 500
 
 log = logging.getLogger(__name__)
 
 _WAITING = (
-    select(StoredPush)
+    select(StoredPush.id, StoredPush.event_count)
     .where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None))
     .order_by(StoredPush.id)
     .limit(EVENTS_A_TURN)
 )
+_THESE = select(StoredPush).where(StoredPush.id.in_(bindparam("ids", expanding=True))).order_by(StoredPush.id)
 _IS_WAITING = (
     select(StoredPush.id).where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None)).limit(1)
 )
@@ -68,17 +69,18 @@ def insert_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
     _STORE.run_each(connection, rows)
 
 
-def drain(source_id: int, *, now: datetime) -> bool:
-    """Stage what the oldest waiting pushes of a source say, up to EVENTS_A_TURN alerts; False if nothing waits.
+def drain(source_id: int, *, now: datetime, at_most: int = EVENTS_A_TURN) -> int:
+    """Stage what the oldest waiting pushes of a source say, so many alerts or one row; how many that were.
 
     One transaction at a time does this for a source; what is inserted meanwhile is for the next one.
     """
     source = alert_sources.hold(source_id)
     if source is None:
-        return False  # deleted, and its rows with it
-    rows = _first(db.session.scalars(_WAITING, {"source_id": source_id}).all())
-    if not rows:
-        return False
+        return 0  # deleted, and its rows with it
+    ids = _first(db.session.execute(_WAITING, {"source_id": source_id}), at_most)
+    if not ids:
+        return 0
+    rows = db.session.scalars(_THESE, {"ids": ids}).all()
     try:
         with db.session.begin_nested():
             _ingest(source, rows, now)
@@ -91,7 +93,7 @@ def drain(source_id: int, *, now: datetime) -> bool:
     _delete(rows)
     events = sum(row.event_count for row in rows)
     alert_sources.count_push(source, events=events, rejections=[], now=rows[-1].received_at)
-    return True
+    return events
 
 
 def drain_all(source: AlertSource, *, now: datetime) -> None:
@@ -125,15 +127,15 @@ def _parts(events: Sequence[IncomingEvent], size: int) -> Iterable[Sequence[Inco
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
-def _first(rows: Sequence[StoredPush]) -> list[StoredPush]:
-    """As many as make up a turn, at least one."""
-    taken: list[StoredPush] = []
+def _first(waiting: Iterable[Any], at_most: int) -> list[int]:
+    """The ids of as many as make up a turn, at least one."""
+    taken: list[int] = []
     events = 0
-    for row in rows:
-        events += row.event_count
-        if taken and events > EVENTS_A_TURN:
+    for id, event_count in waiting:
+        events += event_count
+        if taken and events > at_most:
             break
-        taken.append(row)
+        taken.append(id)
     return taken
 
 
