@@ -36,6 +36,7 @@ from services.clock import utcnow
 from services.delivery_outcomes import Try
 from services.outbox import IN_ORDER, OUTAGE
 from services.send_scenes import Connected, Scene, Way
+from services.statements import Statement
 
 HELD_AFTER = timedelta(hours=1)
 """What we did not get to for so long is not news any more: an administrator decides whether it is still sent."""
@@ -45,7 +46,7 @@ NEXT_IN_ORDER = timedelta(milliseconds=200)
 LOOK_FOR_ORDER = timedelta(seconds=1)
 
 _DELIVERIES: Any = Delivery.__table__
-_NOTE_SENDING = (
+_NOTE_SENDING = Statement(
     update(_DELIVERIES)
     .where(_DELIVERIES.c.id == bindparam("of_id"))
     .values(
@@ -226,7 +227,7 @@ def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
     if unanswered:
         about = {name: scene.rendered.get(name, known) for name, known in about.items()}
     sending = {"of_id": scene.id, "to": scene.to or None, "about_first_try": about}
-    db.session.connection().execute(_NOTE_SENDING, sending)
+    _NOTE_SENDING.run(db.session.connection(), sending)
     return Plan(scene, way, connected, draw, unanswered, about["version"])
 
 

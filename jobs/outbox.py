@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, exists, func, literal_column, select, update
 from extensions import db
 from models import EPOCH, Integration, Job, JobState
 from services.outbox import URGENCIES
+from services.statements import Statement
 
 ERROR_LENGTH = 500
 MOVED_BACK = ("deliver", "update_card", "tell", "policy_step", "ingest")
@@ -116,7 +117,7 @@ def _due_queues() -> Any:
     )
 
 
-_DUE_QUEUES = _due_queues()
+_DUE_QUEUES = Statement(_due_queues())
 _ANYTHING = select(exists().where(*_FREE))
 _PICKED = (
     select(_JOBS.c.id)
@@ -139,7 +140,7 @@ _UNSYNCED: dict[str, Any] = {"synchronize_session": False}
 
 def due_queues(now: datetime) -> list[DueQueue]:
     """The queues in which something could be claimed."""
-    found = db.session.connection().execute(_DUE_QUEUES, {"now": now})
+    found = _DUE_QUEUES.rows(db.session.connection(), {"now": now})
     return [DueQueue(number, paused_until, count or 0, probe_at) for number, paused_until, count, probe_at in found]
 
 
@@ -189,14 +190,15 @@ def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> boo
 
 # --- recording ----------------------------------------------------------------------------------------------------
 
-_MINE = (
-    update(_JOBS).where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence")).returning(_JOBS.c.id)
+_MINE = update(_JOBS).where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence"))
+_AGAIN = {"lease_until": EPOCH, "due_at": bindparam("at"), "error": bindparam("said")}
+_DONE = Statement(_MINE.values(lease_until=EPOCH, state=JobState.DONE, finished_at=bindparam("at")))
+_DEAD = Statement(
+    _MINE.values(lease_until=EPOCH, state=JobState.DEAD, finished_at=bindparam("at"), error=bindparam("said"))
 )
-_DONE = _MINE.values(lease_until=EPOCH, state=JobState.DONE, finished_at=bindparam("at"))
-_DEAD = _MINE.values(lease_until=EPOCH, state=JobState.DEAD, finished_at=bindparam("at"), error=bindparam("said"))
-_LATER = _MINE.values(lease_until=EPOCH, due_at=bindparam("at"), error=bindparam("said"))
-_LATER_CHANGED = _LATER.values(payload=bindparam("kept"))
-_NOTED = _MINE.values(payload=bindparam("kept"))
+_LATER = Statement(_MINE.values(_AGAIN))
+_LATER_CHANGED = Statement(_MINE.values(_AGAIN | {"payload": bindparam("kept")}))
+_NOTED = Statement(_MINE.values(payload=bindparam("kept")))
 
 
 def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
@@ -221,10 +223,10 @@ def note(mine: Claim, payload: dict[str, Any]) -> bool:
     return _is_mine(_NOTED, mine, kept=payload)
 
 
-def _is_mine(statement: Any, mine: Claim, **values: Any) -> bool:
+def _is_mine(statement: Statement, mine: Claim, **values: Any) -> bool:
     db.session.flush()  # what the work changed is staged before the row that it was done for
-    found = db.session.connection().execute(statement, {"of_id": mine.id, "fence": mine.attempts} | values)
-    return found.one_or_none() is not None
+    known = {"of_id": mine.id, "fence": mine.attempts} | values
+    return statement.run(db.session.connection(), known) == 1
 
 
 # --- leases -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
 from extensions import db, insert_unless_there
 from models import (
@@ -31,6 +31,7 @@ from platforms.errors import PlatformError, RecipientUnreachable
 from services import cards, checks, circuits, failures, linking, outbox, retries, storms
 from services.notifications import DELIVER
 from services.send_scenes import Scene
+from services.statements import Statement, inserting
 
 MESSAGE_LENGTH = 500
 TEST_TRIES = 4
@@ -68,7 +69,7 @@ class Arrived:
 
 _OLDER, _LATER = Card.__table__.alias("older"), Delivery.__table__.alias("later")
 _HELD = select(Incident.id).where(Incident.id == bindparam("incident_id")).with_for_update()
-_STATE = (
+_STATE = Statement(
     select(
         Incident.version,
         AccountLink.state,
@@ -76,7 +77,7 @@ _STATE = (
             _OLDER.c.incident_id == Delivery.incident_id,
             _OLDER.c.user_id == Delivery.user_id,
             _OLDER.c.delivery_id != Delivery.id,
-            _OLDER.c.state.in_((CardState.LIVE, CardState.STALE)),
+            or_(_OLDER.c.state == CardState.LIVE, _OLDER.c.state == CardState.STALE),
         ),
         exists().where(
             _LATER.c.incident_id == Delivery.incident_id,
@@ -94,7 +95,7 @@ _STATE = (
     .where(Delivery.id == bindparam("delivery_id"))
 )
 _DELIVERIES: Any = Delivery.__table__
-_SENT = (
+_SENT = Statement(
     update(_DELIVERIES)
     .where(_DELIVERIES.c.id == bindparam("of_id"))
     .values(
@@ -107,7 +108,17 @@ _SENT = (
         sent_at=bindparam("at"),
     )
 )
-_TRY = insert(DeliveryAttempt.__table__)  # type: ignore[arg-type]
+_TRY = inserting(
+    DeliveryAttempt,
+    "tenant_id",
+    "delivery_id",
+    "at",
+    "outcome",
+    "http_status",
+    "platform_code",
+    "message",
+    "latency_ms",
+)
 _CARDS: Any = Card.__table__
 
 
@@ -117,12 +128,12 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
     on, incident = db.session.connection(), scene.incident
     if incident is not None and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
         on.execute(_HELD, {"incident_id": incident.id})
-    state = on.execute(_STATE, {"delivery_id": scene.id}).one_or_none()
-    if state is None:
+    found = _STATE.rows(on, {"delivery_id": scene.id})
+    if not found:
         return
-    version, link_state, has_older, has_later = state
-    on.execute(_SENT, _sent_values(arrived, now))
-    on.execute(_TRY, _try_values(scene.id, arrived.tenant_id, arrived.made))
+    version, link_state, has_older, has_later = found[0]
+    _SENT.run(on, _sent_values(arrived, now))
+    _TRY.run(on, _try_values(scene.id, arrived.tenant_id, arrived.made))
     if link_state is LinkState.BROKEN and scene.user_id is not None:
         _mend_link(arrived.integration_id, scene.user_id)
     if incident is not None:
@@ -220,7 +231,7 @@ def note_working(integration: Integration, now: datetime) -> None:
 def note_try(delivery: Delivery, made: Try) -> int:
     """Stage the record of a call; return how many there have been for this delivery."""
     on = db.session.connection()
-    on.execute(_TRY, _try_values(delivery.id, delivery.tenant_id, made))
+    _TRY.run(on, _try_values(delivery.id, delivery.tenant_id, made))
     counted = select(func.count()).select_from(DeliveryAttempt).where(DeliveryAttempt.delivery_id == delivery.id)
     return db.session.scalar(counted) or 0
 

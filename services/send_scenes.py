@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from extensions import db
 from models import (
@@ -34,6 +34,7 @@ from models import (
 from platforms.base import Platform
 from services import integrations
 from services.incident_cards import Message
+from services.statements import Statement
 
 COUNTED_MOST = 1000
 """How many messages to one person are counted; no platform allows more in an hour."""
@@ -201,11 +202,11 @@ _WAITS_FOR = (
     select(func.max(func.coalesce(_OTHER.c.next_attempt_at, _OTHER.c.created_at)))
     .where(_OTHER.c.incident_id == Delivery.incident_id, _OTHER.c.user_id == Delivery.user_id)
     .where(_OTHER.c.integration_id == Delivery.integration_id, _OTHER.c.id < Delivery.id)
-    .where(_OTHER.c.state.in_(_UNFINISHED), _OTHER.c.summary_id.is_(None))
+    .where(or_(*(_OTHER.c.state == state for state in _UNFINISHED)), _OTHER.c.summary_id.is_(None))
     .correlate(Delivery)
     .scalar_subquery()
 )
-_SCENE = (
+_SCENE = Statement(
     select(
         Delivery.id,
         Delivery.state,
@@ -254,7 +255,7 @@ _SCENE = (
     .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
     .with_for_update(of=Delivery, skip_locked=True)
 )
-_RESPONDERS = (
+_RESPONDERS = Statement(
     select(
         Responder.id,
         Responder.user_id,
@@ -285,8 +286,8 @@ def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> 
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
         on.execute(_LINK, asked)
     times = {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
-    row = on.execute(_SCENE, asked | times).one_or_none()
-    return _scene(on, row, tenant_id) if row is not None else None
+    found = _SCENE.rows(on, asked | times)
+    return _scene(on, found[0], tenant_id) if found else None
 
 
 def _scene(on: Connection, row: Any, tenant_id: int) -> Scene:
@@ -319,7 +320,7 @@ def _incident(on: Connection, values: Any, tenant_id: int) -> ToldIncident:
     channel, snoozer, closer = values[own], values[own + 1 : own + 4], values[own + 4 : own + 7]
     incident.channel = Place(channel) if channel is not None else None
     incident.snoozed_by, incident.closed_by = _person(*snoozer), _person(*closer)
-    found = on.execute(_RESPONDERS, {"incident_id": incident.id, "tenant_id": tenant_id})
+    found = _RESPONDERS.rows(on, {"incident_id": incident.id, "tenant_id": tenant_id})
     incident.responders = [
         Assignee(id, user_id, is_current, acknowledged_at, Person(user_id, real_name or username))
         for id, user_id, is_current, acknowledged_at, real_name, username in found
