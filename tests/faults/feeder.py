@@ -8,7 +8,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,9 +187,13 @@ class Feeder:
                 return
             time.sleep(min(float(answer.headers.get("Retry-After", 0) or 0), 1.0) or PAUSE_SECONDS)
 
-    def push_once(self, session: requests.Session, batch: tuple[Push, ...]) -> Answer:
-        """One request with all of `batch`, noted at each of them."""
+    def push_once(
+        self, session: requests.Session, batch: tuple[Push, ...], more_labels: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request with all of `batch`, noted at each of them. more_labels: of one alert, to make it heavy."""
         url, body = self.company.push_url(batch[0].kind, self.target()), body_of(batch)
+        if more_labels:
+            body["labels"] |= more_labels
         answer = asked(lambda: session.post(url, json=body, timeout=ANSWER_SECONDS))
         for push in batch:
             push.answers.append(answer)

@@ -61,16 +61,17 @@ def largest(database: Path) -> int:
 
 
 def fill_up(company: Company, feeder: Feeder) -> None:
-    """Push more alerts, once each, until one is refused."""
+    """Push more alerts, once each and heavy ones, until one is refused."""
+    ballast = {f"ballast_{number}": "x" * 2048 for number in range(40)}
 
     def is_refused() -> bool:
         if any(answer.status == 503 for answer in feeder.history.push_answers):
             return True
         filler = Push(f"{feeder.run}-filler-{len(feeder.history.pushes)}", "standard", company.next_person())
         feeder.history.pushes.append(filler)
-        return feeder.push_once(requests.Session(), (filler,)).status == 503
+        return feeder.push_once(requests.Session(), (filler,), more_labels=ballast).status == 503
 
-    wait_until(is_refused, "a push is refused", seconds=60)
+    wait_until(is_refused, "a push is refused", seconds=90)
 
 
 def bearer(company: Company) -> dict[str, str]:
