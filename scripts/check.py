@@ -15,20 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PRODUCT = [
-    *(
-        "app.py",
-        "cli.py",
-        "ground.py",
-        "schema.py",
-        "worker.py",
-        "web_extensions.py",
-        "config.py",
-        "crashpoints.py",
-        "errors.py",
-        "extensions.py",
-        "gunicorn.conf.py",
-    ),
-    *("logs.py", "metrics.py", "models.py", "texts.py"),
+    *("app.py", "cli.py", "config.py", "crashpoints.py", "errors.py", "extensions.py", "ground.py"),
+    *("group_commit.py", "gunicorn.conf.py", "logs.py", "metrics.py", "models.py", "schema.py"),
+    *("slim_imports.py", "texts.py", "web_extensions.py", "worker.py", "write_queue.py"),
     *("blueprints", "services", "platforms", "sources", "jobs"),
 ]
 PIP_CHECK = (

@@ -45,27 +45,51 @@ def explained() -> Iterator[list[str]]:
     """The plans of the statements that are executed inside the block, one line a step, once it ends."""
     seen: list[tuple[str, Any]] = []
     steps: list[str] = []
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    with _noted_by_sqlite(seen) if is_sqlite else _noted_by_sqlalchemy(seen):
+        yield steps
+    db.session.rollback()
+    raw = db.engine.raw_connection()
+    cursor = raw.cursor()
+    if not is_sqlite:  # it reads small tables whole unless told not to
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    for statement, values in seen:
+        if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+            cursor.execute(("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + statement, values)
+            steps += [str(row[-1]).strip() for row in cursor.fetchall()]
+    raw.rollback()
+    raw.close()
 
+
+@contextmanager
+def _noted_by_sqlite(seen: list[tuple[str, Any]]) -> Iterator[None]:
+    """By the driver, which also sees what does not go through SQLAlchemy, values filled in."""
+    db.session.rollback()
+    db.engine.dispose()  # so that every connection is made inside
+    noting = True
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver.set_trace_callback(lambda statement: seen.append((statement, ())) if noting else None)
+
+    event.listen(db.engine, "connect", connect)
+    try:
+        yield
+    finally:
+        noting = False
+        event.remove(db.engine, "connect", connect)
+
+
+@contextmanager
+def _noted_by_sqlalchemy(seen: list[tuple[str, Any]]) -> Iterator[None]:
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
-        if not many and statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+        if not many:
             seen.append((statement, values))
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
-        yield steps
+        yield
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-        db.session.rollback()
-    raw = db.engine.raw_connection()
-    cursor = raw.cursor()
-    is_sqlite = db.engine.dialect.name == "sqlite"
-    if not is_sqlite:  # it reads small tables whole unless told not to
-        cursor.execute("SET LOCAL enable_seqscan = off")
-    for statement, values in seen:
-        cursor.execute(("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + statement, values)
-        steps += [str(row[-1]).strip() for row in cursor.fetchall()]
-    raw.rollback()
-    raw.close()
 
 
 def assert_reads_little(steps: list[str]) -> None:
