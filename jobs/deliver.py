@@ -28,14 +28,16 @@ from services import (
     delivery_outcomes,
     incident_cards,
     incidents,
+    integrations,
     send_scenes,
     storms,
     trial_cards,
 )
 from services.clock import utcnow
 from services.delivery_outcomes import Try
+from services.integrations import Connected
 from services.outbox import IN_ORDER, OUTAGE
-from services.send_scenes import Connected, Scene, Way
+from services.send_scenes import Scene, Way
 from services.statements import Statement
 
 HELD_AFTER = timedelta(hours=1)
@@ -190,7 +192,7 @@ def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
         return Later(closed_until, f"{OUTAGE}the platform is not called now")
     if scene.waits_for is not None:
         return Later(max(now + LOOK_FOR_ORDER, scene.waits_for + NEXT_IN_ORDER), f"{IN_ORDER}after another")
-    capabilities = send_scenes.connected(way).platform.capabilities
+    capabilities = integrations.connected_as(way.id, way.version).platform.capabilities
     is_untried = scene.state is DeliveryState.QUEUED and scene.source in storms.MERGED_SOURCES
     if is_untried and storms.is_one(scene.sent, capabilities):
         delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
@@ -212,12 +214,12 @@ def _first_tried_at(scene: Scene, now: datetime) -> datetime:
 
 def _dedupe_window(way: Way) -> timedelta:
     """How long the platform knows the first try again, with a margin for clocks."""
-    hours = send_scenes.connected(way).platform.capabilities.dedupe_hours
+    hours = integrations.connected_as(way.id, way.version).platform.capabilities.dedupe_hours
     return max(timedelta(hours=hours) - DEDUPE_MARGIN, timedelta())
 
 
 def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
-    connected = send_scenes.connected(way)
+    connected = integrations.connected_as(way.id, way.version)
     draw = _drawing(scene, connected, now)
     if draw is None:
         return Done()

@@ -40,9 +40,10 @@ from services import (
     trial_cards,
 )
 from services.incident_decisions import Decision
+from services.incident_values import IncidentValues
 from services.instance import current_settings
 from services.notifications import DELIVER
-from services.press_scenes import PressedCard, PressedIncident, Presser, Scene
+from services.press_scenes import PressedCard, Presser, Scene
 from services.visibility import sees_incident
 from texts import N_, Text
 
@@ -189,7 +190,7 @@ class _Moment:
         return self._do(decision, action, scene.incident, scene.card, member)
 
     def _do(
-        self, decision: Decision, action: str, incident: PressedIncident, card: PressedCard, member: Presser
+        self, decision: Decision, action: str, incident: IncidentValues, card: PressedCard, member: Presser
     ) -> tuple[IncidentCard | None, Text]:
         via = f"card_{self.integration.platform}"
         press_writing.apply(self.on, incident, decision, by=member, via=via, now=self.now)
@@ -198,7 +199,7 @@ class _Moment:
             press_writing.prove(self.on, self.integration, self.now)
         return self._show(card, incident, self.now if action == "refresh" else None), decision.text
 
-    def _stage(self, decision: Decision, incident: PressedIncident) -> None:
+    def _stage(self, decision: Decision, incident: IncidentValues) -> None:
         """The decision's timers, and one row for the cards of everybody else."""
         about: dict[str, Any] = {"tenant_id": incident.tenant_id, "subject_id": incident.id, "now": self.now}
         for timer in decision.timers:
@@ -208,7 +209,7 @@ class _Moment:
             others = cards.refreshing(incident.id, tenant_id=incident.tenant_id, platform=platform, now=self.now)
             self.jobs.append(outbox.row(**others))
 
-    def _show(self, card: PressedCard, incident: PressedIncident, refreshed_at: datetime | None) -> IncidentCard | None:
+    def _show(self, card: PressedCard, incident: IncidentValues, refreshed_at: datetime | None) -> IncidentCard | None:
         """The presser's card as it is now; None where the answer cannot carry it and it is updated instead.
 
         The answer spends the right to update that the press brought, so there is none to be kept.
@@ -287,7 +288,7 @@ def _state_label(member: Presser) -> str:
     return member.state.label
 
 
-def _check_rights(member: Presser, incident: PressedIncident, action: str) -> None:
+def _check_rights(member: Presser, incident: IncidentValues, action: str) -> None:
     """Whoever sees an incident may refresh its card; acting on it needs the right. Raises Refused."""
     if not sees_incident(incident, member):
         raise Refused(NO_RIGHT)
@@ -295,7 +296,7 @@ def _check_rights(member: Presser, incident: PressedIncident, action: str) -> No
         raise Refused(NO_RIGHT)
 
 
-def decide(action: str, incident: PressedIncident, member: Presser, via: str, now: datetime) -> Decision:
+def decide(action: str, incident: IncidentValues, member: Presser, via: str, now: datetime) -> Decision:
     """What a button means. Raises Refused for one that we never drew."""
     verb, _, argument = action.partition(":")
     if verb == "snooze" and argument.isdecimal() and int(argument) in SNOOZES:

@@ -36,8 +36,8 @@ def find_by_public_key(platform: str, public_key: str) -> Integration | None:
 class Connected:
     """A connection as this process has read it, with its platform built and its secrets open.
 
-    Kept for callbacks, of which there may be many a second. Whoever relies on it compares the `version`: a press
-    within its transaction, everything else by is_current().
+    Kept for callbacks and for sending, of which there may be many a second. Whoever relies on it compares the
+    `version`: a press and a sending within their transaction, everything else by is_current().
     """
 
     integration: Integration
@@ -79,6 +79,22 @@ def forget(kept: Connected) -> None:
 def _memory() -> dict[tuple[str, str], Connected]:
     memory: dict[tuple[str, str], Connected] = current_app.extensions.setdefault("connected", {})
     return memory
+
+
+def connected_as(integration_id: int, version: int) -> Connected:
+    """The connection by its row, for sending. Made once for each version: opening secrets takes longer than a call.
+
+    integration_id, version  as the caller has just read them for the organisation
+    Raises what platform_for() does.
+    """
+    memory: dict[int, Connected] = current_app.extensions.setdefault("connected_rows", {})
+    kept = memory.get(integration_id)
+    if kept is None or kept.integration.version != version:
+        integration = db.session.get_one(Integration, integration_id, populate_existing=True)
+        kept = Connected(integration, platform_for(integration))
+        db.session.expunge(integration)
+        memory[integration_id] = kept
+    return kept
 
 
 def active_for(tenant_id: int) -> list[Integration]:

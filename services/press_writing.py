@@ -32,7 +32,8 @@ from models import (
 from services import deliveries, outbox, timeline
 from services.incident_changes import alerts_closed
 from services.incident_decisions import Decision
-from services.press_scenes import Assignee, PressedCard, PressedIncident, Presser
+from services.incident_values import Assignee, IncidentValues
+from services.press_scenes import PressedCard, Presser
 from services.statements import Statement, inserting
 
 KEY_LENGTH = 200
@@ -88,7 +89,7 @@ def prepare(on: Connection) -> None:
 
 
 def apply(
-    on: Connection, incident: PressedIncident, decision: Decision, *, by: Presser, via: str, now: datetime
+    on: Connection, incident: IncidentValues, decision: Decision, *, by: Presser, via: str, now: datetime
 ) -> None:
     """Write a decision, but for its timers, and make `incident` what it is then.
 
@@ -112,7 +113,7 @@ def apply(
     _TIMELINE.run(on, about | actor | what)
 
 
-def _update_incident(on: Connection, incident: PressedIncident, decision: Decision, now: datetime) -> None:
+def _update_incident(on: Connection, incident: IncidentValues, decision: Decision, now: datetime) -> None:
     values: dict[str, Any] = {"changed_at": now, "version": incident.version + 1}
     for name, value in decision.values.items():
         setattr(incident, name, value)
@@ -145,7 +146,7 @@ def _timers_end(kinds: tuple[str, ...]) -> Statement:
     )
 
 
-def _take_on(on: Connection, incident: PressedIncident, by: Presser, now: datetime) -> None:
+def _take_on(on: Connection, incident: IncidentValues, by: Presser, now: datetime) -> None:
     """Note that the presser has taken it on; an outsider thereby becomes a responder."""
     mine = next((one for one in incident.responders if one.user_id == by.user_id), None)
     joining = {"is_current": True, "source": "self", "assigned_at": now}

@@ -1,22 +1,18 @@
 """What sending a message is about, read by two statements: the message, its incident, its way, its person's limits.
 
-Plain values with the names that the rows of the session have, as in services/press_scenes.py: the rules and the
-drawing of cards take either.
+Plain values with the names that the rows of the session have, as in incident_values.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
-from extensions import db
 from models import (
     AccountLink,
-    Channel,
     Delivery,
     DeliveryState,
     Incident,
@@ -24,78 +20,16 @@ from models import (
     IntegrationStatus,
     LinkState,
     Notification,
-    Progress,
-    Responder,
-    Severity,
     Tenant,
     TenantStatus,
-    User,
 )
-from platforms.base import Platform
-from services import integrations
+from services import incident_values
 from services.incident_cards import Message
+from services.incident_values import IncidentValues
 from services.statements import Statement
 
 COUNTED_MOST = 1000
 """How many messages to one person are counted; no platform allows more in an hour."""
-
-
-@dataclass(slots=True)
-class Person:
-    id: int
-    name: str
-
-
-@dataclass(slots=True)
-class Assignee:
-    id: int
-    user_id: int
-    is_current: bool
-    acknowledged_at: datetime | None
-    user: Person
-
-
-@dataclass(slots=True)
-class Place:
-    """The channel of an incident."""
-
-    name: str
-
-
-@dataclass
-class ToldIncident:
-    """An incident as its card shows it."""
-
-    id: int
-    num: int
-    title: str
-    description: str
-    severity: Severity
-    progress: Progress
-    labels: dict[str, str]
-    started_at: datetime
-    acknowledged_at: datetime | None
-    closed_at: datetime | None
-    closed_via: str | None
-    snoozed_until: datetime | None
-    assignment: dict[str, Any]
-    alert_count: int
-    version: int
-    channel: Place | None = None
-    snoozed_by: Person | None = None
-    closed_by: Person | None = None
-    responders: list[Assignee] = field(default_factory=list)
-
-    @property
-    def is_open(self) -> bool:
-        return self.progress is not Progress.CLOSED
-
-    @property
-    def is_triggered(self) -> bool:
-        return self.progress is Progress.TRIGGERED
-
-    def is_snoozed(self, now: datetime) -> bool:
-        return self.is_open and self.snoozed_until is not None and self.snoozed_until > now
 
 
 @dataclass(slots=True)
@@ -152,28 +86,10 @@ class Scene:
     to: str
     sent: Sent
     waits_for: datetime | None
-    incident: ToldIncident | None
+    incident: IncidentValues | None
 
 
-_SNOOZER, _CLOSER = User.__table__.alias("snoozer"), User.__table__.alias("closer")
 _OTHER = Delivery.__table__.alias("other")
-_INCIDENT = (
-    Incident.id,
-    Incident.num,
-    Incident.title,
-    Incident.description,
-    Incident.severity,
-    Incident.progress,
-    Incident.labels,
-    Incident.started_at,
-    Incident.acknowledged_at,
-    Incident.closed_at,
-    Incident.closed_via,
-    Incident.snoozed_until,
-    Incident.assignment,
-    Incident.alert_count,
-    Incident.version,
-)
 _TO = func.coalesce(AccountLink.external_user_id, Delivery.external_user_id)
 _SAME_PERSON = (
     _OTHER.c.tenant_id == Delivery.tenant_id,
@@ -207,66 +123,47 @@ _WAITS_FOR = (
     .scalar_subquery()
 )
 _SCENE = Statement(
-    select(
-        Delivery.id,
-        Delivery.state,
-        Delivery.source,
-        Delivery.user_id,
-        Delivery.recipient_name,
-        Delivery.failure,
-        Delivery.rendered,
-        Delivery.summary_id,
-        Delivery.reference,
-        Notification.cause,
-        Notification.times,
-        Tenant.status,
-        Tenant.locale,
-        Tenant.timezone,
-        Integration.id,
-        Integration.version,
-        Integration.status,
-        Integration.paused_until,
-        Integration.outage_count,
-        Integration.probe_at,
-        AccountLink.state,
-        _TO,
-        _WAITS_FOR,
-        _sent_since("a_minute_ago"),
-        _sent_since("an_hour_ago"),
-        _ON_THEIR_WAY,
-        *_INCIDENT,
-        Channel.name,
-        _SNOOZER.c.id,
-        _SNOOZER.c.real_name,
-        _SNOOZER.c.username,
-        _CLOSER.c.id,
-        _CLOSER.c.real_name,
-        _CLOSER.c.username,
+    incident_values.with_people(
+        select(
+            Delivery.id,
+            Delivery.state,
+            Delivery.source,
+            Delivery.user_id,
+            Delivery.recipient_name,
+            Delivery.failure,
+            Delivery.rendered,
+            Delivery.summary_id,
+            Delivery.reference,
+            Notification.cause,
+            Notification.times,
+            Tenant.status,
+            Tenant.locale,
+            Tenant.timezone,
+            Integration.id,
+            Integration.version,
+            Integration.status,
+            Integration.paused_until,
+            Integration.outage_count,
+            Integration.probe_at,
+            AccountLink.state,
+            _TO,
+            _WAITS_FOR,
+            _sent_since("a_minute_ago"),
+            _sent_since("an_hour_ago"),
+            _ON_THEIR_WAY,
+            *incident_values.COLUMNS,
+        )
+        .select_from(Delivery)
+        .join(Tenant, Tenant.id == Delivery.tenant_id)
+        .outerjoin(Integration, and_(Integration.id == Delivery.integration_id, Integration.tenant_id == Tenant.id))
+        .outerjoin(
+            AccountLink, and_(AccountLink.integration_id == Integration.id, AccountLink.user_id == Delivery.user_id)
+        )
+        .outerjoin(Notification, Notification.id == Delivery.notification_id)
+        .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, Incident.tenant_id == Tenant.id))
+        .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
+        .with_for_update(of=Delivery, skip_locked=True)
     )
-    .select_from(Delivery)
-    .join(Tenant, Tenant.id == Delivery.tenant_id)
-    .outerjoin(Integration, and_(Integration.id == Delivery.integration_id, Integration.tenant_id == Tenant.id))
-    .outerjoin(AccountLink, and_(AccountLink.integration_id == Integration.id, AccountLink.user_id == Delivery.user_id))
-    .outerjoin(Notification, Notification.id == Delivery.notification_id)
-    .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, Incident.tenant_id == Tenant.id))
-    .outerjoin(Channel, Channel.id == Incident.channel_id)
-    .outerjoin(_SNOOZER, _SNOOZER.c.id == Incident.snoozed_by_id)
-    .outerjoin(_CLOSER, _CLOSER.c.id == Incident.closed_by_id)
-    .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
-    .with_for_update(of=Delivery, skip_locked=True)
-)
-_RESPONDERS = Statement(
-    select(
-        Responder.id,
-        Responder.user_id,
-        Responder.is_current,
-        Responder.acknowledged_at,
-        User.real_name,
-        User.username,
-    )
-    .join(User, User.id == Responder.user_id)
-    .where(Responder.incident_id == bindparam("incident_id"), Responder.tenant_id == bindparam("tenant_id"))
-    .order_by(Responder.id)
 )
 _LINK = (
     select(AccountLink.id)
@@ -287,10 +184,10 @@ def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> 
         on.execute(_LINK, asked)
     times = {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
     found = _SCENE.rows(on, asked | times)
-    return _scene(on, found[0], tenant_id) if found else None
+    return _scene(on, found[0]) if found else None
 
 
-def _scene(on: Connection, row: Any, tenant_id: int) -> Scene:
+def _scene(on: Connection, row: Any) -> Scene:
     reference, cause, times = row[8:11]
     link_state, to, waits_for, in_minute, in_hour, on_their_way = row[20:26]
     delivery_id, state, source, user_id, recipient_name, failure, rendered, summary_id = row[:8]
@@ -310,49 +207,5 @@ def _scene(on: Connection, row: Any, tenant_id: int) -> Scene:
         to=to or "",
         sent=Sent(in_minute, in_hour, on_their_way),
         waits_for=waits_for,
-        incident=_incident(on, row[26:], tenant_id) if row[26] is not None else None,
+        incident=incident_values.build(on, row[26:]),
     )
-
-
-def _incident(on: Connection, values: Any, tenant_id: int) -> ToldIncident:
-    own = len(_INCIDENT)
-    incident = ToldIncident(*values[:own])
-    channel, snoozer, closer = values[own], values[own + 1 : own + 4], values[own + 4 : own + 7]
-    incident.channel = Place(channel) if channel is not None else None
-    incident.snoozed_by, incident.closed_by = _person(*snoozer), _person(*closer)
-    found = _RESPONDERS.rows(on, {"incident_id": incident.id, "tenant_id": tenant_id})
-    incident.responders = [
-        Assignee(id, user_id, is_current, acknowledged_at, Person(user_id, real_name or username))
-        for id, user_id, is_current, acknowledged_at, real_name, username in found
-    ]
-    return incident
-
-
-def _person(id: int | None, real_name: str, username: str) -> Person | None:
-    return Person(id, real_name or username) if id is not None else None
-
-
-# --- the connection -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Connected:
-    """A connection as a platform that can be called, with the row that it was made from, apart from any session."""
-
-    integration: Integration
-    platform: Platform
-
-
-def connected(way: Way) -> Connected:
-    """Made once for each version of the row, since opening secrets and reading settings takes longer than a call.
-
-    Raises PlatformError where platform_for() does, and NotFound's like only for a row that is gone.
-    """
-    kept: dict[int, Connected] = current_app.extensions.setdefault("connected", {})
-    found = kept.get(way.id)
-    if found is None or found.integration.version != way.version:
-        integration = db.session.get_one(Integration, way.id, populate_existing=True)
-        found = Connected(integration, integrations.platform_for(integration))
-        db.session.expunge(integration)
-        kept[way.id] = found
-    return found

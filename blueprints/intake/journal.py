@@ -1,16 +1,13 @@
-"""Answers a push after one durable row of the intake journal, and lets requests that come together share a commit.
+"""Answers a push after one durable row of the intake journal; requests that come together share its commit.
 
-The first request in leads: it opens a transaction, takes along everything that waits by then, and commits. Whoever
-comes meanwhile waits, and the first of them leads the next commit. Nobody is answered before the commit that holds
-their rows. A commit costs a flush of the disk, so sixteen that share one are sixteen times as cheap.
+Nobody is answered before the commit that holds their rows.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
@@ -21,10 +18,13 @@ from blueprints.envelope import RefusedRequest
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
 from extensions import db, wait_at_most
+from group_commit import GroupCommit, Taken
 from services import alert_sources, outbox, stored_pushes
 from services.clock import utcnow
 
 EXTENSION = "intake_journal"
+MOST = 1000
+"""Pushes in one transaction: all that wait; each holds a thread."""
 LOCKED_SECONDS = 5
 """How long a push waits for SQLite's write lock before it is answered 503."""
 
@@ -37,91 +37,43 @@ class KeyClosed(Exception):
 
 @dataclass
 class Entry:
-    """What one request wants stored, and what became of it: `refused` or `error`, or neither once `done`."""
+    """What one request wants stored; is_refused: its key was found to be closed, and nothing of it is stored."""
 
     sender: Sender
     rows: list[dict[str, Any]]
     rejections: list[str]
-    leads: bool = False
     is_refused: bool = False
-    error: BaseException | None = None
-    called: threading.Event = field(default_factory=threading.Event)
-
-
-class GroupCommit:
-    """Entries of one process on their way to the disk."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[Entry] = []
-        self._has_leader = False
-
-    def store(self, entry: Entry) -> None:
-        """Return once the entry is on disk. Raises KeyClosed; RefusedRequest with 503 if nothing could be stored."""
-        with self._lock:
-            self._waiting.append(entry)
-            entry.leads, self._has_leader = not self._has_leader, True
-        if not entry.leads:
-            entry.called.wait()
-        if entry.leads:
-            self._lead()
-        if entry.is_refused:
-            raise KeyClosed
-        if entry.error is not None:
-            message = "the database cannot take work now; nothing of this push is stored: send it again"
-            raise RefusedRequest(503, "InternalError", message, {"Retry-After": "5"}) from entry.error
-
-    def _lead(self) -> None:
-        batch: list[Entry] = []
-        try:
-            with db.engine.begin() as connection:  # may wait for the lock; all who come meanwhile are taken along
-                batch = self._take()
-                is_new = _write(connection, batch)
-                crash_here("journal.before_commit")
-            crash_here("journal.after_commit")
-        except SQLAlchemyError as error:
-            log.error("pushes cannot be stored: %s", error)
-            batch = batch or self._take()
-            _fail(batch, error)
-        except BaseException as error:
-            _fail(batch or self._take(), error)
-            raise
-        else:
-            if is_new:
-                outbox.wake_worker()
-        finally:
-            self._hand_on()
-            for entry in batch:
-                entry.called.set()
-
-    def _take(self) -> list[Entry]:
-        with self._lock:
-            taken, self._waiting = self._waiting, []
-        return taken
-
-    def _hand_on(self) -> None:
-        with self._lock:
-            self._has_leader = bool(self._waiting)
-            if self._has_leader:
-                self._waiting[0].leads = True
-                self._waiting[0].called.set()
 
 
 def store(entry: Entry) -> None:
-    """Store a push with whatever else this process stores at this moment; see GroupCommit.store."""
+    """Return once the entry is on disk. Raises KeyClosed; RefusedRequest with 503 if nothing could be stored."""
     wait_at_most(LOCKED_SECONDS)
-    group_commit().store(entry)
+    try:
+        group_commit().add(entry)
+    except SQLAlchemyError as error:
+        message = "the database cannot take work now; nothing of this push is stored: send it again"
+        raise RefusedRequest(503, "InternalError", message, {"Retry-After": "5"}) from error
+    if entry.is_refused:
+        raise KeyClosed
 
 
-def group_commit() -> GroupCommit:
+def group_commit() -> GroupCommit[Entry]:
     """The one of this process."""
-    found: GroupCommit = current_app.extensions.setdefault(EXTENSION, GroupCommit())
+    found: GroupCommit[Entry] = current_app.extensions.setdefault(EXTENSION, GroupCommit(_store, most=MOST))
     return found
 
 
-def _fail(batch: Sequence[Entry], error: BaseException) -> None:
-    for entry in batch:
-        entry.error = error
+def _store(take: Taken[Entry]) -> None:
+    try:
+        with db.engine.begin() as connection:  # may wait for the lock; all who come meanwhile are taken along
+            is_new = _write(connection, take())
+            crash_here("journal.before_commit")
+    except SQLAlchemyError as error:
+        log.error("pushes cannot be stored: %s", error)
+        raise
+    crash_here("journal.after_commit")
+    if is_new:
+        outbox.wake_worker()
 
 
 def _write(connection: Connection, batch: Sequence[Entry]) -> bool:
