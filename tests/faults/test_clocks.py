@@ -36,8 +36,7 @@ def live_with(seconds: int, embedded: Company, feeder: Feeder) -> None:
             check_refused(embedded, feeder)
             put_right()
         wait_until(lambda: not violations(feeder.history, ledger.read()), "every promise kept", seconds=90)
-
-    ledger.check(feeder.history)
+        ledger.check(feeder.history)
 
 
 @contextmanager
