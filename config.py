@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 KEY_BYTES = 32
 SESSION_HOURS = 12
 MOST_DAYS = 36_500
+PLATFORM_HOST = re.compile(r"([A-Z]+)_([A-Z]+)_BASE")
+PRESS_REPLY = re.compile(r"([A-Z]+)_PRESS_REPLY")
 
 
 class ConfigError(Exception):
@@ -45,11 +48,10 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     egress_ips: tuple[str, ...] = ()
     endpoint_allowlist: tuple[str, ...] = ()
-    wecom_api_base: str = "https://qyapi.weixin.qq.com"
-    wecom_oauth_base: str = "https://open.weixin.qq.com"
-    wecom_login_base: str = "https://login.work.weixin.qq.com"
-    wecom_console_base: str = "https://work.weixin.qq.com"
-    wecom_press_reply: str = "passive"
+    platform_hosts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Where chat platforms are reached instead of at their own addresses: {"wecom": {"api": "https://…"}}."""
+    press_replies: Mapping[str, str] = field(default_factory=dict)
+    """How each platform's presses are answered: with the presser's new card ("passive"), or by an "update" after it."""
     demo: bool = False
     simulator_url: str | None = None
     trusted_proxies: int = 0
@@ -106,11 +108,8 @@ class _Reader:
             redis_url=self.env.get("REDIS_URL") or None,
             egress_ips=self._ips("EGRESS_IPS"),
             endpoint_allowlist=self._words("ENDPOINT_ALLOWLIST"),
-            wecom_api_base=self._url("WECOM_API_BASE", Settings.wecom_api_base),
-            wecom_oauth_base=self._url("WECOM_OAUTH_BASE", Settings.wecom_oauth_base),
-            wecom_login_base=self._url("WECOM_LOGIN_BASE", Settings.wecom_login_base),
-            wecom_console_base=self._url("WECOM_CONSOLE_BASE", Settings.wecom_console_base),
-            wecom_press_reply=self._choice("WECOM_PRESS_REPLY", "passive", ("passive", "update")),
+            platform_hosts=self._platform_hosts(),
+            press_replies=self._press_replies(),
             demo=self.env.get("DEMO", "0") == "1",
             simulator_url=self._url("SIMULATOR_URL", "") or None,
             trusted_proxies=self._number("TRUSTED_PROXIES", 0, 0, 5),
@@ -134,6 +133,21 @@ class _Reader:
         if value and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment):
             self.problems.append(f"{name} must be an http(s) address without query, got {value!r}")
         return value
+
+    def _platform_hosts(self) -> dict[str, dict[str, str]]:
+        """Every {PLATFORM}_{NAME}_BASE that is set."""
+        hosts: dict[str, dict[str, str]] = {}
+        for name in sorted(self.env):
+            if self.env[name] and (found := PLATFORM_HOST.fullmatch(name)):
+                platform, host = found.groups()
+                hosts.setdefault(platform.lower(), {})[host.lower()] = self._url(name, "")
+        return hosts
+
+    def _press_replies(self) -> dict[str, str]:
+        """Every {PLATFORM}_PRESS_REPLY that is set."""
+        found = [known for name in sorted(self.env) if (known := PRESS_REPLY.fullmatch(name))]
+        choices = ("passive", "update")
+        return {name.group(1).lower(): self._choice(name.group(), "passive", choices) for name in found}
 
     def _words(self, name: str) -> tuple[str, ...]:
         return tuple(word for word in self.env.get(name, "").replace(",", " ").split() if word)

@@ -211,9 +211,9 @@ class Product:
         self.shape = shape
         self.port = free_port()
         self.env = clean_environment() | servers
-        self.env |= {f"WECOM_{name}_BASE": fake_url for name in ("API", "OAUTH", "LOGIN", "CONSOLE")}
         self.env |= {
             "DUTYBELL_HOME": str(home),
+            "SIMULATOR_URL": fake_url,
             "PUBLIC_URL": f"http://localhost:{self.port}",
             "BIND": f"127.0.0.1:{self.port}",
             "EGRESS_IPS": "127.0.0.1",

@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from config import Settings
+from platforms import PLATFORMS
+from services import integrations
 from services.instance import current_settings
 
-FRAME_ANCESTORS: dict[str, tuple[str, ...]] = {}
-"""Blueprint → origins that may show its pages in a frame. WeCom opens pages in a webview of their own, so none."""
+FRAME_ANCESTORS: dict[str, tuple[str, ...]] = {
+    "h5": tuple(origin for kind in PLATFORMS.values() for origin in kind.capabilities.frame_ancestors)
+}
+"""Blueprint → origins that may show its pages in a frame; most clients open pages in a webview of their own."""
 
 LANDING_FORMS = frozenset({"auth", "h5", "preferences"})
 """Blueprints whose forms may end, over redirects, at a platform's sign-in: browsers hold form-action against those."""
@@ -36,7 +39,7 @@ def add_headers(response: Response) -> Response:
     """Complete an answer's headers; what a view has set itself stays."""
     settings = current_settings()
     given = {name.lower() for name, _value in response.headers}
-    policy = content_policy(request.blueprint, settings)
+    policy = content_policy(request.blueprint)
     wanted = _fixed(policy, is_framed=bool(FRAME_ANCESTORS.get(request.blueprint or "")), is_https=settings.is_https)
     response.headers.extend([header for header in wanted if header[0].lower() not in given])
     _set_caching(response)
@@ -58,10 +61,15 @@ def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, 
     )
 
 
-def content_policy(blueprint: str | None, settings: Settings) -> str:
+def content_policy(blueprint: str | None) -> str:
     """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames."""
-    landings = (settings.wecom_oauth_base, settings.wecom_login_base) if blueprint in LANDING_FORMS else ()
+    landings = _sign_in_hosts() if blueprint in LANDING_FORMS else ()
     return _policy(FRAME_ANCESTORS.get(blueprint or "", ()), landings)
+
+
+def _sign_in_hosts() -> tuple[str, ...]:
+    """Where the platforms' sign-in pages are."""
+    return tuple(base for slug in PLATFORMS for base in integrations.hosts_of(slug).values())
 
 
 @cache

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 
 # --- cards --------------------------------------------------------------------------------------------------------
@@ -35,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class IncidentCard:
-    """An incident as one person's card shows it, before any platform's limits are applied.
+    """An incident as one card shows it, a person's or a group's, before any platform's limits are applied.
 
     reference   our key of the message (unique, ≤ 128 of 0-9A-Za-z_-@)
     source      "值班铃 · 支付核心"; tone: critical|warning|info|ok|muted
@@ -77,10 +78,24 @@ class IncidentCard:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A person on the platform, by the id that the platform uses inside this application."""
+    """A person or a group chat, by the id that the platform uses inside this application.
 
-    external_user_id: str
+    details  of a group: what the platform wants to be told again with every message there (Group.details)
+    """
+
+    external_id: str
     name: str = ""
+    is_group: bool = False
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group chat that the application can post to. name: "" while nobody has told it."""
+
+    external_id: str
+    name: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,22 +136,30 @@ class Headers(Protocol):
 
 @dataclass(frozen=True)
 class CallbackRequest:
-    """A request as it came in: nothing parsed, so that signatures are checked on the raw bytes."""
+    """A request as it came in: nothing parsed, so that signatures are checked on the raw bytes.
+
+    purpose  the last part of its address, where a platform calls several: "event", "card"; "" where it is one
+    """
 
     method: str
     query: Mapping[str, str]
     headers: Headers
     body: bytes
     received_at: datetime
+    purpose: str = ""
 
 
 @dataclass(frozen=True)
 class Callback:
-    """Something the platform said, verified. signature: identifies the exact request (replay protection)."""
+    """Something the platform said, verified. signature: identifies the exact request (replay protection).
+
+    fresh_seconds  how far `sent_at` may be from our clock: as long as the platform repeats what was not answered
+    """
 
     signature: str
     nonce: str
     sent_at: datetime
+    fresh_seconds: int = field(default=300, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -160,6 +183,29 @@ class CardPress(Callback):
     reference: str
     button_key: str
     update_code: str | None = None
+
+
+@dataclass(frozen=True)
+class PressAnswer:
+    """What whoever pressed is told: their card as it is now (None: it stays as it was) and a sentence ("": none)."""
+
+    card: IncidentCard | None = None
+    text: str = ""
+    is_refusal: bool = False
+
+
+@dataclass(frozen=True)
+class GroupEvent(Callback):
+    """Something happened to a group chat: it can be posted to from now on, or not any more, or has another name.
+
+    event_key  identifies the event over all repeats of its delivery
+    change     added | removed | disbanded | renamed; happened_at: by the platform's clock, since events overtake others
+    """
+
+    event_key: str
+    change: str
+    group: Group
+    happened_at: datetime
 
 
 @dataclass(frozen=True)
@@ -195,20 +241,30 @@ class PlatformIdentity:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What differs between platforms, as data.
+    """What differs between platforms, as data. Texts are catalogue ids.
 
     channel_kind        the personal channel: "wecom_app"
     updates_need_codes  a card can only be changed with an unused right to do so
     update_code_hours   how long such a right lives
+    update_note         what a person should know about cards that could not be changed; "" where there is nothing
+    browser_hint        how a person has the client open links in the system's browser, where that is a secret
     body_lines, menu_items, buttons, facts   how much of a card is shown
     answers_in_reply    the press's answer can carry the presser's new card
-    has_refresh_button  every card carries 状态刷新
+    reply_reaches_all   … and then everybody in a group sees that card (else a group's card is updated as well)
+    tells_in_reply      the press's answer can carry a sentence (else a refusal is told in a private message)
+    has_refresh_button  every card carries 状态刷新 (else only one whose update has failed)
     coalesce_seconds    how long changes wait for one another before a card is updated
-    sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word
+    sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word; 0: no limit
     dedupe_hours        how long the platform knows a message again that is sent once more, so that it arrives once
     user_agent_mark     what the user agent of the platform's own browser contains
     one_per_tenant      an organisation connects this platform once
     workbench_hint      how a person opens the application once, to be linked
+    has_groups          cards can be sent to group chats
+    no_groups_hint      what to do, step by step, while there is no group to choose
+    callbacks           the last parts of the addresses that the platform calls: ("",) or ("event", "card")
+    frame_ancestors     origins of the platform's own clients that show our pages in a frame
+    sign_in_script      script under static/ that asks the client for a sign-in code; "": a redirect does
+    monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
     """
 
     channel_kind: str
@@ -227,6 +283,16 @@ class Capabilities:
     user_agent_mark: str
     one_per_tenant: bool
     workbench_hint: str
+    update_note: str = ""
+    browser_hint: str = ""
+    reply_reaches_all: bool = True
+    tells_in_reply: bool = False
+    has_groups: bool = False
+    no_groups_hint: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ("",)
+    frame_ancestors: tuple[str, ...] = ()
+    sign_in_script: str = ""
+    monthly_calls: int = 0
 
 
 class TokenStore(Protocol):
@@ -245,35 +311,65 @@ class TokenStore(Protocol):
         """Forget `value`, which the platform rejected; a newer token stays."""
 
 
+Hosts = Mapping[str, str]
+"""Where a platform is reached, by name ("api", "console" …): Platform.hosts, or what the operator says instead."""
+
+
 class Platform(Protocol):
-    """One connected application. Every method may raise the PlatformErrors of its folder's errors.py."""
+    """One connected application. Every method may raise the PlatformErrors of its folder's errors.py.
+
+    hosts      the real addresses, which {SLUG}_{NAME}_BASE replaces, without a trailing slash
+    addresses  generated values to copy, by name: "callback", "callback/event", "home", "home/pc?corpId=$CORPID$" …
+    """
 
     slug: ClassVar[str]
     label: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     modes: ClassVar[tuple[SetupMode, ...]]
+    hosts: ClassVar[Hosts]
+    addresses: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    def build(
+        cls,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        tokens: TokenStore,
+        hosts: Hosts,
+        transport: Transport,
+    ) -> Platform:
+        """From what the wizard stored, drafts included. secrets: in clear, as long as the object lives."""
+
+    @classmethod
+    def entered_host(cls, settings: Mapping[str, Any]) -> str:
+        """The platform's own address as a person entered it (a private deployment); "" for the operator's hosts."""
+
+    @classmethod
+    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
+        """The address of the console in which this application is set up; deep links are appended."""
 
     @property
     def application_key(self) -> str | None:
         """What may be connected once over all organisations ("wecom:ww…"); None while it was not entered."""
 
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
-        """Send a card to one person. With `earlier_try_unanswered` a "reference used before" answer is a success."""
+        """Send a card to one recipient. With `earlier_try_unanswered` a "reference used before" answer is a success."""
 
     def send_text(self, to: Recipient, content: str) -> SentMessage: ...
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None: ...
     def read_callback(self, request: CallbackRequest) -> Callback: ...
-    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply: ...
-    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str: ...
-    def identify(self, code: str) -> PlatformIdentity: ...
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply: ...
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
+        """Where a person proves who they are by being redirected; comes back with `code` and `state`."""
+
+    def client_sign_in(self) -> Mapping[str, str]:
+        """What capabilities.sign_in_script needs to ask the client for a code; becomes data- attributes."""
+
+    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
+        """Who a code stands for. in_client: it came from sign_in_script, not from sign_in_url."""
+
+    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+        """The groups that can be posted to now, of those `known` and others, as far as the platform tells."""
+
     def run_check(self, name: str) -> CheckResult: ...
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Where a platform is reached; set by the operator, the real ones by default."""
-
-    api: str
-    oauth: str
-    login: str
-    console: str

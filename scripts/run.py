@@ -140,8 +140,7 @@ def environment() -> dict[str, str]:
     }
     if given.get("DEMO", "1") == "1":
         simulator = f"http://localhost:{simulator_port}"
-        defaults |= dict.fromkeys(("SIMULATOR_URL", "WECOM_API_BASE", "ENDPOINT_ALLOWLIST"), simulator)
-        defaults |= {f"WECOM_{name}_BASE": simulator for name in ("OAUTH", "LOGIN", "CONSOLE")}
+        defaults |= dict.fromkeys(("SIMULATOR_URL", "ENDPOINT_ALLOWLIST"), simulator)
         defaults |= {"EGRESS_IPS": "127.0.0.1"}
     env = defaults | given | {"PORT": str(port), "SIMULATOR_PORT": str(simulator_port)}
     env["DUTYBELL_HOME"] = str(Path(env["DUTYBELL_HOME"]).resolve())

@@ -25,7 +25,7 @@ from models import (
     MembershipState,
 )
 from platforms import PLATFORMS
-from platforms.base import CardButton, CardPress, Fact, IncidentCard
+from platforms.base import CardButton, CardPress, Fact, IncidentCard, PressAnswer
 from services import (
     card_keys,
     cards,
@@ -45,6 +45,7 @@ from services.instance import current_settings
 from services.notifications import DELIVER
 from services.press_scenes import PressedCard, Presser, Scene
 from services.visibility import sees_incident
+from services.wording import say, speaking
 from texts import N_, Text
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
@@ -79,14 +80,19 @@ class Unrecorded(Exception):
 
 @dataclass(frozen=True)
 class PressResult:
-    """What the platform is answered: the presser's new card, if the answer can carry one; text: what happened.
+    """What the platform is answered; text: what happened, also where the answer has no place for it.
 
     is_urgent  work was staged that is due now: the worker is to be woken after the commit
     """
 
-    card: IncidentCard | None
+    answer: PressAnswer
     text: Text | None = None
     is_urgent: bool = False
+
+    @property
+    def card(self) -> IncidentCard | None:
+        """The presser's new card, if the answer can carry one."""
+        return self.answer.card
 
 
 def handle(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
@@ -120,8 +126,8 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
         return PressResult(_remembered(scene.answer))
     moment = _Moment(on, integration, press, scene, now)
     result = moment.answer()
-    answer = {"card": result.card.as_json()} if result.card else {}
-    press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=answer, now=now)
+    kept = _kept(result.answer)
+    press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=kept, now=now)
     if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
         # last: whoever records a sending holds the incident before the integration, too
         press_writing.note_callback(on, integration, now)
@@ -158,14 +164,27 @@ class _Moment:
     def answer(self) -> PressResult:
         try:
             card, text = self._act()
+            answer = self._answer(card, text)
         except Refused as refusal:
             log.info("A press was refused: %s", refusal.text.message)
-            tenant, to = self.scene.tenant, self.press.external_user_id
-            told = private_messages.sending(self.integration, to, refusal.text, tenant=tenant, now=self.now)
-            self.jobs.append(outbox.row(**told))
-            card, text = None, refusal.text
+            text = refusal.text
+            answer = self._refusal(text)
         outbox.write(self.on, self.jobs)
-        return PressResult(card, text, any(map(outbox.is_urgent, self.jobs)))
+        return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)))
+
+    def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
+        if not PLATFORMS[self.integration.platform].capabilities.tells_in_reply:
+            return PressAnswer(card)
+        with speaking(self.scene.tenant):
+            return PressAnswer(card, say(text), is_refusal)
+
+    def _refusal(self, text: Text) -> PressAnswer:
+        """Told in the answer where it has a place for a sentence, else in a private message."""
+        if not PLATFORMS[self.integration.platform].capabilities.tells_in_reply:
+            tenant, to = self.scene.tenant, self.press.external_user_id
+            told = private_messages.sending(self.integration, to, text, tenant=tenant, now=self.now)
+            self.jobs.append(outbox.row(**told))
+        return self._answer(None, text, is_refusal=True)
 
     def _act(self) -> tuple[IncidentCard | None, Text]:
         scene = self.scene
@@ -314,15 +333,24 @@ def decide(action: str, incident: IncidentValues, member: Presser, via: str, now
 
 def answers_in_reply(integration: Integration) -> bool:
     """Whether the answer to a press carries the presser's card: the platform can, and the operator has not said no."""
-    chosen = getattr(current_settings(), f"{integration.platform}_press_reply", "passive")
+    chosen = current_settings().press_replies.get(integration.platform, "passive")
     return PLATFORMS[integration.platform].capabilities.answers_in_reply and chosen == "passive"
 
 
-def _remembered(answer: dict[str, Any] | None) -> IncidentCard | None:
-    """The card of an answer that was given before."""
-    stored = dict((answer or {}).get("card") or {})
-    if not stored:
-        return None
+def _kept(answer: PressAnswer) -> dict[str, Any]:
+    """An answer as the receipt keeps it for a repeat of the same press."""
+    said = {"text": answer.text, "is_refusal": answer.is_refusal} if answer.text else {}
+    return said | ({"card": answer.card.as_json()} if answer.card else {})
+
+
+def _remembered(kept: dict[str, Any] | None) -> PressAnswer:
+    """The answer that was given before."""
+    known = kept or {}
+    card = _card(dict(known["card"])) if known.get("card") else None
+    return PressAnswer(card, known.get("text", ""), known.get("is_refusal", False))
+
+
+def _card(stored: dict[str, Any]) -> IncidentCard:
     buttons = {name: tuple(CardButton(**button) for button in stored[name]) for name in ("buttons", "menu")}
     facts = tuple(Fact(**fact) for fact in stored["facts"])
     return IncidentCard(**(stored | buttons | {"facts": facts, "body": tuple(stored["body"])}))

@@ -205,6 +205,15 @@ def mark_stale(card: Card, incident: Incident, *, now: datetime) -> None:
     timeline.record(incident, "card_stale", via="system", at=now, recipient=name)
 
 
+def update_notes(incident: Incident) -> list[str]:
+    """What the platforms of an incident's cards say about cards that could not be changed: catalogue ids."""
+    mine = select(Integration.platform).join(Card, Card.integration_id == Integration.id)
+    mine = mine.where(Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id)
+    found = set(db.session.scalars(mine.distinct()))
+    notes = [kind.capabilities.update_note for slug, kind in PLATFORMS.items() if slug in found]
+    return [note for note in notes if note]
+
+
 def stale_count(incident: Incident) -> int:
     """How many people look at a card that is out of date: "n 张卡片待刷新"."""
     stale = select(func.count()).select_from(Card)

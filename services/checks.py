@@ -19,6 +19,11 @@ _BY_NAME = select(IntegrationCheck).where(
 )
 
 
+def of_callback(purpose: str) -> str:
+    """The check that an address which the platform calls has: "callback", "callback_event" …"""
+    return f"callback_{purpose}" if purpose else "callback"
+
+
 def get(integration: Integration, name: str) -> IntegrationCheck | None:
     """The stored check, or None while nobody has waited for it or seen it."""
     mine = {"tenant_id": integration.tenant_id, "integration_id": integration.id, "name": name}

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from flask import current_app
 from sqlalchemy import bindparam, select
 
-import platforms
 from extensions import db, read_only, reading
 from models import Integration, IntegrationStatus
+from platforms import PLATFORMS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
@@ -112,15 +112,14 @@ def platform_for(integration: Integration) -> Platform:
     Raises AddressRefused when the Endpoint of a private deployment may not be called.
     """
     settings = current_settings()
-    values = dict(integration.settings) | {"press_reply": getattr(settings, f"{integration.platform}_press_reply", "")}
-    secrets = {name: vault.unseal_of(integration, name) for name in integration.secrets}
-    return platforms.build(
-        integration.platform,
-        values,
-        secrets,
+    kind = PLATFORMS[integration.platform]
+    reply = settings.press_replies.get(integration.platform, "passive")
+    return kind.build(
+        dict(integration.settings) | {"press_reply": reply},
+        {name: vault.unseal_of(integration, name) for name in integration.secrets},
         tokens=DatabaseTokenStore(integration.id, integration.tenant_id),
-        hosts=_hosts(integration.platform),
-        transport=_transport_for(str(values.get("endpoint") or "") if values.get("is_private") else ""),
+        hosts=hosts_of(integration.platform),
+        transport=_transport_for(kind.entered_host(integration.settings)),
     )
 
 
@@ -141,23 +140,38 @@ def addresses(integration: Integration) -> dict[str, str]:
     settings = current_settings()
     base = _app_base(integration)
     ownership_file = integration.settings.get("ownership_file_name")
-    return {
-        "callback_url": f"{settings.public_url}/callback/{integration.platform}/{integration.public_key}",
-        "home_url": f"{base}/h5/{integration.platform}/{integration.public_key}",
+    own = {name: _address(integration, path) for name, path in PLATFORMS[integration.platform].addresses.items()}
+    return own | {
         "trusted_domain": settings.public_host,
         "ownership_file_url": f"{base}/{ownership_file}" if ownership_file else "",
         "egress_ips": ";".join(settings.egress_ips),
     }
 
 
+def _address(integration: Integration, path: str) -> str:
+    """`path`: "callback…" is what the platform calls, "home…" what people open."""
+    which = f"{integration.platform}/{integration.public_key}"
+    if path.startswith("callback"):
+        return f"{current_settings().public_url}/callback/{which}{path.removeprefix('callback')}"
+    return f"{_app_base(integration)}/h5/{which}{path.removeprefix('home')}"
+
+
 def incident_url(integration: Integration, num: int) -> str:
     """The in-app page of an incident, which a click on its card opens."""
-    return f"{_app_base(integration)}/h5/{integration.platform}/{integration.public_key}/incidents/{num}"
+    return _address(integration, f"home/incidents/{num}")
 
 
 def console_url(integration: Integration) -> str:
     """Where the platform's own console is; deep links are appended to it."""
-    return _hosts(integration.platform).console
+    return PLATFORMS[integration.platform].console(integration.settings, hosts_of(integration.platform))
+
+
+def hosts_of(platform: str) -> Hosts:
+    """Where a platform is reached: where the operator says; in a demo the simulator, which is all of them."""
+    settings = current_settings()
+    own = PLATFORMS[platform].hosts
+    simulated = dict.fromkeys(own, settings.simulator_url) if settings.simulator_url else own
+    return {**simulated, **settings.platform_hosts.get(platform, {})}
 
 
 def endpoint_guard() -> AddressGuard:
@@ -176,14 +190,6 @@ def _app_base(integration: Integration) -> str:
     public_url = current_settings().public_url
     domain = str(integration.settings.get("trusted_domain") or "")
     return f"{urlsplit(public_url).scheme}://{domain}" if domain else public_url
-
-
-def _hosts(platform: str) -> Hosts:
-    """Where the operator says that a platform is."""
-    settings = current_settings()
-    prefix = f"{platform}_"
-    names = ("api", "oauth", "login", "console")
-    return Hosts(**{name: str(getattr(settings, f"{prefix}{name}_base")) for name in names})
 
 
 def _transport_for(endpoint: str) -> Transport:

@@ -19,6 +19,7 @@ from platforms.base import (
     IncidentCard,
     OtherEvent,
     PlatformIdentity,
+    PressAnswer,
     Recipient,
     SentMessage,
     UrlCheck,
@@ -66,7 +67,7 @@ class FakePlatform:
         if any(message.card and message.card.reference == card.reference for message in self.messages):
             assert earlier_try_unanswered, "the same reference was sent twice"
             return SentMessage("", was_repeat=True)
-        self.messages.append(Message(to.external_user_id, card))
+        self.messages.append(Message(to.external_id, card))
         self.while_sending()
         if error:
             raise error
@@ -74,7 +75,7 @@ class FakePlatform:
         return SentMessage(f"message-{number}", f"code-{number}")
 
     def send_text(self, to: Recipient, content: str) -> SentMessage:
-        self.messages.append(Message(to.external_user_id, text=content))
+        self.messages.append(Message(to.external_id, text=content))
         return SentMessage(f"message-{len(self.messages)}")
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
@@ -105,17 +106,17 @@ class FakePlatform:
             return OtherEvent(*base, event_key="other", kind=event["kind"])
         return CardPress(*base, **event)
 
-    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply:
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
         if isinstance(callback, UrlCheck):
             return CallbackReply(200, callback.reply.encode())
-        if card is None:
+        if answer is None or answer.card is None:
             return CallbackReply(200, b"")
-        return CallbackReply(200, json.dumps(asdict(card), ensure_ascii=False).encode(), "application/json")
+        return CallbackReply(200, json.dumps(asdict(answer.card), ensure_ascii=False).encode(), "application/json")
 
     def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
         return f"https://sign-in.example/?state={state}&to={redirect_uri}&client={in_client}"
 
-    def identify(self, code: str) -> PlatformIdentity:
+    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
         return PlatformIdentity(code or None, code)
 
     def run_check(self, name: str) -> CheckResult:

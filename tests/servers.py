@@ -196,8 +196,7 @@ class Product:
         return Process(name, command, self.env, self.home / f"{name}.log", health)
 
     def _settings(self, port: int) -> dict[str, str]:
-        platform = {f"WECOM_{name}_BASE": self.simulator_url for name in ("API", "OAUTH", "LOGIN", "CONSOLE")}
-        return platform | {
+        return {
             "PUBLIC_URL": self.base_url,
             "BIND": f"127.0.0.1:{port}",
             "DUTYBELL_HOME": str(self.home),

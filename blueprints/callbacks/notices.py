@@ -80,9 +80,9 @@ def clock_detail(seconds: float) -> dict[str, object]:
     }
 
 
-def is_awaited(integration: Integration, now: datetime) -> bool:
+def is_awaited(integration: Integration, purpose: str, now: datetime) -> bool:
     """Whether a failure should be noted: no genuine callback was seen yet, and not just now another failure."""
-    check = checks.get(integration, "callback")
+    check = checks.get(integration, checks.of_callback(purpose))
     if check is None:
         return True
     if check.state is CheckState.PASSED:
@@ -90,8 +90,8 @@ def is_awaited(integration: Integration, now: datetime) -> bool:
     return check.at is None or now - check.at > FAILURE_EVERY
 
 
-def is_known(integration: Integration, now: datetime) -> bool:
+def is_known(integration: Integration, purpose: str, now: datetime) -> bool:
     """Whether nothing new would be noted: the check has passed and the last callback was a moment ago."""
-    check = checks.get(integration, "callback")
+    check = checks.get(integration, checks.of_callback(purpose))
     last = integration.last_callback_at
     return check is not None and check.state is CheckState.PASSED and last is not None and now - last < NOTED_EVERY

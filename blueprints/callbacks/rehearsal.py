@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from errors import AppError
 from extensions import db, read_only, reading
 from models import Integration, IntegrationStatus
+from platforms import PLATFORMS
 from services import integrations, press_scenes, press_writing
 from services.clock import utcnow
 from services.wording import say, speaking
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 def rehearse(app: Flask) -> None:
     """Get ready. Whatever goes wrong here is said by the first real request, better."""
     try:
-        app.test_client().get("/callback/wecom/-")
+        app.test_client().get(f"/callback/{next(iter(PLATFORMS))}/-")
         with app.app_context():
             _read_connections()
     except (SQLAlchemyError, AppError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -30,7 +30,6 @@ from services.integrations import Connected
 from web_extensions import csrf, limiter
 
 BODY_BYTES = 1024 * 1024
-FRESH_SECONDS = timedelta(minutes=5).total_seconds()
 LOCK_SECONDS = 0.8
 """How long a callback waits for the database: it must be answered within a second."""
 TRIES = 5
@@ -58,13 +57,14 @@ class Called:
 
 
 @bp.route("/<platform>/<public_key>", methods=["GET", "POST"])
-def receive(platform: str, public_key: str) -> Response:
+@bp.route("/<platform>/<public_key>/<purpose>", methods=["GET", "POST"])
+def receive(platform: str, public_key: str, purpose: str = "") -> Response:
     """Take a callback of an application in whatever state: a draft is verified before it is finished."""
     try:
-        wanted = _read_request(utcnow())
+        wanted = _read_request(purpose, utcnow())
     except RequestEntityTooLarge:
         return _empty(413)
-    if platform not in PLATFORMS:
+    if platform not in PLATFORMS or purpose not in PLATFORMS[platform].capabilities.callbacks:
         return _empty(404)
     try:
         return _respond(Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS))
@@ -76,10 +76,10 @@ def receive(platform: str, public_key: str) -> Response:
         return _empty(503)
 
 
-def _read_request(now: datetime) -> CallbackRequest:
+def _read_request(purpose: str, now: datetime) -> CallbackRequest:
     request.max_content_length = BODY_BYTES
     body = request.get_data(cache=False)
-    return CallbackRequest(request.method, request.args, request.headers, body, now)
+    return CallbackRequest(request.method, request.args, request.headers, body, now, purpose)
 
 
 def _respond(called: Called) -> Response:
@@ -110,7 +110,7 @@ def _answer(caller: Connected, wanted: CallbackRequest) -> Response:
     _make_sure(caller)
     if isinstance(callback, OtherEvent):
         log.info("An event that we do not act on: %s", callback.kind)
-    _note_arrival(caller, wanted.received_at)
+    _note_arrival(caller, wanted)
     return _reply(caller.platform.answer(callback, None))
 
 
@@ -125,12 +125,12 @@ def _verified(caller: Connected, wanted: CallbackRequest) -> Callback | None:
         if time.monotonic() - caller.confirmed_at > CONFIRMED_SECONDS:  # the secret may have been changed
             _make_sure(caller)
         notices.refused(error.reason)
-        _note_failure(caller, notices.FORGED, now)
+        _note_failure(caller, wanted.purpose, notices.FORGED, now)
         return None
     difference = (callback.sent_at - now).total_seconds()
-    if abs(difference) > FRESH_SECONDS:
+    if abs(difference) > callback.fresh_seconds:
         notices.clock_differs(difference)
-        _note_failure(caller, notices.clock_detail(difference), now)
+        _note_failure(caller, wanted.purpose, notices.clock_detail(difference), now)
         return None
     return callback
 
@@ -143,29 +143,30 @@ def _make_sure(caller: Connected) -> None:
     caller.confirmed_at = time.monotonic()
 
 
-def _note_failure(caller: Connected, detail: dict[str, object], now: datetime) -> None:
+def _note_failure(caller: Connected, purpose: str, detail: dict[str, object], now: datetime) -> None:
     """Let the wizard say why nothing arrives, while it waits for the first genuine callback. Looks once a second."""
     if time.monotonic() - caller.failure_noted_at < notices.LOOK_EVERY_SECONDS:
         return
     caller.failure_noted_at = time.monotonic()
     with read_only():
-        is_awaited = notices.is_awaited(caller.integration, now)
+        is_awaited = notices.is_awaited(caller.integration, purpose, now)
     if is_awaited:
         begin_write()
-        checks.failed(_integration(caller), "callback", now=now, **detail)
+        checks.failed(_integration(caller), checks.of_callback(purpose), now=now, **detail)
         db.session.commit()
 
 
-def _note_arrival(caller: Connected, now: datetime) -> None:
+def _note_arrival(caller: Connected, wanted: CallbackRequest) -> None:
     """Mark that the address works; the platform gets its answer in time even if that cannot be stored now."""
+    now = wanted.received_at
     caller.failure_noted_at = -float("inf")
     try:
         with read_only():
-            if notices.is_known(_integration(caller), now):
+            if notices.is_known(_integration(caller), wanted.purpose, now):
                 return
         begin_write()
         integration = _integration(caller)
-        checks.passed(integration, "callback", now=now)
+        checks.passed(integration, checks.of_callback(wanted.purpose), now=now)
         press_writing.note_callback(db.session.connection(), integration, now)
         db.session.commit()
     except DBAPIError as error:
@@ -190,7 +191,7 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
     crash_here("callback.after_commit")
     if result.is_urgent:
         outbox.wake_worker()
-    reply = caller.platform.answer(press, result.card)
+    reply = caller.platform.answer(press, result.answer)
     crash_here("callback.before_answer")
     return _reply(reply)
 

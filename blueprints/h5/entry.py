@@ -128,7 +128,8 @@ def oauth() -> ResponseReturnValue:
     code = request.args.get("code")
     if not code:
         raise linking.SignInExpired("refused on the platform")
-    identity = integrations.platform_for(integration).identify(code)
+    by_script = visit().in_client and bool(visit().platform.capabilities.sign_in_script)
+    identity = integrations.platform_for(integration).identify(code, in_client=by_script)
     if identity.external_user_id is None:
         raise linking.NotAMember
     checks.passed(integration, "home_page", now=utcnow(), person=identity.name or identity.external_user_id)

@@ -7,11 +7,13 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from blueprints import live
 from blueprints.access import current_member
 from blueprints.h5 import bp
+from blueprints.h5.visit import visit
 from blueprints.incident_actions import PLAIN_VERBS, is_fragment, search_of, standing, take
 from blueprints.incident_forms import (
     CloseForm,
@@ -84,6 +86,7 @@ def incident(num: int) -> ResponseReturnValue:
         deliveries={notification.id: notification.deliveries for notification in told},
         alerts=incident_queries.alerts_of(found),
         stale=stale,
+        update_notes=[_(note) for note in cards.update_notes(found)] if stale else [],
         etag=etag,
         **standing(found),
     )
@@ -141,7 +144,9 @@ def more_page(num: int, **refused: Any) -> str:
         "add_form": people_form(found, new_only=True),
         "escalate_form": escalate_form(found),
     }
-    return render_template("h5/more.html", incident=found, **(standing(found) | forms | refused))
+    hint = visit().platform.capabilities.browser_hint
+    shown = standing(found) | forms | refused
+    return render_template("h5/more.html", incident=found, browser_hint=_(hint) if hint else "", **shown)
 
 
 @bp.post("/incidents/<int:num>/comment")

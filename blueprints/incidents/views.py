@@ -103,6 +103,7 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
         "causes": {notification.id: notification for notification in told},
         "alerts": incident_queries.alerts_of(incident),
         "stale": stale,
+        "update_notes": [_(note) for note in cards.update_notes(incident)],
         "presets": list(current_member().tenant.snooze_presets),
         "etag": live.tag(incident.version, len(entries), states, stale, minute),
         "refused": set(refused),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from platforms.base import (
@@ -12,9 +13,11 @@ from platforms.base import (
     CallbackRequest,
     Capabilities,
     CardHandle,
+    Group,
     Hosts,
     IncidentCard,
     PlatformIdentity,
+    PressAnswer,
     Recipient,
     SentMessage,
     TokenStore,
@@ -51,13 +54,45 @@ class WeCom:
         user_agent_mark="wxwork",
         one_per_tenant=True,
         workbench_hint=N_("登录企业微信客户端，进入「工作台」，找到并打开本应用，完成一次登录即可关联。"),
+        update_note=N_("企业微信限制：一次卡片交互后，72 小时内只可更新一次；在卡片上点「状态刷新」即可看到最新状态。"),
+        browser_hint=N_(
+            "Mac 版企业微信默认用内置浏览器打开链接。如需改用系统浏览器：按 ctrl + command + shift + d 打开调试模式，"
+            "选择 调试 → 浏览器、webView 相关 → 系统浏览器打开网页。"
+        ),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
+    hosts: ClassVar[Hosts] = {
+        "api": "https://qyapi.weixin.qq.com",
+        "oauth": "https://open.weixin.qq.com",
+        "login": "https://login.work.weixin.qq.com",
+        "console": "https://work.weixin.qq.com",
+    }
+    addresses: ClassVar[Mapping[str, str]] = {"callback_url": "callback", "home_url": "home"}
 
     def __init__(self, settings: WeComSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
         self.settings = settings
-        self.hosts = hosts
-        self.client = Client(settings, settings.endpoint or hosts.api, tokens, transport)
+        self.reached_at = hosts
+        self.client = Client(settings, settings.endpoint or hosts["api"], tokens, transport)
+
+    @classmethod
+    def build(
+        cls,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        tokens: TokenStore,
+        hosts: Hosts,
+        transport: Transport,
+    ) -> WeCom:
+        return cls(WeComSettings.from_stored(settings, secrets), hosts, tokens, transport)
+
+    @classmethod
+    def entered_host(cls, settings: Mapping[str, Any]) -> str:
+        return str(settings.get("endpoint") or "") if settings.get("is_private") else ""
+
+    @classmethod
+    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
+        return hosts["console"]
 
     @property
     def application_key(self) -> str | None:
@@ -70,32 +105,33 @@ class WeCom:
         """
         lines_cut = cards.truncated_lines(card)
         try:
-            sent = self.client.send_template_card(to.external_user_id, cards.as_json(card))
+            sent = self.client.send_template_card(to.external_id, cards.as_json(card))
         except TaskIdTaken:
             if not earlier_try_unanswered:
                 raise
             return SentMessage("", truncated_lines=lines_cut, was_repeat=True)
         except CallbackUrlNeeded:
             bare = replace(card, buttons=(), menu=())
-            sent = self.client.send_template_card(to.external_user_id, cards.as_json(bare))
+            sent = self.client.send_template_card(to.external_id, cards.as_json(bare))
             return SentMessage(sent.message_id, truncated_lines=lines_cut, lacks_buttons=True)
         return SentMessage(sent.message_id, sent.response_code, lines_cut)
 
     def send_text(self, to: Recipient, content: str) -> SentMessage:
-        return SentMessage(self.client.send_text(to.external_user_id, content).message_id)
+        return SentMessage(self.client.send_text(to.external_id, content).message_id)
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
         """Replace the card, using up the handle's code. Raises UpdateCodeSpent when there is none or it is dead."""
         if not handle.update_code:
             raise UpdateCodeSpent("no code")
         drawn = cards.as_json(card)
-        self.client.update_template_card(handle.recipient.external_user_id, handle.update_code, drawn)
+        self.client.update_template_card(handle.recipient.external_id, handle.update_code, drawn)
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         return callbacks.read(self.settings, request)
 
-    def answer(self, callback: Callback, card: IncidentCard | None) -> CallbackReply:
-        return callbacks.answer(self.settings, callback, card)
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
+        """WeCom has no place for a sentence: a refusal goes out as a private message."""
+        return callbacks.answer(self.settings, callback, answer.card if answer else None)
 
     def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
         """Where a person proves who they are: silently inside the client, by scanning outside.
@@ -108,13 +144,16 @@ class WeCom:
         known["agentid"] = self.settings.agent_id
         if in_client:
             query = {"response_type": "code", "scope": "snsapi_base"} | known
-            base = f"{self.settings.endpoint or self.hosts.oauth}/connect/oauth2/authorize"
+            base = f"{self.settings.endpoint or self.reached_at['oauth']}/connect/oauth2/authorize"
             return f"{base}?{urlencode(query, quote_via=quote, safe='')}#wechat_redirect"
         query = {"login_type": "CorpApp", "lang": "zh"} | known
-        base = self.settings.endpoint or self.hosts.login
+        base = self.settings.endpoint or self.reached_at["login"]
         return f"{base}/wwlogin/sso/login?{urlencode(query, quote_via=quote, safe='')}"
 
-    def identify(self, code: str) -> PlatformIdentity:
+    def client_sign_in(self) -> Mapping[str, str]:
+        return {}
+
+    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
         """Exchange a sign-in code. The name is extra: an application that may not see it still signs people in."""
         user_id = self.client.get_user_id(code)
         if user_id is None:
@@ -124,6 +163,10 @@ class WeCom:
         except PlatformError:
             name = ""
         return PlatformIdentity(user_id.lower(), name)
+
+    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+        """A self-built application's cards have no place in ordinary groups."""
+        return []
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from platforms.base import Callback, CallbackReply, CallbackRequest, IncidentCard, Platform
+from platforms.base import Callback, CallbackReply, CallbackRequest, IncidentCard, Platform, PressAnswer
 from platforms.errors import CallbackRefused
 
 
@@ -23,6 +23,7 @@ class Receiver:
         self.callbacks: list[Callback] = []
         self.refusals: list[CallbackRefused] = []
         self.answer_card: Callable[[Callback], IncidentCard | None] = lambda callback: None
+        self.answer_text = ""
 
     def handle(self, request: CallbackRequest) -> CallbackReply:
         assert self.platform
@@ -32,7 +33,7 @@ class Receiver:
             self.refusals.append(error)
             return CallbackReply(error.status, b"")
         self.callbacks.append(callback)
-        return self.platform.answer(callback, self.answer_card(callback))
+        return self.platform.answer(callback, PressAnswer(self.answer_card(callback), self.answer_text))
 
 
 @contextmanager

@@ -224,25 +224,25 @@ def test_a_card_is_not_sent_twice_under_one_reference(connection, platform, card
 
 
 def test_a_code_says_who_opened_the_page(connection, platform):
-    identity = platform.identify(connection.sign_in_code("lin"))
+    identity = platform.identify(connection.sign_in_code("lin"), in_client=True)
     assert (identity.external_user_id, identity.name) == ("lin", "林值班")
 
 
 def test_somebody_of_another_company_is_nobody_here(connection, platform):
-    assert platform.identify(connection.sign_in_code("stranger")).external_user_id is None
+    assert platform.identify(connection.sign_in_code("stranger"), in_client=True).external_user_id is None
 
 
 def test_a_code_works_once(connection, platform):
     code = connection.sign_in_code("lin")
-    platform.identify(code)
+    platform.identify(code, in_client=True)
     with pytest.raises(SignInExpired):
-        platform.identify(code)
+        platform.identify(code, in_client=True)
 
 
 @pytest.mark.parametrize("code", ["", "made-up", "' or 1=1"])
 def test_a_made_up_code_is_refused(connection, platform, code):
     with pytest.raises(PlatformError):
-        platform.identify(code)
+        platform.identify(code, in_client=True)
 
 
 # --- checks -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from platforms.base import Hosts, OtherEvent
+from platforms.base import OtherEvent
 from platforms.errors import AddressRefused
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
@@ -159,7 +159,7 @@ def test_a_private_deployment_is_reached_through_the_guard_of_entered_addresses(
     own = ("http://localhost:8000", "127.0.0.1")
     guard = AddressGuard([connection.simulator.url], own_addresses=own, is_demo=True)
     private = replace(connection.platform.settings, is_private=True, endpoint=connection.simulator.url)
-    nowhere = Hosts(api="http://nowhere.invalid", oauth="", login="", console="")
+    nowhere = {"api": "http://nowhere.invalid"}
     guard.check(private.endpoint)
     platform = WeCom(private, nowhere, MemoryTokens(), Transport(resolve=guard.resolve))
     assert platform.run_check("endpoint").passed

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
-from platforms.base import CardHandle, Hosts, IncidentCard, Recipient, SentMessage
+from platforms.base import CardHandle, IncidentCard, Recipient, SentMessage
 from platforms.http import Transport
 from platforms.wecom.platform import WeCom
 from platforms.wecom.settings import WeComSettings
@@ -91,7 +91,7 @@ def make_connection(simulator: Simulator, receiver: Receiver) -> WeComConnection
 
 
 def connect(simulator: Simulator, settings: WeComSettings, tokens: MemoryTokens) -> WeCom:
-    hosts = Hosts(api=simulator.url, oauth=simulator.url, login=simulator.url, console=simulator.url)
+    hosts = dict.fromkeys(WeCom.hosts, simulator.url)
     return WeCom(settings, hosts, tokens, TRANSPORT)
 
 

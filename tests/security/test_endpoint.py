@@ -184,7 +184,7 @@ def test_the_administrator_learns_a_class_of_error_and_never_the_answer(
 ) -> None:
     """A demo may reach its simulated deployment by http; what else answers there stays unread."""
     with server(answering(answer.encode())) as url:
-        allow(app, url, demo=True, wecom_api_base=url)
+        allow(app, url, demo=True, platform_hosts={"wecom": {"api": url}})
         made = planted(url)
         platform = integrations.platform_for(made)
         db.session.rollback()

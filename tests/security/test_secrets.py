@@ -117,7 +117,7 @@ def use_platform(app: Flask) -> None:
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ECHO)}\r\n\r\n{ECHO}".encode()
     with server(answering(answer)) as url:
         for base in (url, "http://127.0.0.1:1"):
-            app.config["SETTINGS"] = replace(app.config["SETTINGS"], wecom_api_base=base)
+            app.config["SETTINGS"] = replace(app.config["SETTINGS"], platform_hosts={"wecom": {"api": base}})
             integration = db.session.get_one(Integration, number)
             platform = integrations.platform_for(integration)
             db.session.rollback()

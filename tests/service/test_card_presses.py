@@ -326,7 +326,7 @@ def test_somebody_unlinked_may_do_nothing_from_the_next_press_on(office: Office,
 
 
 def test_without_answers_that_carry_cards_the_card_is_updated_with_the_presss_right(app: Flask, office: Office, card):
-    app.config["SETTINGS"] = replace(app.config["SETTINGS"], wecom_press_reply="update")
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], press_replies={"wecom": "update"})
     assert office.press(card, "直接关闭").card is None
     office.work()
     assert "已关闭" in office.platform.messages[0].shown.subtitle
@@ -334,7 +334,7 @@ def test_without_answers_that_carry_cards_the_card_is_updated_with_the_presss_ri
 
 
 def test_a_refresh_is_answered_by_an_update_even_if_nothing_has_changed(app: Flask, office: Office, card):
-    app.config["SETTINGS"] = replace(app.config["SETTINGS"], wecom_press_reply="update")
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], press_replies={"wecom": "update"})
     office.press(card, "状态刷新")
     office.work()
     assert office.platform.messages[0].shown.footer == "更新于 09:31"
@@ -345,7 +345,7 @@ def test_a_refresh_is_answered_by_an_update_even_if_nothing_has_changed(app: Fla
 
 @pytest.mark.parametrize("reply", ["passive", "update"])
 def test_the_button_of_a_test_card_proves_the_way_back_for_a_draft(app: Flask, office: Office, reply: str):
-    app.config["SETTINGS"] = replace(app.config["SETTINGS"], wecom_press_reply=reply)
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], press_replies={"wecom": reply})
     office.integration.status = IntegrationStatus.DRAFT
     admin: Membership = make_member("admin", Role.ADMIN)
     trial_cards.send(office.integration, external_user_ids=["zhou"], by=admin, now=utcnow())

@@ -49,7 +49,7 @@ def test_the_stored_values_reach_the_platform(app):
     platform = platform_of(integration)
     assert platform.settings.secret == "s3cret"
     assert platform.settings.agent_id == "1000002"
-    assert platform.hosts.api == "https://qyapi.weixin.qq.com"
+    assert platform.reached_at["api"] == "https://qyapi.weixin.qq.com"
     assert "s3cret" not in repr(platform.settings)
 
 
@@ -70,7 +70,7 @@ def test_a_draft_says_what_is_missing_when_it_is_needed(app):
     platform = platform_of(make_integration(settings={}))
     db.session.commit()
     with pytest.raises(SettingsIncomplete):
-        platform.identify("code")
+        platform.identify("code", in_client=True)
     assert platform.run_check("credentials").detail["code"] == "platform.settings_incomplete"
 
 
