@@ -43,6 +43,7 @@ class IncidentCard:
     title       "[严重] db-03 / disk.used>95%"; subtitle: "#1024 · 待处理 · 09:31 触发"
     elapsed     "持续 5 分钟", kept apart because it alone does not make a card out of date
     facts       label and value rows; body: lines of the custom area; footer: last row
+    body_is_markup  a template wrote the body in the platform's own markup, values escaped; else it is plain text
     url         the in-app page of the incident
     buttons     in the order to be shown; menu: choices behind "…"
     footer_label  names the footer where a platform can only show it as a label and value row
@@ -62,6 +63,7 @@ class IncidentCard:
     menu_label: str = ""
     menu: tuple[CardButton, ...] = ()
     footer_label: str = "动态"
+    body_is_markup: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -249,6 +251,8 @@ class Capabilities:
     update_note         what a person should know about cards that could not be changed; "" where there is nothing
     browser_hint        how a person has the client open links in the system's browser, where that is a secret
     body_lines, menu_items, buttons, facts   how much of a card is shown
+    body_bytes          more of the custom area, in UTF-8, is cut with …; 0: the lines alone count
+    escape_body         writes any text so that it is no markup in the custom area; None: the area is plain text
     answers_in_reply    the press's answer can carry the presser's new card
     reply_reaches_all   … and then everybody in a group sees that card (else a group's card is updated as well)
     tells_in_reply      the press's answer can carry a sentence (else a refusal is told in a private message)
@@ -293,6 +297,8 @@ class Capabilities:
     frame_ancestors: tuple[str, ...] = ()
     sign_in_script: str = ""
     monthly_calls: int = 0
+    body_bytes: int = 0
+    escape_body: Callable[[str], str] | None = None
 
 
 class TokenStore(Protocol):
