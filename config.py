@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 KEY_BYTES = 32
 SESSION_HOURS = 12
 MOST_DAYS = 36_500
-PLATFORM_HOST = re.compile(r"([A-Z]+)_([A-Z]+)_BASE")
+PLATFORM_HOST = re.compile(r"([A-Z]+)_([A-Z]+(?:_[A-Z]+)*)_BASE")
 PRESS_REPLY = re.compile(r"([A-Z]+)_PRESS_REPLY")
 
 

@@ -1,6 +1,6 @@
 """Ciphers and signatures that several platforms share. Pure: bytes and values in, values out.
 
-The callback scheme is AES-256-CBC with a 32-byte PKCS#7 padding and a SHA-1 signature; it is the platforms' own
+CallbackCipher's scheme is AES-256-CBC with a 32-byte PKCS#7 padding and a SHA-1 signature; it is the platforms' own
 choice and stays inside this module. https://developer.work.weixin.qq.com/document/path/90968
 """
 
@@ -74,13 +74,13 @@ class CallbackCipher:
             raise CallbackRefused("base64") from None
         if not cipher_text or len(cipher_text) % AES.block_size:
             raise CallbackRefused("cipher text length")
-        return self._unpack(_unpadded(self._cipher().decrypt(cipher_text)))
+        return self._unpack(unpadded(self._cipher().decrypt(cipher_text), PADDING_BLOCK))
 
     def encrypt(self, message: bytes, random: bytes | None = None) -> str:
         """Return the base64 cipher text of a message. random: 16 bytes, fixed only by tests."""
         head = secrets.token_bytes(RANDOM_BYTES) if random is None else random
         plain = head + len(message).to_bytes(LENGTH_BYTES, "big") + message + self.receive_id.encode()
-        return base64.b64encode(self._cipher().encrypt(_padded(plain))).decode()
+        return base64.b64encode(self._cipher().encrypt(padded(plain, PADDING_BLOCK))).decode()
 
     def _unpack(self, plain: bytes) -> bytes:
         body = plain[RANDOM_BYTES + LENGTH_BYTES :]
@@ -95,14 +95,15 @@ class CallbackCipher:
         return AES.new(self._key, AES.MODE_CBC, iv=self._key[: AES.block_size])
 
 
-def _padded(plain: bytes) -> bytes:
-    """PKCS#7 to a multiple of 32; a whole block is added to what is a multiple already."""
-    size = PADDING_BLOCK - len(plain) % PADDING_BLOCK
+def padded(plain: bytes, block: int) -> bytes:
+    """PKCS#7 to a multiple of `block`; a whole block is added to what is a multiple already."""
+    size = block - len(plain) % block
     return plain + bytes([size]) * size
 
 
-def _unpadded(plain: bytes) -> bytes:
+def unpadded(plain: bytes, block: int) -> bytes:
+    """`plain` (not empty) without its padding. Raises CallbackRefused for any that padded() would not make."""
     size = plain[-1]
-    if not 1 <= size <= PADDING_BLOCK or plain[-size:] != bytes([size]) * size:
+    if not 1 <= size <= block or plain[-size:] != bytes([size]) * size:
         raise CallbackRefused("padding")
     return plain[:-size]

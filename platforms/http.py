@@ -99,7 +99,7 @@ class Transport:
         self._lock = threading.Lock()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, *, total_seconds: float = TOTAL_SECONDS) -> Answer:
-        return self._exchange("GET", url, params, total_seconds=total_seconds)
+        return accepted(self._exchange("GET", url, params, total_seconds=total_seconds))
 
     def post_json(
         self,
@@ -111,8 +111,24 @@ class Transport:
         total_seconds: float = TOTAL_SECONDS,
     ) -> Answer:
         """POST `content` as raw UTF-8 JSON (no \\u escapes: WeCom refuses them with 40033)."""
-        body = json.dumps(content, ensure_ascii=False).encode()
-        return self._exchange("POST", url, params, body, headers=headers, total_seconds=total_seconds)
+        return accepted(self.exchange("POST", url, content, params, headers=headers, total_seconds=total_seconds))
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        content: Any = None,
+        params: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> Answer:
+        """Return the answer whatever its status, for a platform whose own code says more; see accepted().
+
+        content  sent as raw UTF-8 JSON; None: no body
+        """
+        body = None if content is None else json.dumps(content, ensure_ascii=False).encode()
+        return self._exchange(method, url, params, body, headers=headers, total_seconds=total_seconds)
 
     def _exchange(
         self,
@@ -141,7 +157,7 @@ class Transport:
                     _read(response),
                     self._quotes,
                 )
-            return _accepted(answer)
+            return answer
         except PlatformError:
             raise
         except (RequestException, HTTPError, OSError, ValueError) as error:
@@ -313,7 +329,7 @@ def _read(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _accepted(answer: Answer) -> Answer:
+def accepted(answer: Answer) -> Answer:
     """Return an answer that the platform's own code should judge; raise for the ones that HTTP itself explains."""
     failure: type[PlatformError] | None = None
     if answer.status == 429:

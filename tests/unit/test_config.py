@@ -135,3 +135,9 @@ def test_a_process_with_a_mistake_in_its_environment_ends_with_one_line_for_each
     assert end.value.code == CANNOT_START
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("dutybell cannot start: ") for line in lines)
+
+
+def test_a_platforms_hosts_are_replaced_by_name(tmp_path: Path) -> None:
+    env = {"WECOM_API_BASE": "https://a.example.com", "FEISHU_LARK_API_BASE": "https://b.example.com/"}
+    hosts = read(tmp_path, **env).platform_hosts
+    assert hosts == {"wecom": {"api": "https://a.example.com"}, "feishu": {"lark_api": "https://b.example.com"}}
