@@ -5,15 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 
 from simulator import faults
+from simulator.base import ControlError, Unknown, current_laboratory
 from simulator.faults import Fault
-from simulator.wecom import reports
-from simulator.wecom.context import PLATFORM as WECOM
-from simulator.wecom.context import WeCom
-from simulator.wecom.presses import CannotPress
-from simulator.wecom.setup import SetupError
 from simulator.wire import to_json
 
 bp = Blueprint("control", __name__, url_prefix="/control")
@@ -30,55 +26,62 @@ def guard() -> None:
 
 @bp.get("/messages")
 def messages() -> Response:
-    """`?platform=&person=` or `&chat=`: messages as the person sees them now."""
-    wecom = _wecom()
-    with wecom.store.lock:
-        if request.args.get("platform", WECOM) != WECOM or request.args.get("chat"):
-            return jsonify([])
-        return jsonify(reports.listed(wecom, request.args.get("person", "")))
+    """`?platform=&person=` or `&chat=`: messages as the person sees them now, or as the chat shows them.
+
+    Without a platform the first one is meant; one that is not simulated has no messages.
+    """
+    laboratory, query = current_laboratory(), request.args
+    platform = laboratory.platforms.get(query.get("platform", laboratory.first))
+    with laboratory.store.lock:
+        person, chat = query.get("person", ""), query.get("chat", "")
+        return jsonify(platform.messages(person=person, chat=chat) if platform else [])
 
 
 @bp.post("/press")
 def press() -> Response:
-    """`{"platform", "message_id", "person", "key", "selected"?}` → `{"http_status", "answer", …}` of a real call."""
-    return jsonify(reports.press(_wecom(), request.get_json(force=True)))
+    """`{"platform", "message_id", "person", "key", …}` → `{"http_status", "answer", …}` of a real call."""
+    laboratory, body = current_laboratory(), request.get_json(force=True)
+    platform = laboratory.platforms.get(body.get("platform") or laboratory.first)
+    if platform is None:
+        raise Unknown(f"no such platform: {body['platform']}")
+    return jsonify(platform.press(body))
 
 
 @bp.get("/wire")
 def wire() -> Response:
     """Exchanges after the index `since`, oldest first."""
     since = request.args.get("since", 0, type=int)
-    return jsonify([to_json(entry) for entry in _wecom().wire.since(since)])
+    return jsonify([to_json(entry) for entry in current_laboratory().wire.since(since)])
 
 
 @bp.get("/faults")
 def list_faults() -> Response:
-    return jsonify(_wecom().faults.listing())
+    return jsonify(current_laboratory().faults.listing())
 
 
 @bp.post("/faults")
 def arm_fault() -> tuple[Response, int]:
-    """`{"platform", "fault", "count"?, "path"?, "seconds"?, "code"?, "corp_id"?, "agent_id"?, "users"?}`.
+    """`{"platform"?, "fault", "count"?, "path"?, "seconds"?, "code"?, "corp_id"?, "agent_id"?, "app_id"?, "users"?}`.
 
-    count -1 lasts until cleared; the page /faults says what each fault does.
+    Without a platform every one is hit. count -1 lasts until cleared; the page /faults says what each fault does.
     """
     body: dict[str, Any] = request.get_json(force=True)
     if body.get("fault") not in faults.NAMES:
         return jsonify({"error": f"unknown fault; known are {', '.join(faults.NAMES)}"}), 400
-    _wecom().faults.arm(Fault.read(body, WECOM))
-    return jsonify(_wecom().faults.listing()), 201
+    current_laboratory().faults.arm(Fault.read(body))
+    return jsonify(current_laboratory().faults.listing()), 201
 
 
 @bp.delete("/faults")
 def clear_faults() -> Response:
-    _wecom().faults.clear()
+    current_laboratory().faults.clear()
     return jsonify([])
 
 
 @bp.post("/clock")
 def clock() -> Response:
     """`{"offset_seconds"}` from real time, or `{"advance_seconds"}` from the present offset."""
-    body, store = request.get_json(force=True), _wecom().store
+    body, store = request.get_json(force=True), current_laboratory().store
     with store.lock:
         offset = float(body.get("offset_seconds", store.clock_offset))
         store.clock_offset = offset + float(body.get("advance_seconds", 0))
@@ -88,40 +91,34 @@ def clock() -> Response:
 
 @bp.post("/reset")
 def reset() -> Response:
-    """Forget messages, wire log, faults and counters; `{"all": true}` also corps, limits and the clock's offset."""
-    body, wecom = request.get_json(force=True, silent=True) or {}, _wecom()
-    with wecom.store.lock:
-        reports.reset(wecom, everything=bool(body.get("all")))
-        wecom.wire.clear()
-        wecom.faults.clear()
+    """Forget messages, wire log, faults and counters; `{"all": true}` also organisations, limits, the clock's offset.
+
+    `{"platform"}` leaves the other platforms' messages and organisations alone.
+    """
+    body, laboratory = request.get_json(force=True, silent=True) or {}, current_laboratory()
+    with laboratory.store.lock:
+        for platform in laboratory.platforms.values():
+            if body.get("platform") in (None, platform.slug):
+                platform.reset(everything=bool(body.get("all")))
+        laboratory.wire.clear()
+        laboratory.faults.clear()
         if body.get("all"):
-            wecom.store.clock_offset = 0.0
+            laboratory.store.clock_offset = 0.0
     return jsonify({"ok": True})
 
 
 @bp.get("/state")
 def state() -> Response:
-    """A summary: clock, faults, and of each platform its corps, apps, people and limits, without secrets of apps."""
-    wecom = _wecom()
-    with wecom.store.lock:
-        return jsonify(
-            {
-                "now": wecom.store.now(),
-                "offset_seconds": wecom.store.clock_offset,
-                "faults": wecom.faults.listing(),
-                "wecom": reports.summary(wecom),
-            }
-        )
+    """A summary: clock, faults, and of each platform what exists there, without secrets of apps."""
+    laboratory = current_laboratory()
+    with laboratory.store.lock:
+        clock = {"now": laboratory.store.now(), "offset_seconds": laboratory.store.clock_offset}
+        found = {platform.slug: platform.summary() for platform in laboratory.platforms.values()}
+        return jsonify(clock | {"faults": laboratory.faults.listing()} | found)
 
 
 def refused(error: Exception) -> tuple[Response, int]:
-    status = {reports.Unknown: 404, CannotPress: 409, SetupError: 400}.get(type(error), 400)
-    return jsonify({"error": str(error)}), status
-
-
-def _wecom() -> WeCom:
-    wecom: WeCom = current_app.extensions["simulator_wecom"]
-    return wecom
+    return jsonify({"error": str(error)}), error.status if isinstance(error, ControlError) else 400
 
 
 def _is_loopback(address: str) -> bool:

@@ -49,7 +49,8 @@ class Fault:
 
     count    calls it still hits; -1 until it is cleared.
     path     only calls whose path contains this, "" for all.
-    corp_id, agent_id  only calls of this company or application; "" and 0 for all.
+    platform  only calls of this one, "" for all.
+    corp_id, agent_id, app_id  only calls of this company or application (by number or by name); "" and 0 for all.
     seconds  how long slow, late and slow_loris take, or the Retry-After of http_429. code: the number of errcode.
     users    whom invalid_users and unlicensed_users leave out, joined by "|"; "" for every receiver.
     """
@@ -63,14 +64,15 @@ class Fault:
     corp_id: str = ""
     agent_id: int = 0
     users: str = ""
+    app_id: str = ""
     hits: int = 0
     id: int = field(default_factory=lambda: next(_numbers))
 
     @classmethod
-    def read(cls, body: Mapping[str, Any], platform: str) -> Fault:
+    def read(cls, body: Mapping[str, Any]) -> Fault:
         """From JSON or a form; an empty value stands for the default. Raises ValueError for one that is no number."""
         return cls(
-            platform=str(body.get("platform") or platform),
+            platform=str(body.get("platform") or ""),
             fault=str(body.get("fault") or ""),
             count=int(body.get("count") or 1),
             path=str(body.get("path") or "").strip(),
@@ -79,22 +81,25 @@ class Fault:
             corp_id=str(body.get("corp_id") or "").strip(),
             agent_id=int(body.get("agent_id") or 0),
             users=str(body.get("users") or "").strip(),
+            app_id=str(body.get("app_id") or "").strip(),
         )
 
     def concerns(self, call: Caller) -> bool:
         """Whether it hits calls like this one."""
-        is_theirs = self.corp_id in ("", call.corp_id) and self.agent_id in (0, call.agent_id)
-        return self.platform == call.platform and self.path in call.path and is_theirs
+        is_theirs = self.corp_id in ("", call.corp_id) and self.platform in ("", call.platform)
+        is_its_app = self.agent_id in (0, call.agent_id) and self.app_id in ("", call.app_id)
+        return is_theirs and is_its_app and self.path in call.path
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls what; corp_id "" and agent_id 0 where that cannot be told."""
+    """Who calls what; corp_id and app_id "" and agent_id 0 where that cannot be told or the platform has no such."""
 
     platform: str
     path: str
     corp_id: str = ""
     agent_id: int = 0
+    app_id: str = ""
 
 
 class Faults:

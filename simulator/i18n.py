@@ -17,8 +17,11 @@ bp = Blueprint("language", __name__)
 
 @cache
 def english() -> dict[str, str]:
-    text = (Path(__file__).parent / "english.json").read_text(encoding="utf-8")
-    catalogue: dict[str, str] = json.loads(text)
+    """The simulator's own texts, and each platform's from its folder."""
+    folder = Path(__file__).parent
+    catalogue: dict[str, str] = {}
+    for path in [folder / "english.json", *sorted(folder.glob("*/english.json"))]:
+        catalogue |= json.loads(path.read_text(encoding="utf-8"))
     return catalogue
 
 

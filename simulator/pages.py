@@ -8,8 +8,8 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from simulator import faults
+from simulator.base import Platform, current_laboratory
 from simulator.i18n import t
-from simulator.wecom.context import PLATFORM, current_wecom
 from simulator.wire import WireEntry, mask
 
 bp = Blueprint("pages", __name__)
@@ -19,42 +19,43 @@ SHOWN_ENTRIES = 200
 
 @bp.get("/")
 def index() -> str:
-    wecom = current_wecom()
-    with wecom.store.lock:
-        return render_template("index.html", corps=list(wecom.state.corps.values()), product_url=wecom.product_url)
-
-
-@bp.get("/wework_admin/frame")
-def admin_console() -> BaseResponse:
-    """Where deep links into the real console lead: to the company's applications, if there is but one company."""
-    wecom = current_wecom()
-    with wecom.store.lock:
-        corps = list(wecom.state.corps)
-    if len(corps) == 1:
-        return redirect(url_for("wecom_console.apps", corp_id=corps[0]))
-    return redirect(url_for("wecom_console.corps"))
+    laboratory = current_laboratory()
+    with laboratory.store.lock:
+        shown = [(platform, platform.organisations()) for platform in laboratory.platforms.values()]
+        return render_template("index.html", shown=shown, product_url=laboratory.product_url)
 
 
 @bp.get("/wire")
 def wire() -> str:
     """The newest exchanges that contain the filter's text, newest first; secrets are shortened."""
     wanted = request.args.get("q", "").strip()
-    direction = request.args.get("direction", "")
-    entries = [entry for entry in reversed(current_wecom().wire.since(0)) if _fits(entry, wanted.lower(), direction)]
+    direction, slug = request.args.get("direction", ""), request.args.get("platform", "")
+    laboratory = current_laboratory()
+    newest = [entry for entry in reversed(laboratory.wire.since(0)) if slug in ("", entry.platform)]
+    entries = [entry for entry in newest if _fits(entry, wanted.lower(), direction)]
     return render_template(
-        "wire.html", entries=entries[:SHOWN_ENTRIES], total=len(entries), q=wanted, direction=direction, mask=mask
+        "wire.html",
+        entries=entries[:SHOWN_ENTRIES],
+        total=len(entries),
+        q=wanted,
+        direction=direction,
+        slug=slug,
+        platforms=laboratory.platforms,
+        mask=mask,
     )
 
 
 @bp.post("/wire/clear")
 def clear_wire() -> Response | BaseResponse:
-    current_wecom().wire.clear()
+    current_laboratory().wire.clear()
     return redirect(url_for(".wire"), code=303)
 
 
 @bp.get("/faults")
 def faults_page() -> str:
-    return render_template("faults.html", armed=current_wecom().faults.listing(), names=faults.NAMES)
+    laboratory = current_laboratory()
+    armed = laboratory.faults.listing()
+    return render_template("faults.html", armed=armed, names=faults.NAMES, platforms=laboratory.platforms)
 
 
 @bp.post("/faults")
@@ -62,7 +63,7 @@ def arm() -> Response | BaseResponse:
     name = request.form.get("fault", "")
     if name in faults.NAMES:
         try:
-            current_wecom().faults.arm(faults.Fault.read(request.form, PLATFORM))
+            current_laboratory().faults.arm(faults.Fault.read(request.form))
             flash(t("故障已设置：%(name)s", name=name))
         except ValueError:
             flash(t("请填写数字"))
@@ -71,9 +72,15 @@ def arm() -> Response | BaseResponse:
 
 @bp.post("/faults/clear")
 def clear_faults() -> Response | BaseResponse:
-    current_wecom().faults.clear()
+    current_laboratory().faults.clear()
     flash(t("故障已全部清除"))
     return redirect(url_for(".faults_page"), code=303)
+
+
+def visited_platform() -> Platform | None:
+    """The platform whose console or client this page is part of."""
+    platforms = current_laboratory().platforms.values()
+    return next((each for each in platforms if request.path.startswith(f"/{each.slug}/")), None)
 
 
 def clock_text(at: float) -> str:

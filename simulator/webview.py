@@ -1,27 +1,24 @@
-"""Pages "inside WeCom" on a desktop browser: `http://{label}.localhost:{port}/` is one person's webview.
+"""Pages inside a platform's client on a desktop browser: `http://{label}.localhost:{port}/` is a person's webview.
 
-Requests there go on to the product with WeCom's user agent. Links to the authorise page come back to the same host,
-so that the simulator knows who is asking and answers silently with a code.
+Requests there go on to the product with the client's user agent. Pages of the platform itself, such as WeCom's
+authorise page, come back to the same host, so that the simulator knows who is asking.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 from flask import Response, current_app, redirect, render_template, request
-from werkzeug.wrappers import Response as BaseResponse
 
 from simulator import outbound
-from simulator.wecom import oauth
-from simulator.wecom.context import WeCom
+from simulator.base import Laboratory, Page, Platform, Webview
 
 SUFFIX = ".localhost"
-AUTHORISE_PATH = "/connect/oauth2/authorize"
 ASSET_PATH = "/__simulator/"
-AUTHORISE_HOSTS = {"open.weixin.qq.com", "open.work.weixin.qq.com"}
-USER_AGENT = "wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh"
+HEAD = re.compile(rb"<head[^>]*>", re.IGNORECASE)
 PROXY_SECONDS = 60
 HOP_BY_HOP = {
     "connection",
@@ -45,8 +42,23 @@ def webview_url(label: str, path: str = "/") -> str:
     return f"http://{label}{SUFFIX}{f':{port}' if port else ''}{path}"
 
 
+def label_of(webviews: dict[str, list[str]], organisation: str, person: str, domain: str = "") -> str:
+    """The host label of a person: the id where a host name allows it and nobody else has it, else with a mark.
+
+    Labels are remembered in `webviews`, so that a person's cookies stay theirs.
+    domain  ".{slug}" keeps the namesakes of two platforms apart.
+    """
+    owner = [organisation, person]
+    safe = re.sub(r"[^a-z0-9]+", "-", person.lower()).strip("-")[:40] or "u"
+    mark = hashlib.sha256(f"{organisation}/{person.lower()}".encode()).hexdigest()[:6]
+    if safe == person.lower() and webviews.setdefault(f"{safe}{domain}", [*owner, ""])[:2] == owner:
+        return f"{safe}{domain}"
+    webviews.setdefault(f"{safe}-{mark}{domain}", [*owner, ""])
+    return f"{safe}-{mark}{domain}"
+
+
 def open_url(label: str, url: str) -> str:
-    """The link that opens an address inside a person's WeCom."""
+    """The link that opens an address inside a person's client."""
     return webview_url(label, f"/__open?url={quote(url, safe='')}")
 
 
@@ -59,34 +71,9 @@ def is_webview_host() -> bool:
     return (urlsplit(request.host_url).hostname or "").endswith(SUFFIX)
 
 
-def answer(wecom: WeCom) -> Response | BaseResponse | tuple[str, int]:
-    """Everything that arrives on a webview's host: the opener, the authorise page, or the product's own pages."""
-    if request.path.startswith(ASSET_PATH):
-        return current_app.send_static_file(request.path.removeprefix(ASSET_PATH))
-    label = (urlsplit(request.host_url).hostname or "").removesuffix(SUFFIX)
-    owner = wecom.state.webviews.get(label)
-    if owner is None:
-        return _page("没有这个成员", f"{label}{SUFFIX} 不属于任何成员", 404)
-    if request.path == "/__open":
-        return _open(wecom, owner)
-    if request.path == AUTHORISE_PATH:
-        return _authorise(wecom, owner)
-    origin = owner[2] or wecom.product_url
-    if not origin:
-        return _page("请从工作台打开应用", "这个网页视图还没有打开过应用", 404)
-    return _forward(wecom, origin)
-
-
-def allowed_origins(wecom: WeCom) -> set[str]:
-    """Where a webview may go: trusted domains, callback origins, home pages and the product's address."""
-    found = {origin_of(wecom.product_url)} if wecom.product_url else set()
-    for corp in wecom.state.corps.values():
-        for app in corp.own_apps():
-            if app.trusted_domain:
-                found |= {f"http://{app.trusted_domain}", f"https://{app.trusted_domain}"}
-            if app.callback:
-                found.add(origin_of(app.callback.url))
-    return found
+def is_own_port(url: str) -> bool:
+    """Does this address lead to the simulator, by any of its names?"""
+    return (urlsplit(url).port or 80) == (urlsplit(request.host_url).port or 80)
 
 
 def origin_of(url: str) -> str:
@@ -94,48 +81,66 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _open(wecom: WeCom, owner: list[str]) -> Response | BaseResponse | tuple[str, int]:
+def local_path(url: str) -> str:
+    """An address without its origin."""
+    parts = urlsplit(url)
+    return urlunsplit(("", "", "/" + parts.path.lstrip("/"), parts.query, parts.fragment))
+
+
+def notice(title: str, detail: str, status: int) -> tuple[str, int]:
+    return render_template("notice.html", title=title, detail=detail), status
+
+
+def shows(platform: Platform, view: Webview, url: str) -> None:
+    """Remember the origin that this webview passes its requests on to. The lock is held."""
+    platform.webviews[view.label][2] = origin_of(url)
+
+
+def answer(laboratory: Laboratory) -> Page:
+    """Everything that arrives on a webview's host: the opener, the platform's pages, or the product's own."""
+    if request.path.startswith(ASSET_PATH):
+        return current_app.send_static_file(request.path.removeprefix(ASSET_PATH))
+    label = (urlsplit(request.host_url).hostname or "").removesuffix(SUFFIX)
+    platform = next((each for each in laboratory.platforms.values() if label in each.webviews), None)
+    if platform is None:
+        return notice("没有这个成员", f"{label}{SUFFIX} 不属于任何成员", 404)
+    organisation, person, origin = platform.webviews[label]
+    view = Webview(label, organisation, person)
+    if request.path == "/__open":
+        return _open(laboratory, platform, view)
+    own = platform.answer(view)
+    if own is not None:
+        return own
+    if not (origin or laboratory.product_url):
+        return notice("请从工作台打开应用", "这个网页视图还没有打开过应用", 404)
+    return _forward(platform, origin or laboratory.product_url)
+
+
+def _open(laboratory: Laboratory, platform: Platform, view: Webview) -> Page:
     """Remember the product's origin for this person and go there."""
     url = request.args.get("url", "")
-    if _is_authorise(url):
-        return redirect(_local_authorise(url))
-    with wecom.store.lock:
-        is_allowed = origin_of(url) in allowed_origins(wecom)
+    own = platform.own_page(url)
+    if own is not None:
+        return redirect(own)
+    with laboratory.store.lock:
+        is_allowed = origin_of(url) in platform.trusted_origins() | {origin_of(laboratory.product_url or "no:")}
         if is_allowed:
-            owner[2] = origin_of(url)
-            wecom.store.touch()
+            shows(platform, view, url)
+            laboratory.store.touch()
     if not is_allowed:
-        return _page("这个地址不属于任何应用", f"{url} 的域名不是应用的可信域名，也不是回调地址的域名", 403)
-    return redirect(_local_path(url))
+        return notice("这个地址不属于任何应用", f"{url} 的域名不是应用的可信域名，也不是回调地址的域名", 403)
+    return redirect(local_path(url))
 
 
-def _authorise(wecom: WeCom, owner: list[str]) -> Response | BaseResponse | tuple[str, int]:
-    """The authorise page as its owner: silent, except that snsapi_privateinfo asks first."""
-    query = request.args.to_dict()
-    try:
-        with wecom.store.lock:
-            link = oauth.read_link(wecom, query, is_web_login=False)
-            if link.scope == "snsapi_privateinfo" and request.method != "POST":
-                return Response(render_template("wecom/consent.html", app=link.app))
-            target = oauth.grant(wecom, link, owner[0], owner[1])
-            owner[2] = origin_of(link.redirect_uri)
-    except oauth.BadLink as error:
-        return _page(error.title, error.detail, 400)
-    return redirect(_local_path(target))
-
-
-def _forward(wecom: WeCom, origin: str) -> Response | tuple[str, int]:
+def _forward(platform: Platform, origin: str) -> Response | tuple[str, int]:
     """Pass the request to the product and its answer back, with hosts rewritten both ways."""
     here = request.host_url.rstrip("/")
     url, host = outbound.reachable(origin + _raw_path())
-    headers = [(name, value) for name, value in request.headers if name.lower() not in HOP_BY_HOP]
-    sent = {name: value.replace(here, origin) if name in ("Origin", "Referer") else value for name, value in headers}
-    sent |= {"Host": host, "User-Agent": f"{sent.get('User-Agent', 'Mozilla/5.0')} {USER_AGENT}"}
     try:
         with requests.request(
             request.method,
             url,
-            headers=sent,
+            headers=_passed_on(platform, origin, here) | {"Host": host},
             data=request.get_data(),
             timeout=PROXY_SECONDS,
             allow_redirects=False,
@@ -145,12 +150,29 @@ def _forward(wecom: WeCom, origin: str) -> Response | tuple[str, int]:
             pairs = list(reply.raw.headers.items())
             status = reply.status_code
     except (requests.RequestException, OSError) as error:
-        return _page("无法打开网页", f"{origin} 没有响应：{error}", 502)
+        return notice("无法打开网页", f"{origin} 没有响应：{error}", 502)
     response = Response(body, status=status)
     response.headers.clear()
     for name, value in pairs:
         if name.lower() not in HOP_BY_HOP:
-            response.headers.add(name, _rewritten(name, value, origin, here))
+            response.headers.add(name, _rewritten(platform, name, value, origin=origin, here=here))
+    return _bridged(platform, response)
+
+
+def _passed_on(platform: Platform, origin: str, here: str) -> dict[str, str]:
+    """The browser's headers for the product: with the product's origin, and the client named in the user agent."""
+    headers = [(name, value) for name, value in request.headers if name.lower() not in HOP_BY_HOP]
+    sent = {name: value.replace(here, origin) if name in ("Origin", "Referer") else value for name, value in headers}
+    if platform.bridge:  # a compressed page cannot be added to
+        sent["Accept-Encoding"] = "identity"
+    return sent | {"User-Agent": f"{sent.get('User-Agent', 'Mozilla/5.0')} {platform.user_agent}"}
+
+
+def _bridged(platform: Platform, response: Response) -> Response:
+    """A page with the native client's functions put before its own scripts."""
+    if platform.bridge and response.mimetype == "text/html" and "Content-Encoding" not in response.headers:
+        script = f'<script src="{ASSET_PATH}{platform.bridge}"></script>'.encode()
+        response.set_data(HEAD.sub(lambda match: match[0] + script, response.get_data(), count=1))
     return response
 
 
@@ -161,40 +183,16 @@ def _raw_path() -> str:
     return urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
 
-def _rewritten(name: str, value: str, origin: str, here: str) -> str:
+def _rewritten(platform: Platform, name: str, value: str, *, origin: str, here: str) -> str:
     """A response header with the product's origin replaced by the webview's."""
     lowered = name.lower()
     if lowered == "set-cookie":
         return re.sub(r";\s*domain=[^;]*", "", value, flags=re.IGNORECASE)
     if lowered in ("location", "hx-redirect", "hx-location", "content-location"):
-        if _is_authorise(value):
-            return here + _local_authorise(value)
+        own = platform.own_page(value)
+        if own is not None:
+            return here + own
         return here + value[len(origin) :] if value.lower().startswith(origin) else value
     if lowered in ("content-security-policy", "access-control-allow-origin", "hx-push-url"):
         return value.replace(origin, here)
     return value
-
-
-def _is_authorise(url: str) -> bool:
-    """Is this WeCom's authorise page, on the simulator or on the real host?"""
-    parts = urlsplit(url)
-    is_own = (parts.port or 80) == (urlsplit(request.host_url).port or 80)
-    return parts.path == AUTHORISE_PATH and (is_own or parts.hostname in AUTHORISE_HOSTS)
-
-
-def _local_authorise(url: str) -> str:
-    """The same page on this host. A fragment never reaches a server, so its absence is passed on in the query."""
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    if parts.fragment != "wechat_redirect":
-        query.append(("_fragment", "missing"))
-    return f"{AUTHORISE_PATH}?{urlencode(query)}"
-
-
-def _local_path(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(("", "", "/" + parts.path.lstrip("/"), parts.query, parts.fragment))
-
-
-def _page(title: str, detail: str, status: int) -> tuple[str, int]:
-    return render_template("notice.html", title=title, detail=detail), status

@@ -7,6 +7,7 @@ import hashlib
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from simulator.base import CannotPress
 from simulator.webview import open_url
 from simulator.wecom import presses, richtext
 from simulator.wecom.cards import as_seen, pressable
@@ -70,7 +71,7 @@ def press(corp_id: str, userid: str) -> Response | BaseResponse:
     try:
         result = presses.press(wecom, message_id, userid, key, selected)
         problem = result.problem
-    except presses.CannotPress:
+    except CannotPress:
         problem = "这个按钮已不能点击"
     if request.headers.get("X-Requested-With") == "fetch":
         return jsonify({"problem": problem})

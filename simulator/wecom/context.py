@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import current_app
-
+from simulator.base import current_laboratory
 from simulator.faults import Fault, Faults
 from simulator.store import Store
 from simulator.wecom.counters import Counters
@@ -39,7 +38,6 @@ class WeCom:
     store: Store
     wire: WireLog
     faults: Faults
-    product_url: str = ""
     state: WeComState = field(default_factory=WeComState)
     counters: Counters = field(default_factory=Counters)
     recent_bodies: dict[tuple[str, int, str], tuple[float, str]] = field(default_factory=dict)
@@ -76,5 +74,5 @@ class Call:
 
 def current_wecom() -> WeCom:
     """The simulated WeCom of the running app."""
-    wecom: WeCom = current_app.extensions["simulator_wecom"]
+    wecom: WeCom = current_laboratory().platforms[PLATFORM].world
     return wecom

@@ -6,10 +6,11 @@ from dataclasses import asdict, fields
 
 from flask import Blueprint, Response, jsonify, request
 
+from simulator.base import Json, Unknown
 from simulator.wecom import callbacks, oauth, setup, tokens
 from simulator.wecom.context import WeCom, current_wecom
 from simulator.wecom.errors import PAIRINGS
-from simulator.wecom.reports import Json, Unknown, app_summary, corp_summary
+from simulator.wecom.reports import app_summary, corp_summary
 from simulator.wecom.state import ROOT_DEPARTMENT, App, Callback, Corp, Limits, Person
 
 bp = Blueprint("wecom_control", __name__, url_prefix="/control/wecom")

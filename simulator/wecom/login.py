@@ -1,16 +1,17 @@
-"""Sign-in pages on the plain host: the authorise link outside the client, and the web login by scanning.
+"""Pages at the real addresses on the plain host: the authorise link outside the client, the web login, the console.
 
 https://developer.work.weixin.qq.com/document/path/98152
 """
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from simulator.webview import AUTHORISE_PATH
 from simulator.wecom import oauth
 from simulator.wecom.context import current_wecom
+
+AUTHORISE_PATH = "/connect/oauth2/authorize"
 
 bp = Blueprint("wecom_login", __name__)
 
@@ -51,3 +52,14 @@ def confirm() -> Page:
     except oauth.BadLink as error:
         return render_template("notice.html", title=error.title, detail=error.detail), 400
     return redirect(target)
+
+
+@bp.get("/wework_admin/frame")
+def admin_console() -> Page:
+    """Where deep links into the real console lead: to the company's applications, if there is but one company."""
+    wecom = current_wecom()
+    with wecom.store.lock:
+        corps = list(wecom.state.corps)
+    if len(corps) == 1:
+        return redirect(url_for("wecom_console.apps", corp_id=corps[0]))
+    return redirect(url_for("wecom_console.corps"))

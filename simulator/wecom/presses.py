@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.base import CannotPress
 from simulator.wecom import cards, updates, xml
 from simulator.wecom.callbacks import Delivery, deliver
 from simulator.wecom.context import WeCom
 from simulator.wecom.errors import ApiError
 from simulator.wecom.state import App, Corp, Message
-
-
-class CannotPress(Exception):
-    """There is nothing to press: no such message, not a receiver, or the button is dead."""
 
 
 @dataclass

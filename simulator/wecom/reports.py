@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
+from simulator.base import Json, Unknown
 from simulator.webview import webview_url
 from simulator.wecom import presses
 from simulator.wecom.cards import as_seen, pressable
 from simulator.wecom.context import PLATFORM, Unseen, WeCom
 from simulator.wecom.errors import PAIRINGS
 from simulator.wecom.state import CONTACT_SYNC, App, Corp, Limits, Message
-
-Json = dict[str, Any]
-
-
-class Unknown(Exception):
-    """A corp, app, person or message that does not exist."""
 
 
 def find_person(wecom: WeCom, text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from simulator import outbound
+from simulator.base import ControlError
 from simulator.wecom import callbacks
 from simulator.wecom.context import PLATFORM, WeCom
 from simulator.wecom.state import (
@@ -31,7 +32,7 @@ MONTH_SECONDS = 30 * 86400
 MAX_TRUSTED_IPS = 120
 
 
-class SetupError(Exception):
+class SetupError(ControlError):
     """A refusal of the console, in the administrator's words."""
 
 

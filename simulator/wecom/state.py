@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import string
@@ -10,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from simulator.webview import label_of
 
 ROOT_DEPARTMENT = 1
 FIRST_AGENT_ID = 1000002
@@ -281,17 +282,8 @@ class WeComState:
                 yield self.messages[message_id]
 
     def label_of(self, corp_id: str, userid: str) -> str:
-        """The host label of a person: the userid where a host name allows it and nobody else has it, else with a mark.
-
-        Labels are remembered, so that a person's cookies stay theirs.
-        """
-        owner = [corp_id, userid]
-        safe = re.sub(r"[^a-z0-9]+", "-", userid.lower()).strip("-")[:40] or "u"
-        mark = hashlib.sha256(f"{corp_id}/{userid.lower()}".encode()).hexdigest()[:6]
-        if safe == userid.lower() and self.webviews.setdefault(safe, [*owner, ""])[:2] == owner:
-            return safe
-        self.webviews.setdefault(f"{safe}-{mark}", [*owner, ""])
-        return f"{safe}-{mark}"
+        """The host label of a person's webview."""
+        return label_of(self.webviews, corp_id, userid)
 
     def with_task(self, task_id: str) -> list[Message]:
         """The messages of every app that used this task_id."""

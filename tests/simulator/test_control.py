@@ -29,7 +29,7 @@ def test_a_person_may_be_named_with_the_corp(wired):
     assert len(wired.seen_by(f"{CORP}/ZHANGSAN")) == 1
     assert wired.http.get("/control/messages?person=nobody").status_code == 404
     assert len(wired.get("messages")) == 1
-    assert wired.get("messages?platform=feishu&person=zhangsan") == []
+    assert wired.get("messages?platform=nonesuch&person=zhangsan") == []
     assert wired.get("messages?chat=x") == []
 
 

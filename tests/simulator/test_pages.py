@@ -314,7 +314,7 @@ def test_every_page_speaks_both_languages(lab, visitor, path):
     assert 'lang="zh-CN"' in visitor.text
     visitor.get(f"/lang/en?next={path}")
     assert '<html lang="en">' in visitor.text
-    assert "Admin console" in visitor.text
+    assert "Wire log" in visitor.text
 
 
 def test_a_language_link_leads_nowhere_else(lab):
