@@ -34,7 +34,12 @@ FILES = {
         "LICENSE": "uplot/LICENSE",
     },
     "@tabler/icons": {"LICENSE": "icons/LICENSE"},
+    "dingtalk-jsapi": {"./dingtalk-jsapi-LICENSE": "dingtalk/LICENSE"},
+    "promise-polyfill": {"LICENSE": "dingtalk/promise-polyfill-LICENSE"},
 }
+# file under static/vendor/ -> package, and the file in scripts/frontend/ that names the parts of it which we use:
+# what a package does not offer as one file for browsers, esbuild makes of it (same version, same bytes)
+BUNDLES = {"dingtalk/jsapi.min.js": ("dingtalk-jsapi", "dingtalk-jsapi.js")}
 SOURCE_MAP = re.compile(rb"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 BLANK_PATH = '<path stroke="none" d="M0 0h24v24H0z" fill="none"/>'
 
@@ -100,6 +105,9 @@ def update() -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(SOURCE_MAP.sub(b"\n", origin.read_bytes()))
                 files[path] = package
+        for target, (package, entry) in BUNDLES.items():
+            bundle(Path(folder), entry, TARGET / target)
+            files[TARGET / target] = package
         ICONS.write_text(draw_icons(modules / "@tabler" / "icons" / "icons"))
         files[ICONS] = "@tabler/icons"
         write_manifest(modules, files)
@@ -117,6 +125,14 @@ def install(folder: Path) -> Path:
     subprocess.run(["npm", "install", *options], cwd=folder, check=True)
     shutil.copy(folder / "package-lock.json", SOURCE / "package-lock.json")
     return folder / "node_modules"
+
+
+def bundle(folder: Path, entry: str, path: Path) -> None:
+    """Join an entry file and what it imports into one script for browsers."""
+    shutil.copy(SOURCE / entry, folder / entry)
+    options = ["--bundle", "--minify", "--format=iife", "--target=es2017", "--legal-comments=none"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["node_modules/.bin/esbuild", entry, *options, f"--outfile={path}"], cwd=folder, check=True)
 
 
 def draw_icons(folder: Path) -> str:
