@@ -267,7 +267,7 @@ class Capabilities:
     no_groups_hint      what to do, step by step, while there is no group to choose
     callbacks           the last parts of the addresses that the platform calls: ("",) or ("event", "card")
     frame_ancestors     origins of the platform's own clients that show our pages in a frame
-    sign_in_script      script under static/ that asks the client for a sign-in code; "": a redirect does
+    sign_in_scripts     scripts under static/, in order, that ask the client for a sign-in code; (): a redirect does
     monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
     """
 
@@ -295,7 +295,7 @@ class Capabilities:
     no_groups_hint: tuple[str, ...] = ()
     callbacks: tuple[str, ...] = ("",)
     frame_ancestors: tuple[str, ...] = ()
-    sign_in_script: str = ""
+    sign_in_scripts: tuple[str, ...] = ()
     monthly_calls: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None
@@ -370,10 +370,14 @@ class Platform(Protocol):
         """Where a person proves who they are by being redirected; comes back with `code` and `state`."""
 
     def client_sign_in(self) -> Mapping[str, str]:
-        """What capabilities.sign_in_script needs to ask the client for a code; becomes data- attributes."""
+        """What capabilities.sign_in_scripts need to ask the client for a code; becomes data- attributes."""
 
-    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
-        """Who a code stands for. in_client: it came from sign_in_script, not from sign_in_url."""
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
+        """Who a code stands for.
+
+        in_client     it came from sign_in_scripts, not from sign_in_url
+        redirect_uri  what sign_in_url was given, which some platforms ask again
+        """
 
     def read_groups(self, known: Sequence[Group]) -> list[Group]:
         """The groups that can be posted to now, of those `known` and others, as far as the platform tells."""

@@ -156,6 +156,11 @@ def _address(integration: Integration, path: str) -> str:
     return f"{_app_base(integration)}/h5/{which}{path.removeprefix('home')}"
 
 
+def app_url(integration: Integration) -> str:
+    """Where the in-app pages begin: no slash at the end, and nothing that a platform fills in."""
+    return _address(integration, "home")
+
+
 def incident_url(integration: Integration, num: int) -> str:
     """The in-app page of an incident, which a click on its card opens."""
     return _address(integration, f"home/incidents/{num}")

@@ -217,7 +217,7 @@ def draw(summary: Summary, integration: Integration, home: Home, now: datetime) 
             facts=tuple(_facts(summary.counts)),
             body=tuple(_lines(summary)),
             footer="",
-            url=f"{integrations.addresses(integration)['home_url']}/incidents",
+            url=f"{integrations.app_url(integration)}/incidents",
             buttons=(),
         )
 

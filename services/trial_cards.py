@@ -95,6 +95,6 @@ def draw(
             ),
             body=(),
             footer=say(Text(N_("更新于 %(at)s"), at=pressed_at)) if back else "",
-            url=integrations.addresses(integration)["home_url"],
+            url=integrations.app_url(integration),
             buttons=(CardButton(key, say(N_("测试按钮")), "primary"),),
         )

@@ -116,7 +116,7 @@ class FakePlatform:
     def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
         return f"https://sign-in.example/?state={state}&to={redirect_uri}&client={in_client}"
 
-    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         return PlatformIdentity(code or None, code)
 
     def run_check(self, name: str) -> CheckResult:

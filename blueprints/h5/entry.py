@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
+from markupsafe import Markup
 
 from blueprints.access import LINK_KEY, act_as, current_member, public, safe_next, sign_in, sign_out
 from blueprints.h5 import bp, tenant_home
@@ -108,11 +110,30 @@ def log_in() -> ResponseReturnValue:
     It leads back to the trusted domain only, so a person who came by another name of ours goes there first.
     """
     wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
-    here = integrations.addresses(visit().integration)["home_url"]
+    here = integrations.app_url(visit().integration)
     if urlsplit(here).netloc != request.host:
         return redirect(f"{here}/log-in?" + request.query_string.decode())
     platform = integrations.platform_for(visit().integration)
+    if visit().asks_client:
+        return ask_client(platform.client_sign_in(), wanted)
     return redirect(platform.sign_in_url(f"{here}/oauth", open_state(wanted), in_client=visit().in_client))
+
+
+def ask_client(asked: Mapping[str, str], wanted: str) -> ResponseReturnValue:
+    """The page whose script asks the client for a code; `asked` becomes its data- attributes."""
+    return render_template(
+        "h5/client_sign_in.html",
+        visit=visit(),
+        asked=data_attributes(asked),
+        state=open_state(wanted, by_script=True),
+        retry_url=url_for("h5.log_in", next=wanted),
+        wanted=wanted,
+    )
+
+
+def data_attributes(values: Mapping[str, str]) -> Markup:
+    """{"corp_id": "ding…"} as data-corp-id="ding…"."""
+    return Markup(" ").join(Markup('data-{}="{}"').format(name.replace("_", "-"), values[name]) for name in values)
 
 
 @bp.get("/oauth")
@@ -120,28 +141,29 @@ def log_in() -> ResponseReturnValue:
 def oauth() -> ResponseReturnValue:
     """The way back with a code: ask the platform who this is, then sign in or begin to link."""
     begin_write()
-    wanted, opened = take_state(request.args.get("state", ""))
+    opened = take_state(request.args.get("state", ""))
     integration = visit().integration
-    opened_at = datetime.fromtimestamp(opened, UTC)
+    opened_at = datetime.fromtimestamp(opened.opened_at, UTC)
     linking.use_state(request.args["state"], tenant_id=integration.tenant_id, opened_at=opened_at, now=utcnow())
     db.session.commit()
     code = request.args.get("code")
     if not code:
         raise linking.SignInExpired("refused on the platform")
-    by_script = visit().in_client and bool(visit().platform.capabilities.sign_in_script)
-    identity = integrations.platform_for(integration).identify(code, in_client=by_script)
+    identity = integrations.platform_for(integration).identify(
+        code, in_client=opened.by_script, redirect_uri=f"{integrations.app_url(integration)}/oauth"
+    )
     if identity.external_user_id is None:
         raise linking.NotAMember
     checks.passed(integration, "home_page", now=utcnow(), person=identity.name or identity.external_user_id)
     link = linking.find(integration, identity.external_user_id)
     if link is None or link.user.is_disabled:
         db.session.commit()
-        remember_identity(identity, wanted)
+        remember_identity(identity, opened.next_path)
         return redirect(url_for("h5.bind"))
     linking.seen(link, identity, now=utcnow())
     enter(link.user, link)
     db.session.commit()
-    return redirect(wanted)
+    return redirect(opened.next_path)
 
 
 def enter(user: User, link: AccountLink) -> None:
@@ -232,4 +254,4 @@ def by_tenant(tenant_id: int) -> ResponseReturnValue:
     connected = integrations.active_for(tenant_id)
     if not connected:
         raise NotFound
-    return redirect(integrations.addresses(connected[0])["home_url"])
+    return redirect(integrations.app_url(connected[0]))

@@ -38,6 +38,11 @@ class Visit:
     platform: type[Platform]
     in_client: bool
 
+    @property
+    def asks_client(self) -> bool:
+        """Whether a script asks the client who this is; elsewhere the platform's own page does."""
+        return self.in_client and bool(self.platform.capabilities.sign_in_scripts)
+
 
 def load(platform: str, public_key: str) -> Visit:
     """Find the integration of an in-app address. Raises NotFound, IntegrationDisabled."""
@@ -60,17 +65,32 @@ def visit() -> Visit:
 # --- what the session remembers -----------------------------------------------------------------------------------
 
 
-def open_state(next_path: str) -> str:
-    """Make a sign-in state (128 bits, letters and digits as every platform allows) bound to this session."""
+@dataclass(frozen=True)
+class Opened:
+    """A sign-in that this session began. by_script: the code is asked of the client, not of the platform's page.
+
+    opened_at  Unix seconds
+    """
+
+    next_path: str
+    opened_at: float
+    by_script: bool
+
+
+def open_state(next_path: str, *, by_script: bool = False) -> str:
+    """Make a sign-in state (128 bits, letters and digits as every platform allows) bound to this session.
+
+    It also keeps how the code will come, so that the address of the way back cannot say otherwise.
+    """
     states: dict[str, Any] = session.get(STATES_KEY, {})
     state = secrets.token_hex(16)
     newest = dict(list(states.items())[-(REMEMBERED_STATES - 1) :])
-    session[STATES_KEY] = newest | {state: [visit().integration.id, next_path, time.time()]}
+    session[STATES_KEY] = newest | {state: [visit().integration.id, next_path, time.time(), by_script]}
     return state
 
 
-def take_state(state: str) -> tuple[str, float]:
-    """Return (wanted path, opened at as Unix seconds) of a state that this session opened for this integration.
+def take_state(state: str) -> Opened:
+    """What was begun with a state that this session opened for this integration; the state is spent.
 
     Raises linking.SignInExpired for any other state: a stranger's link must not sign anybody in.
     """
@@ -79,7 +99,7 @@ def take_state(state: str) -> tuple[str, float]:
     session[STATES_KEY] = states
     if found is None or found[0] != visit().integration.id:
         raise linking.SignInExpired("not opened by this session")
-    return found[1], found[2]
+    return Opened(found[1], found[2], by_script=len(found) > 3 and bool(found[3]))
 
 
 def remember_identity(identity: PlatformIdentity, next_path: str) -> None:

@@ -153,7 +153,7 @@ class WeCom:
     def client_sign_in(self) -> Mapping[str, str]:
         return {}
 
-    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         """Exchange a sign-in code. The name is extra: an application that may not see it still signs people in."""
         user_id = self.client.get_user_id(code)
         if user_id is None:

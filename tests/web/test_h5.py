@@ -32,7 +32,7 @@ class SilentSignIn(FakePlatform):
 
     used: set[str] = field(default_factory=set)
 
-    def identify(self, code: str, *, in_client: bool) -> PlatformIdentity:
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         assert code not in self.used, "a code is asked about once"
         self.used.add(code)
         name = code.partition("-")[0]

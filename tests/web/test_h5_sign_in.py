@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +13,8 @@ from sqlalchemy import func, select
 
 from extensions import db
 from models import AccountLink, Integration, LinkState, Membership
+from platforms.base import PlatformIdentity
+from platforms.wecom.platform import WeCom
 from tests.factories import make_integration, make_link, make_tenant
 from tests.fakes import FakePlatform
 from tests.web.conftest import PASSWORD, Browser
@@ -128,3 +132,48 @@ def test_who_belongs_elsewhere_is_not_linked(client: Browser, admin: Membership,
     come_back(client, other, "wang")
     assert client.submit(bind, {"username": "wang", "password": PASSWORD}).status_code == 422
     assert links() == 0
+
+
+# --- codes that a script of ours asks the client for ---------------------------------------------------------------
+
+
+@pytest.fixture
+def asks_client(integration: Integration, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The connection's platform asks its client; how each code was said to have come, in order."""
+    capabilities = replace(WeCom.capabilities, sign_in_scripts=("js/sign_in_dingtalk.js",))
+    monkeypatch.setattr(WeCom, "capabilities", capabilities)
+    asked: list[bool] = []
+
+    class Asked(FakePlatform):
+        def client_sign_in(self) -> dict[str, str]:
+            return {"corp_id": 'ding"0', "client_id": "dingabc"}
+
+        def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
+            asked.append(in_client)
+            return super().identify(code, in_client=in_client, redirect_uri=redirect_uri)
+
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: Asked())
+    return asked
+
+
+def test_inside_the_client_a_page_asks_it_for_a_code(
+    client: Browser, integration: Integration, asks_client: list[bool], responder: Membership
+):
+    make_link(integration, responder)
+    page = client.get(f"{home(integration)}/log-in?next={home(integration)}/incidents/7", headers=INSIDE)
+    assert 'src="/static/js/sign_in_dingtalk.js' in page.text
+    assert 'data-corp-id="ding&#34;0"' in page.text and 'data-client-id="dingabc"' in page.text
+    way_back = html.unescape(page.text.partition('data-return="')[2].partition('"')[0])
+    answer = client.get(f"{way_back}&code=lin", headers=INSIDE)
+    assert answer.location.endswith("/incidents/7")
+    assert asks_client == [True]
+
+
+def test_how_a_code_came_is_kept_with_its_state_and_not_told_by_the_way_back(
+    client: Browser, integration: Integration, asks_client: list[bool], responder: Membership
+):
+    make_link(integration, responder)
+    outside = client.get(f"{home(integration)}/log-in")
+    state = parse_qs(urlsplit(outside.location).query)["state"][0]
+    client.get(f"{home(integration)}/oauth?state={state}&code=lin", headers=INSIDE)
+    assert asks_client == [False]
