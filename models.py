@@ -323,7 +323,7 @@ class LinkState(enum.StrEnum):
 
 
 class AccountLink(Base):
-    """A person here ↔ a person on the platform, inside one integration. The platform id is stored folded."""
+    """A person here ↔ a person on the platform, inside one integration. Ids are folded where case does not matter."""
 
     __tablename__ = "account_links"
     __table_args__ = (
@@ -343,6 +343,63 @@ class AccountLink(Base):
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class GroupState(enum.StrEnum):
+    ACTIVE = "active"
+    REMOVED = "removed"
+    DISBANDED = "disbanded"
+
+    @property
+    def label(self) -> str:
+        return {"active": N_("可发送"), "removed": N_("已移除应用"), "disbanded": N_("群聊已解散")}[self.value]
+
+
+class GroupChat(Base):
+    """A group on the platform that the application can post to, or could. Its id there is kept as it is given.
+
+    name, alias         as the platform says ("": it has not yet), and as an administrator calls it here
+    origin              how it became known: cool_app | bot_added | listed …
+    details             what the platform wants to be told again with every message there
+    state_at, named_at  when the platform says that state and name were so: events overtake one another
+    """
+
+    __tablename__ = "group_chats"
+    __table_args__ = (UniqueConstraint("integration_id", "external_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    external_id: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(128), default="")
+    alias: Mapped[str] = mapped_column(String(40), default="")
+    origin: Mapped[str] = mapped_column(String(16))
+    state: Mapped[GroupState] = mapped_column(EnumText(GroupState), default=GroupState.ACTIVE)
+    details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    member_count: Mapped[int | None]
+    state_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    named_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    integration: Mapped[Integration] = relationship()
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is GroupState.ACTIVE
+
+
+class CallCount(Base):
+    """How many messages and updates a connection's platform took in a calendar month ("2026-03"), where it counts."""
+
+    __tablename__ = "call_counts"
+    __table_args__ = (UniqueConstraint("integration_id", "month"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    month: Mapped[str] = mapped_column(String(7))
+    calls: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Receipt(Base):
@@ -769,8 +826,10 @@ class DeliveryState(enum.StrEnum):
 
 
 class Delivery(Base):
-    """One message to one recipient through one channel kind.
+    """One message to one recipient, a person or a group, through one channel kind.
 
+    external_user_id  whom the platform is asked to tell, a group's id for a group; recipient_name: as it was then
+    group_chat_id     null for a person; the group may be gone with its connection
     reference      our own key of the message on the platform (WeCom task_id), fixed before the first try
     failure_code   services/failures.py; failure: {params, raw answer, request id} to say it in any language
     summary_id     the delivery that says it for this one too, when there were more than the platform shows
@@ -800,6 +859,7 @@ class Delivery(Base):
     integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
     integration_name: Mapped[str] = mapped_column(String(40), default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    group_chat_id: Mapped[int | None]
     recipient_name: Mapped[str] = mapped_column(String(128), default="")
     external_user_id: Mapped[str | None] = mapped_column(String(128))
     state: Mapped[DeliveryState] = mapped_column(EnumText(DeliveryState), default=DeliveryState.QUEUED)
@@ -816,6 +876,9 @@ class Delivery(Base):
     notification: Mapped[Notification | None] = relationship(back_populates="deliveries")
     incident: Mapped[Incident | None] = relationship()
     user: Mapped[User | None] = relationship()
+    group_chat: Mapped[GroupChat | None] = relationship(
+        primaryjoin="foreign(Delivery.group_chat_id) == GroupChat.id", viewonly=True
+    )
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.id", cascade="all, delete-orphan")
 
 
@@ -844,7 +907,7 @@ class CardState(enum.StrEnum):
 
 
 class Card(Base):
-    """An interactive card that reached somebody and is kept true. One delivery, one person, one card.
+    """An interactive card that reached somebody and is kept true. One delivery, one person or group, one card.
 
     shown_fingerprint  of the content that the platform was last given; update_due_at: an update waits (coalesced)
     """
@@ -858,6 +921,7 @@ class Card(Base):
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
     integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    group_chat_id: Mapped[int | None]
     external_user_id: Mapped[str] = mapped_column(String(128))
     reference: Mapped[str] = mapped_column(String(128))
     message_id: Mapped[str] = mapped_column(String(128), default="")

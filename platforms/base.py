@@ -268,7 +268,11 @@ class Capabilities:
     callbacks           the last parts of the addresses that the platform calls: ("",) or ("event", "card")
     frame_ancestors     origins of the platform's own clients that show our pages in a frame
     sign_in_scripts     scripts under static/, in order, that ask the client for a sign-in code; (): a redirect does
+    group_origin        how a group becomes known by an event: "cool_app", "bot_added"
+    sends_per_chat_second   messages a second to one person or group, sends_per_second: of one application; 0: no limit
+    update_days         for how long a card can be changed; 0: as long as there is a right to
     monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
+    folds_ids           ids of people that differ in case alone are the same person's
     """
 
     channel_kind: str
@@ -296,7 +300,12 @@ class Capabilities:
     callbacks: tuple[str, ...] = ("",)
     frame_ancestors: tuple[str, ...] = ()
     sign_in_scripts: tuple[str, ...] = ()
+    group_origin: str = "bot_added"
+    sends_per_chat_second: int = 0
+    sends_per_second: int = 0
+    update_days: int = 0
     monthly_calls: int = 0
+    folds_ids: bool = True
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None
 

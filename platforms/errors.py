@@ -171,6 +171,33 @@ class RecipientUnreachable(PlatformError):
     failure = "out_of_visible_range"
 
 
+class GroupGone(PlatformError):
+    """The group was dissolved, or the application is no longer in it."""
+
+    code = "platform.group_gone"
+    message = N_("群聊不存在、已解散或已移除应用")
+    hint = N_("请重新把应用添加到群聊。")
+    failure = "chat_gone"
+
+
+class QuotaExhausted(PlatformError):
+    """No more calls are granted this month (or day); waiting a little does not help."""
+
+    code = "platform.quota_exhausted"
+    message = N_("平台接口额度已用完")
+    hint = N_("额度恢复后可以重新发送。")
+    failure = "quota_exhausted"
+
+
+class CardTooOld(PlatformError):
+    """The card may not be changed any more, whatever is tried: it stays as it is."""
+
+    code = "platform.card_too_old"
+    message = N_("卡片已超过平台允许更新的时限")
+    hint = N_("请在应用或控制台中查看最新状态。")
+    failure = "content_refused"
+
+
 class ContentRefused(PlatformError):
     """The platform does not take this content, or we could not make anything it would take."""
 

@@ -32,6 +32,7 @@ from services import (
     incident_cards,
     incident_decisions,
     incidents,
+    linking,
     outbox,
     press_scenes,
     press_writing,
@@ -116,7 +117,7 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
     Raises Unrecorded, and StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
     receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
-    who = press.external_user_id.casefold()
+    who = linking.stored_id(integration, press.external_user_id)
     scene = press_scenes.read(
         on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
     )

@@ -16,6 +16,7 @@ from sqlalchemy.orm import lazyload
 from errors import AppError
 from extensions import db
 from models import AccountLink, Integration, LinkState, Membership, MembershipState, Receipt, User
+from platforms import PLATFORMS
 from platforms.base import PlatformIdentity
 from services import audit, private_messages
 from texts import N_, Text
@@ -83,19 +84,25 @@ def use_state(state: str, *, tenant_id: int, opened_at: datetime, now: datetime)
         raise SignInExpired("used before") from error
 
 
+def stored_id(integration: Integration, external_user_id: str) -> str:
+    """A platform's id of a person as links hold it: folded where the platform does not mind the case."""
+    folds = PLATFORMS[integration.platform].capabilities.folds_ids
+    return external_user_id.casefold() if folds else external_user_id
+
+
 def find(integration: Integration, external_user_id: str) -> AccountLink | None:
     return db.session.scalar(
         select(AccountLink).where(
             AccountLink.tenant_id == integration.tenant_id,
             AccountLink.integration_id == integration.id,
-            AccountLink.external_user_id == external_user_id.casefold(),
+            AccountLink.external_user_id == stored_id(integration, external_user_id),
         )
     )
 
 
 def find_member(integration: Integration, external_user_id: str) -> tuple[Membership, LinkState] | None:
     """The member behind a platform account, with the link's state, in one query; None without link or membership."""
-    account = {"integration_id": integration.id, "external_user_id": external_user_id.casefold()}
+    account = {"integration_id": integration.id, "external_user_id": stored_id(integration, external_user_id)}
     row = db.session.execute(_MEMBER, {"tenant_id": integration.tenant_id} | account).one_or_none()
     return (row[0], row[1]) if row else None
 
@@ -160,7 +167,7 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     if not identity.external_user_id:
         raise NotAMember
     place = membership(user, integration.tenant_id)
-    external_id = identity.external_user_id.casefold()
+    external_id = stored_id(integration, identity.external_user_id)
     before = find_for_user(integration, user.id)
     replaced = before.external_user_id if before and before.external_user_id != external_id else None
     db.session.execute(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from extensions import db
 from models import AccountLink, Delivery, Integration, Membership, Tenant
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_keys, integrations, notifications, rights
+from services import card_keys, integrations, linking, notifications, rights
 from services.instance import current_settings
 from services.notifications import Route
 from services.wording import Home, clock_time, say, speaking
@@ -53,7 +53,7 @@ def send(
         sent.append(notifications.make_delivery(route, member, user_id, integration.tenant_id, now=now))
     for external_id in dict.fromkeys(external_user_ids):
         delivery = notifications.make_delivery(Route(kind, integration), None, None, integration.tenant_id, now=now)
-        delivery.external_user_id, delivery.recipient_name = external_id.casefold(), external_id
+        delivery.external_user_id, delivery.recipient_name = linking.stored_id(integration, external_id), external_id
         sent.append(delivery)
     for delivery in sent:
         delivery.source = "test"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from platforms.base import (
     Callback,
@@ -16,6 +16,9 @@ from platforms.base import (
     CallbackRequest,
     CardHandle,
     CardPress,
+    Group,
+    GroupEvent,
+    Hosts,
     IncidentCard,
     OtherEvent,
     PlatformIdentity,
@@ -25,7 +28,7 @@ from platforms.base import (
     UrlCheck,
 )
 from platforms.errors import CallbackRefused, PlatformError, UpdateCodeSpent
-from platforms.setup import CheckResult
+from platforms.setup import CheckResult, SetupMode
 from platforms.wecom.platform import WeCom
 
 SIGNATURE = "genuine"
@@ -104,6 +107,9 @@ class FakePlatform:
         event = json.loads(request.body)
         if event.get("kind"):
             return OtherEvent(*base, event_key="other", kind=event["kind"])
+        if event.get("change"):
+            group, happened_at = Group(**event.pop("group")), datetime.fromisoformat(event.pop("happened_at"))
+            return GroupEvent(*base, **event, group=group, happened_at=happened_at)
         return CardPress(*base, **event)
 
     def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
@@ -124,6 +130,70 @@ class FakePlatform:
 
     def _next_error(self) -> PlatformError | None:
         return self.errors.popleft() if self.errors else None
+
+
+@dataclass
+class GroupPlatform(FakePlatform):
+    """The same with group chats: answers carry a sentence but not the card, any card can be changed at any time.
+
+    groups  what read_groups() finds, or an error; groups_asked: what it was told to be known
+    """
+
+    slug: ClassVar[str] = "chat"
+    label: ClassVar[str] = "畅聊"
+    modes: ClassVar[tuple[SetupMode, ...]] = ()
+    hosts: ClassVar[Hosts] = {}
+    addresses: ClassVar[Mapping[str, str]] = {"callback/event": "callback/event", "home_url": "home"}
+    capabilities = replace(
+        WeCom.capabilities,
+        channel_kind="chat_app",
+        updates_need_codes=False,
+        answers_in_reply=False,
+        reply_reaches_all=False,
+        tells_in_reply=True,
+        has_refresh_button=False,
+        coalesce_seconds=1.0,
+        sends_per_member_minute=0,
+        sends_per_member_hour=0,
+        one_per_tenant=False,
+        has_groups=True,
+        no_groups_hint=("把应用添加到群聊。", "回到这里点击刷新。"),
+        callbacks=("event", "card"),
+        update_note="",
+        user_agent_mark="ChatClient",
+    )
+    groups: list[Group] | PlatformError = field(default_factory=list)
+    groups_asked: list[Group] = field(default_factory=list)
+    recipients: list[Recipient] = field(default_factory=list)
+
+    @classmethod
+    def entered_host(cls, settings: Mapping[str, Any]) -> str:
+        return ""
+
+    @classmethod
+    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
+        return "https://console.example"
+
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        self.recipients.append(to)
+        return replace(super().send_card(to, card, earlier_try_unanswered=earlier_try_unanswered), update_code=None)
+
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
+        self.calls += 1
+        if error := self._next_error():
+            raise error
+        self.by_reference(handle.reference).updates.append(card)
+
+    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+        self.groups_asked = list(known)
+        if isinstance(self.groups, PlatformError):
+            raise self.groups
+        return list(self.groups)
+
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
+        if isinstance(callback, UrlCheck):
+            return CallbackReply(200, callback.reply.encode())
+        return CallbackReply(200, (answer.text if answer else "").encode())
 
 
 def press_of(card: IncidentCard, text: str, *, by: str = "lin", **changes: Any) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
 from platforms import PLATFORMS
-from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, OtherEvent
+from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, GroupEvent, OtherEvent
 from platforms.errors import CallbackMalformed, CallbackRefused
-from services import card_presses, checks, integrations, outbox, press_writing
+from services import card_presses, checks, groups, integrations, outbox, press_writing
 from services.clock import utcnow
 from services.integrations import Connected
 from web_extensions import csrf, limiter
@@ -108,6 +108,8 @@ def _answer(caller: Connected, wanted: CallbackRequest) -> Response:
     if isinstance(callback, CardPress):
         return _press(caller, callback, wanted.received_at)
     _make_sure(caller)
+    if isinstance(callback, GroupEvent):
+        _take_group_event(caller, callback, wanted.received_at)
     if isinstance(callback, OtherEvent):
         log.info("An event that we do not act on: %s", callback.kind)
     _note_arrival(caller, wanted)
@@ -194,6 +196,14 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
     reply = caller.platform.answer(press, result.answer)
     crash_here("callback.before_answer")
     return _reply(reply)
+
+
+def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> None:
+    """Store what happened to a group, in a transaction of its own; a repeat of the same event changes nothing."""
+    begin_write()
+    if not groups.take_event(_integration(caller), event, now=now):
+        log.info("A group event came again: %s", event.change)
+    db.session.commit()
 
 
 def _integration(caller: Connected) -> Integration:

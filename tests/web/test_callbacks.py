@@ -15,13 +15,14 @@ from sqlalchemy import func, select
 from blueprints.callbacks import notices
 from extensions import db
 from models import CheckState, Incident, Integration, IntegrationStatus, Membership, Progress, TimelineEntry
+from platforms import PLATFORMS
 from platforms.crypto import CallbackCipher
-from services import card_keys, checks, integrations
+from services import card_keys, checks, groups, integrations
 from services.clock import utcnow
 from services.incident_cards import build
 from services.notifications import notify
 from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
-from tests.fakes import SIGNATURE, FakePlatform, press_of
+from tests.fakes import SIGNATURE, FakePlatform, GroupPlatform, press_of
 
 CORP_ID, AES_KEY = "ww1234567890abcdef", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 
@@ -50,6 +51,16 @@ def integration(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Integration:
     for name in ("_forged", "_untimely", "_not_stored"):
         monkeypatch.setattr(notices, name, notices._Throttle())
     found: Integration = make_integration()
+    return found
+
+
+@pytest.fixture
+def chat(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Integration:
+    """A connection to a platform with groups, which calls two addresses."""
+    platform = GroupPlatform()
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    found: Integration = make_integration(platform="chat")
     return found
 
 
@@ -234,3 +245,22 @@ def test_a_key_of_another_card_is_refused_and_the_press_is_answered(
     answer = caller.post(press | {"button_key": foreign})
     assert (answer.status_code, answer.data) == (200, b"")
     assert incident.progress is Progress.TRIGGERED
+
+
+def test_a_group_event_is_stored_once(client: Any, chat: Integration):
+    caller = Caller(client, chat)
+    caller.path += "/event"
+    event = {"change": "added", "event_key": "e-1", "group": {"external_id": "cid-1", "name": "生产告警群"}}
+    for _ in range(2):
+        answer = caller.post(event | {"happened_at": utcnow().isoformat()})
+        assert (answer.status_code, answer.data) == (200, b"")
+    assert [one.name for one in groups.of_integration(chat)] == ["生产告警群"]
+    assert checks.get(chat, "callback_event").state is CheckState.PASSED
+
+
+def test_a_forged_group_event_is_refused(client: Any, chat: Integration):
+    caller = Caller(client, chat)
+    caller.path += "/event"
+    event = {"change": "added", "event_key": "e-1", "group": {"external_id": "cid-1"}, "happened_at": "2026-03-02"}
+    assert caller.post(event, signature="forged").status_code == 403
+    assert groups.of_integration(chat) == []

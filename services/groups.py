@@ -1,0 +1,229 @@
+"""Group chats of a connection: what the platform's events and lists tell about them, and how they are called here.
+
+Events are repeated and overtake one another, so each is taken once (by its key) and holds only if nothing newer is
+known: state and name have a time of their own, by the platform's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from errors import InvalidInput, NotFound
+from extensions import db, insert_once
+from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
+from platforms import PLATFORMS
+from platforms.base import Group, GroupEvent
+from services import integrations, outbox, rights
+from services.wording import say
+from texts import N_, Text
+
+KEY_LENGTH, NAME_LENGTH, ALIAS_LENGTH = 200, 128, 40
+LISTED = "listed"
+"""Origin of what the platform listed when asked."""
+READ_NAME = "read_group_name"
+"""Kind of row: ask the platform for the name of a group that came without one."""
+STATES = {"added": GroupState.ACTIVE, "removed": GroupState.REMOVED, "disbanded": GroupState.DISBANDED}
+TAIL = 6
+
+
+def take_event(integration: Integration, event: GroupEvent, *, now: datetime) -> bool:
+    """Stage what an event says; False if the same one was taken before. One short transaction.
+
+    Raises IntegrityError if another event made the same group at this moment: then once more from the start.
+    """
+    receipt = {"tenant_id": integration.tenant_id, "scope": f"{integration.platform}:{integration.id}", "at": now}
+    key = event.event_key[:KEY_LENGTH]
+    if insert_once(Receipt, receipt | {"key": key, "answer": None}, key=("scope", "key")) is None:
+        return False
+    origin = PLATFORMS[integration.platform].capabilities.group_origin
+    chat = _locked(integration, event.group.external_id) or _new(integration, event.group, origin, now)
+    chat.last_event_at = max(event.happened_at, chat.last_event_at or EPOCH)
+    _set_name(chat, event.group.name, event.happened_at)
+    if event.change in STATES:
+        _set_state(chat, STATES[event.change], event.group, event.happened_at)
+    if event.change == "added":
+        ask_for_name(chat, now=now)
+    return True
+
+
+def note_seen(integration: Integration, group: Group, *, origin: str, now: datetime) -> GroupChat:
+    """Stage that the platform vouched for a group just now: it can be posted to. Mends what a lost event left."""
+    chat = _locked(integration, group.external_id) or _new(integration, group, origin, now)
+    _set_name(chat, group.name, now)
+    _set_state(chat, GroupState.ACTIVE, group, now)
+    return chat
+
+
+def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
+    """Stage asking the platform how a group is called, unless that is known."""
+    if chat.name:
+        return
+    queue = outbox.queue_of(chat.integration_id)
+    outbox.enqueue(READ_NAME, tenant_id=chat.tenant_id, subject_id=chat.id, due_at=now, now=now, queue=queue)
+
+
+# --- lists --------------------------------------------------------------------------------------------------------
+
+
+def refresh(integration: Integration, *, now: datetime) -> list[GroupChat]:
+    """Ask the platform which groups there are, and store it. Commits before the call and leaves the rest staged.
+
+    Raises PlatformError.
+    """
+    known = [as_group(chat) for chat in of_integration(integration)]
+    platform = integrations.platform_for(integration)
+    db.session.commit()
+    found = platform.read_groups(known)
+    take_list(integration, found, asked_at=now, now=now)
+    return of_integration(integration)
+
+
+def take_list(integration: Integration, found: Sequence[Group], *, asked_at: datetime, now: datetime) -> None:
+    """Stage what the platform listed: what it left out cannot be posted to. Events after `asked_at` know better."""
+    locked = _mine(integration).with_for_update().execution_options(populate_existing=True)
+    chats = {chat.external_id: chat for chat in db.session.scalars(locked)}
+    for group in found:
+        chat = chats.pop(group.external_id, None) or _new(integration, group, LISTED, now)
+        _set_name(chat, group.name, asked_at)
+        _set_state(chat, GroupState.ACTIVE, group, asked_at)
+    for chat in chats.values():
+        if chat.is_active:
+            _set_state(chat, GroupState.REMOVED, as_group(chat), asked_at)
+
+
+def of_integration(integration: Integration) -> list[GroupChat]:
+    """The groups of a connection that can be posted to or could once, by name."""
+    return sorted((chat for chat in _all(integration) if chat.state_at > EPOCH), key=_order)
+
+
+def of_tenant(tenant_id: int) -> list[GroupChat]:
+    """The groups of all of an organisation's connections, but for drafts, that can be posted to or could once."""
+    chats = db.session.scalars(
+        select(GroupChat)
+        .join(Integration, Integration.id == GroupChat.integration_id)
+        .where(GroupChat.tenant_id == tenant_id, Integration.tenant_id == tenant_id)
+        .where(Integration.status != IntegrationStatus.DRAFT, GroupChat.state_at > EPOCH)
+        .options(joinedload(GroupChat.integration))
+    )
+    return sorted(chats, key=_order)
+
+
+def known(tenant_id: int, ids: Iterable[int]) -> list[GroupChat]:
+    """Those of these groups that are this organisation's, in the order given, whatever their state."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return []
+    found = db.session.scalars(
+        select(GroupChat)
+        .where(GroupChat.tenant_id == tenant_id, GroupChat.id.in_(wanted))
+        .options(joinedload(GroupChat.integration))
+    )
+    by_id = {chat.id: chat for chat in found}
+    return [by_id[id] for id in wanted if id in by_id]
+
+
+def get(chat_id: int, *, viewer: Membership) -> GroupChat:
+    """Raises NotFound also for groups of other organisations."""
+    wanted = select(GroupChat).where(GroupChat.tenant_id == viewer.tenant_id, GroupChat.id == chat_id)
+    chat = db.session.scalar(wanted)
+    if chat is None:
+        raise NotFound(str(chat_id))
+    return chat
+
+
+def last_event_at(integration: Integration) -> datetime | None:
+    """When the platform last said something about any group."""
+    return max((chat.last_event_at for chat in _all(integration) if chat.last_event_at), default=None)
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def shown_name(chat: GroupChat) -> str:
+    """How a group is called, to the reader: by us, by the platform, or by the end of its id."""
+    return chat.alias or chat.name or say(Text(N_("未命名群聊 (…%(tail)s)"), tail=chat.external_id[-TAIL:]))
+
+
+def plain_name(chat: GroupChat) -> str:
+    """The same for what is stored, in no language."""
+    return chat.alias or chat.name or f"…{chat.external_id[-TAIL:]}"
+
+
+def rename(chat: GroupChat, alias: str, *, by: Membership) -> None:
+    """Call a group as its administrators do; "" goes back to the platform's name. Raises AccessDenied, InvalidInput."""
+    rights.require(by, "integration.edit")
+    alias = " ".join(alias.split())
+    if len(alias) > ALIAS_LENGTH:
+        raise InvalidInput(N_("群聊别名"), N_("不能超过 40 个字符"))
+    chat.alias = alias
+
+
+def as_group(chat: GroupChat) -> Group:
+    """The group as the platform knows it."""
+    return Group(chat.external_id, chat.name, chat.details)
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def _mine(integration: Integration) -> Any:
+    """The statement that finds a connection's groups."""
+    of_it = (GroupChat.tenant_id == integration.tenant_id, GroupChat.integration_id == integration.id)
+    return select(GroupChat).where(*of_it).order_by(GroupChat.id)
+
+
+def _all(integration: Integration) -> Sequence[GroupChat]:
+    found: Sequence[GroupChat] = db.session.scalars(_mine(integration)).all()
+    return found
+
+
+def _locked(integration: Integration, external_id: str) -> GroupChat | None:
+    one = _mine(integration).where(GroupChat.external_id == external_id).with_for_update()
+    found: GroupChat | None = db.session.scalar(one.execution_options(populate_existing=True))
+    return found
+
+
+def _new(integration: Integration, group: Group, origin: str, now: datetime) -> GroupChat:
+    """One of which nothing is known but that it exists: nobody can choose it before an event or list says so."""
+    chat = GroupChat(
+        tenant_id=integration.tenant_id,
+        integration_id=integration.id,
+        external_id=group.external_id,
+        name="",
+        alias="",
+        origin=origin,
+        state=GroupState.REMOVED,
+        details={},
+        state_at=EPOCH,
+        named_at=EPOCH,
+        first_seen_at=now,
+    )
+    db.session.add(chat)
+    db.session.flush()
+    return chat
+
+
+def _set_name(chat: GroupChat, name: str, at: datetime) -> None:
+    name = " ".join(name.split())[:NAME_LENGTH]
+    if name and at >= chat.named_at:
+        chat.name, chat.named_at = name, at
+
+
+def _set_state(chat: GroupChat, state: GroupState, group: Group, at: datetime) -> None:
+    if at < chat.state_at:
+        return
+    was_dissolved = chat.state is GroupState.DISBANDED and state is GroupState.REMOVED
+    chat.state, chat.state_at = (chat.state if was_dissolved else state), at
+    details: Mapping[str, Any] = group.details
+    if details:
+        chat.details = dict(chat.details) | dict(details)
+
+
+def _order(chat: GroupChat) -> tuple[bool, str, int]:
+    """Those that can be posted to first, by name."""
+    return not chat.is_active, (chat.alias or chat.name or "\uffff").casefold(), chat.id

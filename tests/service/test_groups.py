@@ -1,0 +1,197 @@
+"""Group chats: what events and lists tell about them, whatever their order."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from errors import AccessDenied, InvalidInput, NotFound
+from extensions import db
+from jobs.handlers import HANDLERS
+from jobs.runner import Runner
+from models import GroupChat, GroupState, Integration, Role
+from platforms import PLATFORMS
+from platforms.base import Group, GroupEvent
+from platforms.errors import NetworkFailed
+from services import groups, outbox
+from tests.factories import NOW, make_integration, make_member, make_tenant
+from tests.fakes import GroupPlatform
+
+CID = "cidTESTGROUP0001=="
+
+_keys = itertools.count(1)
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> GroupPlatform:
+    fake = GroupPlatform()
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: fake)
+    return fake
+
+
+@pytest.fixture
+def integration(app: Flask, platform: GroupPlatform) -> Integration:
+    found: Integration = make_integration(platform="chat")
+    return found
+
+
+def tell(integration: Integration, change: str, *, at: float = 0, key: str = "", **about: object) -> bool:
+    """An event that happened `at` seconds after NOW. about: name, details, external_id."""
+    group = Group(**({"external_id": CID} | about))  # type: ignore[arg-type]
+    happened_at = NOW + timedelta(seconds=at)
+    key = key or f"event-{next(_keys)}"
+    event = GroupEvent("s", "n", NOW, event_key=key, change=change, group=group, happened_at=happened_at)
+    taken = groups.take_event(integration, event, now=NOW)
+    db.session.commit()
+    return taken
+
+
+def chat_of(integration: Integration, external_id: str = CID) -> GroupChat:
+    (chat,) = [one for one in groups._all(integration) if one.external_id == external_id]
+    return chat
+
+
+def test_a_group_that_the_application_is_added_to_can_be_chosen(integration):
+    tell(integration, "added", details={"app_code": "A-1"})
+
+    (chat,) = groups.of_integration(integration)
+    assert (chat.is_active, chat.origin, chat.details) == (True, "bot_added", {"app_code": "A-1"})
+    assert groups.shown_name(chat) == "未命名群聊 (…0001==)"
+    assert groups.last_event_at(integration) == NOW
+
+
+def test_names_come_with_events_and_an_alias_comes_first(integration):
+    admin = make_member("admin", Role.ADMIN)
+    tell(integration, "added", name="生产 告警群")
+    tell(integration, "renamed", at=5, name="生产值班群")
+
+    chat = chat_of(integration)
+    assert groups.shown_name(chat) == "生产值班群"
+    groups.rename(chat, "  夜班 ", by=admin)
+    assert groups.shown_name(chat) == "夜班"
+
+
+@pytest.mark.parametrize("change, state", [("removed", GroupState.REMOVED), ("disbanded", GroupState.DISBANDED)])
+def test_a_group_that_is_gone_stays_known(integration, change, state):
+    tell(integration, "added", name="生产告警群")
+    tell(integration, change, at=9)
+
+    assert [(one.state, one.name) for one in groups.of_integration(integration)] == [(state, "生产告警群")]
+
+
+def test_the_same_event_again_changes_nothing(integration):
+    assert tell(integration, "added", key="install-1")
+    tell(integration, "removed", at=2)
+
+    assert not tell(integration, "added", key="install-1")
+    assert chat_of(integration).state is GroupState.REMOVED
+
+
+def test_an_overtaken_event_does_not_undo_a_later_one(integration):
+    tell(integration, "removed", at=10)
+    tell(integration, "added", at=3)
+    tell(integration, "renamed", at=8, name="新名字")
+    tell(integration, "renamed", at=4, name="旧名字")
+
+    chat = chat_of(integration)
+    assert (chat.state, chat.name) == (GroupState.REMOVED, "新名字")
+    assert chat.last_event_at == NOW + timedelta(seconds=10)
+
+
+def test_a_rename_may_come_before_the_installation(integration):
+    tell(integration, "renamed", at=4, name="生产告警群")
+    assert groups.of_integration(integration) == []
+
+    tell(integration, "added", at=3)
+    assert [(one.is_active, one.name) for one in groups.of_integration(integration)] == [(True, "生产告警群")]
+
+
+def test_a_dissolved_group_is_not_called_removed_afterwards(integration):
+    tell(integration, "added")
+    tell(integration, "disbanded", at=2)
+    tell(integration, "removed", at=3)
+
+    assert chat_of(integration).state is GroupState.DISBANDED
+
+
+def test_the_list_adds_names_and_what_is_gone(integration, platform):
+    tell(integration, "added", details={"app_code": "A-1"})
+    tell(integration, "added", external_id="cid-2", name="旧群")
+    platform.groups = [Group(CID, "生产告警群"), Group("cid-3", "新群")]
+
+    found = groups.refresh(integration, now=NOW + timedelta(minutes=1))
+
+    assert {one.external_id: (one.name, one.state, one.origin) for one in found} == {
+        CID: ("生产告警群", GroupState.ACTIVE, "bot_added"),
+        "cid-2": ("旧群", GroupState.REMOVED, "bot_added"),
+        "cid-3": ("新群", GroupState.ACTIVE, "listed"),
+    }
+    assert Group(CID, "", {"app_code": "A-1"}) in platform.groups_asked
+    assert chat_of(integration).details == {"app_code": "A-1"}
+
+
+def test_an_event_during_the_listing_knows_better(integration, platform):
+    platform.groups = [Group(CID, "生产告警群")]
+    tell(integration, "added", at=-60)
+    tell(integration, "removed", at=5)
+
+    groups.take_list(integration, platform.groups, asked_at=NOW, now=NOW + timedelta(seconds=9))
+
+    assert chat_of(integration).state is GroupState.REMOVED
+
+
+def test_a_list_that_cannot_be_read_changes_nothing(integration, platform):
+    tell(integration, "added")
+    platform.groups = NetworkFailed("down")
+
+    with pytest.raises(NetworkFailed):
+        groups.refresh(integration, now=NOW)
+    assert chat_of(integration).is_active
+
+
+def test_the_name_of_a_nameless_group_is_asked_for(app, integration, platform):
+    platform.groups = [Group("cid-other", "别的群"), Group(CID, "生产告警群")]
+    tell(integration, "added")
+    Runner(app, HANDLERS, timedelta(seconds=60)).run_due()
+    db.session.expire_all()
+
+    assert [(one.external_id, one.name) for one in groups.of_integration(integration)] == [(CID, "生产告警群")]
+    assert platform.groups_asked == [Group(CID)]
+    assert outbox.pending(groups.READ_NAME, chat_of(integration).id) is None
+
+
+def test_groups_of_others_are_not_found(integration):
+    tell(integration, "added")
+    other = make_integration(tenant=make_tenant("别家"), platform="chat")
+    stranger = make_member("zhou", Role.ADMIN, tenant=make_tenant("第三家"))
+    chat = chat_of(integration)
+
+    with pytest.raises(NotFound):
+        groups.get(chat.id, viewer=stranger)
+    assert groups.of_tenant(other.tenant_id) == []
+    assert groups.known(other.tenant_id, [chat.id]) == []
+    assert groups.known(integration.tenant_id, [chat.id, 999]) == [chat]
+
+
+def test_only_administrators_name_groups(integration):
+    tell(integration, "added")
+    with pytest.raises(AccessDenied):
+        groups.rename(chat_of(integration), "夜班", by=make_member("lin"))
+    with pytest.raises(InvalidInput):
+        groups.rename(chat_of(integration), "夜" * 41, by=make_member("admin", Role.ADMIN))
+
+
+def test_times_are_the_platforms(integration):
+    """A group that was added again after it had been left is there again."""
+    moments: list[tuple[str, float]] = [("added", 0), ("removed", 10), ("added", 20)]
+    for change, at in reversed(moments):
+        tell(integration, change, at=at)
+
+    chat = chat_of(integration)
+    assert chat.is_active
+    assert isinstance(chat.state_at, datetime)
+    assert chat.state_at == NOW + timedelta(seconds=20)
