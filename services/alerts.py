@@ -28,6 +28,8 @@ class ResultKind(enum.StrEnum):
     DUPLICATE = "duplicate"
     DROPPED = "dropped"
     WITHOUT_ALERT = "recovery_without_alert"
+    ACCEPTED = "accepted"
+    """On disk; what becomes of it is found out later, in its turn."""
 
 
 AT_ONCE = timedelta(seconds=1)

@@ -20,7 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from extensions import db
 from models import AlertSource, Severity, StoredPush
 from services import alert_sources, alerts
-from services.statements import inserting
+from services.statements import Statement, inserting
 from sources import IncomingEvent, Push
 
 INGEST = "ingest"
@@ -38,7 +38,7 @@ _WAITING = (
     .limit(EVENTS_A_TURN)
 )
 _THESE = select(StoredPush).where(StoredPush.id.in_(bindparam("ids", expanding=True))).order_by(StoredPush.id)
-_IS_WAITING = (
+_IS_WAITING = Statement(
     select(StoredPush.id).where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None)).limit(1)
 )
 _INSERT = insert(StoredPush)
@@ -105,7 +105,7 @@ def drain_all(source: AlertSource, *, now: datetime) -> None:
 
 def is_waiting(source_id: int) -> bool:
     """Whether a source has rows to be taken."""
-    return db.session.scalar(_IS_WAITING, {"source_id": source_id}) is not None
+    return bool(_IS_WAITING.rows(db.session.connection(), {"source_id": source_id}))
 
 
 def backlog(tenant_id: int | None = None) -> Backlog:

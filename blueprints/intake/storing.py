@@ -16,7 +16,7 @@ from blueprints.intake.sender import Sender
 from crashpoints import crash_here
 from extensions import db, wait_at_most
 from group_commit import GroupCommit
-from services import alert_sources, alerts
+from services import alert_sources, alerts, outbox, stored_pushes
 from sources import Push
 
 ATTEMPTS = 6
@@ -113,9 +113,22 @@ def _stage(waiting: _Waiting) -> None:
     if source is None:
         waiting.refusal = RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
         return
+    if stored_pushes.is_waiting(source.id):
+        _queue(waiting)
+        return
     waiting.results = alerts.ingest(source, push.events, now=now, truncated=push.truncated)
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
     alert_sources.count_push(source, events=len(waiting.results), rejections=rejections, now=now)
+
+
+def _queue(waiting: _Waiting) -> None:
+    """Behind what came before it and is not taken yet: events count in the order of their arrival."""
+    sender, push, now = waiting.sender, waiting.push, waiting.now
+    on = db.session.connection()
+    of_source = {"source_id": sender.source_id, "tenant_id": sender.tenant_id}
+    stored_pushes.insert_rows(on, stored_pushes.rows_of(push, now=now, **of_source))
+    outbox.ensure_pending(on, stored_pushes.INGEST, tenant_id=sender.tenant_id, subject_id=sender.source_id, now=now)
+    waiting.results = [alerts.Result(event.alert_key, alerts.ResultKind.ACCEPTED) for event in push.events]
 
 
 def _commit() -> None:

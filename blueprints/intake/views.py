@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
 from blueprints.envelope import RefusedRequest, answer, answer_refusals
-from blueprints.intake import journal, rates
+from blueprints.intake import crowd, journal, rates
 from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
 from crashpoints import crash_here
 from extensions import db
 from services import alert_sources, stored_pushes
-from services.alerts import Result
+from services.alerts import Result, ResultKind
 from services.clock import utcnow
 from sources import SOURCES, Push, Refused, read_json
 from web_extensions import csrf, limiter
@@ -36,9 +36,12 @@ def push_alert(type: str) -> Response:
     """Take a push: who sends it, may it be now, what does it say, store, answer."""
     if type not in SOURCES:
         raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
-    now = utcnow()
-    takes_many = SOURCES[type].takes_many
-    sender = (takes_many and remembered(request, type)) or authenticate(request, type, now=now)
+    with crowd.joined() as is_crowded:
+        return _take(type, is_crowded or SOURCES[type].takes_many, utcnow())
+
+
+def _take(type: str, is_journaled: bool, now: datetime) -> Response:
+    sender = (is_journaled and remembered(request, type)) or authenticate(request, type, now=now)
     if wait := rates.seconds_to_wait(sender.source_id):
         message = "too many requests from this source: 100 a second and 1000 a minute are allowed"
         raise RefusedRequest(429, "RequestTooFrequently", message, {"Retry-After": str(wait)})
@@ -48,8 +51,9 @@ def push_alert(type: str) -> Response:
         _note_refusal(sender, error)
         raise
     crash_here("intake.parsed")
-    if takes_many:
-        return _store_many(sender, push, now)
+    if is_journaled:
+        _journal(sender, push, now)
+        return answer(_accepted(sender, push), warnings=push.warnings)
     results = store(sender, push, now=now)
     crash_here("intake.before_answer")
     return answer(_result(results[0]), warnings=push.warnings)
@@ -76,10 +80,9 @@ def _note_refusal(sender: Sender, error: RefusedRequest) -> None:
         log.warning("a refused push of source %s could not be counted", sender.source_id)
 
 
-def _store_many(sender: Sender, push: Push, now: datetime) -> Response:
-    """Answer once the push is in the journal; the worker makes alerts of it."""
+def _journal(sender: Sender, push: Push, now: datetime) -> None:
+    """Return once the push is in the journal; the worker makes alerts of it."""
     rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=now)
-    rejected = [{"index": rejection.index, "reason": rejection.reason} for rejection in push.rejections]
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
     try:
         if rows or rejections:
@@ -89,7 +92,14 @@ def _store_many(sender: Sender, push: Push, now: datetime) -> Response:
         message = "the key changed at this moment; nothing of this push is stored: send it again"
         raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"}) from None
     crash_here("journal.before_answer")
-    return answer({"accepted": len(push.events), "rejected": rejected}, warnings=push.warnings)
+
+
+def _accepted(sender: Sender, push: Push) -> dict[str, Any]:
+    """What is answered of a push whose alerts are made later."""
+    if not SOURCES[sender.type].takes_many:
+        return _result(Result(push.events[0].alert_key, ResultKind.ACCEPTED))
+    rejected = [{"index": rejection.index, "reason": rejection.reason} for rejection in push.rejections]
+    return {"accepted": len(push.events), "rejected": rejected}
 
 
 def _result(result: Result) -> dict[str, Any]:

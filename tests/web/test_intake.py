@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from blueprints.intake import rates, storing
+from blueprints.intake import crowd, rates, storing
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
@@ -293,6 +294,43 @@ def test_a_locked_database_is_503_and_not_a_false_answer(push, monkeypatch):
     monkeypatch.undo()
     assert count(Alert) == 0
     assert push(EVENT).json["data"]["result"] == "alert_created"
+
+
+def drained(app):
+    """Let the worker make alerts of what the journal holds."""
+    db.session.commit()
+    Runner(app, HANDLERS, lease=timedelta(minutes=1)).run_due()
+
+
+def test_in_a_crowd_a_push_is_answered_once_it_is_on_disk(app, push):
+    db.session.commit()
+    with ExitStack() as others:
+        for _ in range(crowd.FEW):
+            others.enter_context(crowd.joined())
+        answer = push(EVENT)
+    assert answer.json["data"] == {"alert_key": "k1", "result": "accepted"}
+    assert count(Alert) == 0
+    drained(app)
+    assert (count(Alert), count(Incident)) == (1, 1)
+
+
+def test_nothing_overtakes_what_waits_in_the_journal(app, push):
+    db.session.commit()
+    with ExitStack() as others:
+        for _ in range(crowd.FEW):
+            others.enter_context(crowd.joined())
+        push(EVENT)
+    assert push(EVENT | {"event_status": "Ok"}).json["data"]["result"] == "accepted"
+    drained(app)
+    assert db.session.scalars(select(Incident)).one().progress is Progress.CLOSED
+    assert push(EVENT).json["data"]["result"] == "alert_created"
+
+
+def test_in_a_crowd_a_wrong_key_is_still_refused(app, client):
+    with ExitStack() as others:
+        for _ in range(crowd.FEW):
+            others.enter_context(crowd.joined())
+        assert client.post(STANDARD, json=EVENT).status_code == 401
 
 
 def test_pushes_that_always_meet_end_in_503(push, monkeypatch):
