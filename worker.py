@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from flask import Flask
 
 import ground
 from config import ConfigError, Settings
 from jobs.engine import Worker
+
+NICENESS = 5
+"""A person who pressed a button, or a system that pushed, waits for the web process on the same cores."""
 
 
 def create_worker_app(settings: Settings | None = None) -> Flask:
@@ -22,6 +27,7 @@ def main() -> None:
         app = create_worker_app()
     except ConfigError as error:
         raise ground.refusal(error) from error
+    os.nice(NICENESS)
     with app.app_context():
         Worker(app).run()
 

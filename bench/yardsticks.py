@@ -33,7 +33,7 @@ global:
   resolve_timeout: 5m
 route:
   receiver: wecom
-  group_by: [alertname]
+  group_by: {group_by}
   group_wait: 1s
   group_interval: 10s
   repeat_interval: 1h
@@ -52,13 +52,17 @@ class NotInstalled(Exception):
     """A yardstick that is not on this machine; the message says how to get it."""
 
 
-def alertmanager(stage: Stage) -> Program:
+EACH_ALONE, BY_NAME = "['...']", "[alertname]"
+"""How Alertmanager groups: a message for every alert, which is the work that the product does; one for many."""
+
+
+def alertmanager(stage: Stage, group_by: str = EACH_ALONE) -> Program:
     """A new Alertmanager with an empty store that sends to the fake platform, not started. Raises NotInstalled."""
     program = shutil.which(ALERTMANAGER)
     if program is None:
         raise NotInstalled(f"{ALERTMANAGER} is not installed: apt-get install {ALERTMANAGER}")
     folder, port = stage.new_folder("alertmanager"), free_port()
-    (folder / "alertmanager.yml").write_text(CONFIGURATION.format(url=stage.fake.url))
+    (folder / "alertmanager.yml").write_text(CONFIGURATION.format(url=stage.fake.url, group_by=group_by))
     command = [
         program,
         f"--config.file={folder / 'alertmanager.yml'}",
