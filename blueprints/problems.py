@@ -109,9 +109,14 @@ def answer(problem: Problem) -> ResponseReturnValue:
     if wants_json():
         said = f"{problem.message} {problem.hint}".strip()
         return refusal(problem.status, problem.api_code, said, headers)
-    template = "errors/_fragment.html" if "HX-Request" in request.headers else "errors/page.html"
+    template = "errors/_fragment.html" if "HX-Request" in request.headers else page_of_problems()
     values = {"message": problem.message, "hint": problem.hint, "code": problem.code, "status": problem.status}
     return render_template(template, request_id=g.get("request_id", ""), **values), problem.status, headers
+
+
+def page_of_problems() -> str:
+    """The template of an error page: one that asks the database for nothing, or the one that the blueprint chose."""
+    return "errors/page.html" if g.get("bare") else g.get("problem_page", "errors/page.html")
 
 
 def wants_json() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -16,6 +16,12 @@ from blueprints.navigation import Link
 from extensions import db
 from services import deliveries, linking, trial_cards
 from services.clock import utcnow
+
+
+@bp.context_processor
+def where() -> dict[str, Any]:
+    """Every page here may name the platform; an address without one has no pages."""
+    return {"visit": g.visit} if "visit" in g else {}
 
 
 @bp.context_processor
@@ -32,13 +38,13 @@ def menu() -> dict[str, Any]:
 
 @bp.get("/account")
 def account() -> ResponseReturnValue:
-    return render_template("h5/account.html", visit=visit(), link=current_link(), member=current_member())
+    return render_template("h5/account.html", link=current_link(), member=current_member())
 
 
 @bp.get("/account/switch")
 def switch_account() -> ResponseReturnValue:
     """Say who is linked now and what switching means, and ask."""
-    return render_template("h5/switch.html", visit=visit(), link=current_link())
+    return render_template("h5/switch.html", link=current_link())
 
 
 @bp.post("/account/unlink")

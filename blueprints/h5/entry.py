@@ -19,6 +19,7 @@ from blueprints.h5.visit import (
     CANDIDATE_KEY,
     current_link,
     forget_identity,
+    is_client_of,
     load,
     open_state,
     remember_identity,
@@ -29,13 +30,23 @@ from blueprints.h5.visit import (
 from errors import AppError, NotFound
 from extensions import begin_write, db
 from models import AccountLink, MembershipState, User
+from platforms import PLATFORMS
 from services import accounts, audit, checks, deliveries, integrations, linking, rights
 from services.clock import utcnow
 from services.wording import say_error
 
 SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink"}
 """What also a person may do who may not look at incidents: go, and come back as somebody else."""
-OPEN_VIEWS = {"h5.home", "h5.log_in", "h5.oauth", "h5.bind", "h5.bind_post", "h5.confirm_bind", "h5.link_account"}
+OPEN_VIEWS = {
+    "h5.home",
+    "h5.desktop_home",
+    "h5.log_in",
+    "h5.oauth",
+    "h5.bind",
+    "h5.bind_post",
+    "h5.confirm_bind",
+    "h5.link_account",
+}
 
 
 @bp.url_value_preprocessor
@@ -54,6 +65,7 @@ def keep_address(_endpoint: str, values: dict[str, str]) -> None:
 def admit() -> ResponseReturnValue | None:
     """Let in whoever is signed in and, if they came through a link, whose link still stands."""
     g.visit = load(*g.h5_address)
+    g.problem_page = "h5/problem.html"
     if request.endpoint in OPEN_VIEWS:
         return None
     if LINK_KEY in session and current_link() is None:
@@ -91,15 +103,19 @@ def wanted_path() -> str:
 
 
 @bp.get("/", strict_slashes=False)
+@bp.get("/pc", endpoint="desktop_home")
 @public
 def home() -> ResponseReturnValue:
-    """The entry: on to the incidents, or the platform's silent sign-in, or how to open this in the client."""
+    """The entry: on to the incidents, or the platform's silent sign-in, or how to open this in the client.
+
+    /pc is what a desktop client opens that has a home page of its own.
+    """
     wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
     if current_user.is_authenticated and (LINK_KEY not in session or current_link() is not None):
         return redirect(wanted)
     if visit().in_client:
         return redirect(url_for("h5.log_in", next=wanted))
-    return render_template("h5/outside.html", visit=visit(), wanted=wanted)
+    return render_template("h5/outside.html", wanted=wanted)
 
 
 @bp.get("/log-in")
@@ -123,7 +139,6 @@ def ask_client(asked: Mapping[str, str], wanted: str) -> ResponseReturnValue:
     """The page whose script asks the client for a code; `asked` becomes its data- attributes."""
     return render_template(
         "h5/client_sign_in.html",
-        visit=visit(),
         asked=data_attributes(asked),
         state=open_state(wanted, by_script=True),
         retry_url=url_for("h5.log_in", next=wanted),
@@ -193,7 +208,7 @@ def bind() -> ResponseReturnValue:
             db.session.commit()
             return redirect(url_for("h5.confirm_bind"), code=303)
     status = 422 if request.method == "POST" else 200
-    return render_template("h5/bind.html", form=form, identity=remembered[0], visit=visit()), status
+    return render_template("h5/bind.html", form=form, identity=remembered[0]), status
 
 
 def proven_account(form: BindForm) -> User:
@@ -213,7 +228,7 @@ def confirm_bind() -> ResponseReturnValue:
     if remembered is None or user is None:
         return redirect(url_for("h5.home"))
     other = linking.find_for_user(visit().integration, user.id)
-    return render_template("h5/confirm_bind.html", identity=remembered[0], user=user, visit=visit(), other_link=other)
+    return render_template("h5/confirm_bind.html", identity=remembered[0], user=user, other_link=other)
 
 
 def candidate() -> User | None:
@@ -250,8 +265,9 @@ def linked() -> ResponseReturnValue:
 @tenant_home.get("/tenantId/<int:tenant_id>")
 @public
 def by_tenant(tenant_id: int) -> ResponseReturnValue:
-    """The home page address that names an organisation instead of an integration."""
+    """The home page address that names an organisation instead of an integration: the one of this client."""
     connected = integrations.active_for(tenant_id)
     if not connected:
         raise NotFound
-    return redirect(integrations.app_url(connected[0]))
+    inside = [integration for integration in connected if is_client_of(PLATFORMS[integration.platform])]
+    return redirect(integrations.app_url((inside or connected)[0]))

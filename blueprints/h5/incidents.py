@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 
 from blueprints import live
 from blueprints.access import current_member
-from blueprints.h5 import bp
+from blueprints.h5 import asked, bp
 from blueprints.h5.visit import visit
 from blueprints.incident_actions import PLAIN_VERBS, is_fragment, search_of, standing, take
 from blueprints.incident_forms import (
@@ -72,6 +72,7 @@ def list_url(wanted: dict[str, str], cursor: str | None) -> str:
 @bp.get("/incidents/<int:num>")
 def incident(num: int) -> ResponseReturnValue:
     found = incidents.get(num, viewer=current_member())
+    may = standing(found)
     entries = timeline.entries(found)
     told = notifications.of_incident(found)
     stale = cards.stale_count(found)
@@ -88,7 +89,8 @@ def incident(num: int) -> ResponseReturnValue:
         stale=stale,
         update_notes=[_(note) for note in cards.update_notes(found)] if stale else [],
         etag=etag,
-        **standing(found),
+        asked=asked.read(request.args.get("do", ""), found) if may["can_handle"] else None,
+        **may,
     )
 
 

@@ -52,8 +52,12 @@ def load(platform: str, public_key: str) -> Visit:
     if integration.status is IntegrationStatus.DISABLED:
         raise IntegrationDisabled
     kind = PLATFORMS[platform]
-    in_client = kind.capabilities.user_agent_mark.casefold() in request.user_agent.string.casefold()
-    return Visit(integration, kind, in_client)
+    return Visit(integration, kind, is_client_of(kind))
+
+
+def is_client_of(platform: type[Platform]) -> bool:
+    """Whether the page is opened in the platform's own client."""
+    return platform.capabilities.user_agent_mark.casefold() in request.user_agent.string.casefold()
 
 
 def visit() -> Visit:
