@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from texts import N_
+
+NOT_OFFERED = N_("请从列出的选项中选择")
+
 
 @dataclass(frozen=True)
 class SetupField:
     """A value the administrator pastes in. name: key in settings or, if secret, in secrets.
 
-    kind: text | secret | domain | url | bool | file; pattern: what it must look like, and `wrong` says so to the
-    reader; suspects: shapes that show which wrong value was pasted, (pattern, sentence) each; no right value has one.
-    depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of a
-    bool field, the default first ("" is stored as false).
+    kind: text | secret | domain | url | bool | choice | file; pattern: what it must look like, and `wrong` says so to
+    the reader; suspects: shapes that show which wrong value was pasted, (pattern, sentence) each; no right value has
+    one. depends_on: name of a bool field that must be true for this one to be asked; choices: (value, label) pairs of
+    a bool or choice field, the default first (of a bool, "" is stored as false).
     asks_again: secrets that have to be entered again when this changes, since they would be sent somewhere else.
+    unless_filled: what to know about the connection as long as this field, which may stay empty, is empty.
     """
 
     name: str
@@ -34,6 +39,7 @@ class SetupField:
     depends_on: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     asks_again: tuple[str, ...] = ()
+    unless_filled: str = ""
 
     @property
     def is_secret(self) -> bool:
@@ -42,7 +48,16 @@ class SetupField:
     @property
     def is_needed(self) -> bool:
         """Whether the connection is incomplete without it; a choice always has its default."""
-        return self.required and self.kind != "bool"
+        return self.required and not self.is_choice
+
+    @property
+    def is_choice(self) -> bool:
+        return self.kind in {"bool", "choice"}
+
+    @property
+    def default(self) -> str:
+        """What counts while nothing was entered: of a choice its first."""
+        return self.choices[0][0] if self.is_choice else ""
 
     def problems(self, value: str) -> list[str]:
         """Why `value` cannot be right, as catalogue ids: what it should look like, then what it looks like.
@@ -51,19 +66,49 @@ class SetupField:
         """
         if not value:
             return []
-        fits = not self.pattern or re.fullmatch(self.pattern, value) is not None
+        fits = re.fullmatch(self.pattern, value) is not None if self.pattern else self._is_offered(value)
         looks_like = next((sentence for shape, sentence in self.suspects if re.search(shape, value)), "")
-        return [sentence for sentence in ("" if fits else self.wrong, looks_like) if sentence]
+        return [sentence for sentence in ("" if fits else self.wrong or NOT_OFFERED, looks_like) if sentence]
+
+    def _is_offered(self, value: str) -> bool:
+        return not self.is_choice or value in {offered for offered, _label in self.choices}
 
 
 @dataclass(frozen=True)
 class SetupValue:
-    """A value to copy out of the product. name: key of services.integrations.addresses(); qr: also as QR code."""
+    """A value to copy out of the product. name: key of services.integrations.addresses(); qr: also as QR code.
+
+    separator  between several of them ("egress_ips"), as the vendor's console takes it
+    """
 
     name: str
     label: str
     help: str = ""
     qr: bool = False
+    separator: str = ";"
+
+    def shown(self, value: str) -> str:
+        return value.replace(";", self.separator)
+
+
+@dataclass(frozen=True)
+class SetupCode:
+    """A word to enter or to tick in the vendor's console: a permission's code, an event's name. reason: what for."""
+
+    code: str
+    reason: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class SetupFile:
+    """A file to download here and to upload in the vendor's console. name: with its ending, unique in the mode."""
+
+    name: str
+    label: str
+    content: str
+    content_type: str = "application/json"
+    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +152,9 @@ class SetupStep:
 
     where         menu path in the vendor's console, element by element, in the vendor's own words
     console_path  what is appended to the console's base address for a deep link
+    codes         to copy one by one or together; codes_label: what they are called there
+    checklist     what to look at once more before the step's last press, such as publishing
+    shows_groups  the groups that the application can post to appear here as soon as they are known
     """
 
     key: str
@@ -119,6 +167,11 @@ class SetupStep:
     values: tuple[SetupValue, ...] = ()
     cautions: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    codes: tuple[SetupCode, ...] = ()
+    codes_label: str = N_("权限")
+    files: tuple[SetupFile, ...] = ()
+    checklist: tuple[str, ...] = ()
+    shows_groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +208,9 @@ class SetupMode:
 
     def step(self, key: str) -> SetupStep:
         return next(step for step in self.steps if step.key == key)
+
+    def file(self, name: str) -> SetupFile | None:
+        return next((file for step in self.steps for file in step.files if file.name == name), None)
 
     @property
     def fields(self) -> tuple[SetupField, ...]:

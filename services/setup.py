@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -108,7 +109,7 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
         tenant_id=by.tenant_id,
         platform=platform,
         mode=mode,
-        name=kind.label,
+        name=_free_name(kind.label, by),
         public_key=secrets.token_urlsafe(PUBLIC_KEY_BYTES),
         settings={},
         secrets={},
@@ -122,12 +123,18 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
     return integration
 
 
+def _free_name(label: str, by: Membership) -> str:
+    """What a new connection is called until somebody renames it: one of several is told apart by a number."""
+    taken = {existing.name for existing in all_for(by)}
+    return next(name for n in count(1) if (name := label if n == 1 else f"{label} {n}") not in taken)
+
+
 # --- values -------------------------------------------------------------------------------------------------------
 
 
 def stored(integration: Integration, field: SetupField) -> str:
     """The present value, to be shown; a secret is never shown (see has_secret)."""
-    return "" if field.is_secret else str(integration.settings.get(field.name) or "")
+    return "" if field.is_secret else str(integration.settings.get(field.name) or field.default)
 
 
 def has_secret(integration: Integration, field: SetupField) -> bool:
@@ -142,6 +149,12 @@ def missing(integration: Integration) -> list[SetupField]:
 
 def is_filled(integration: Integration, field: SetupField) -> bool:
     return bool(stored(integration, field)) or has_secret(integration, field)
+
+
+def notes(integration: Integration) -> list[str]:
+    """What is to be known about values that were left out, as catalogue ids."""
+    asked = mode_of(integration).fields_for(integration.settings)
+    return [field.unless_filled for field in asked if field.unless_filled and not is_filled(integration, field)]
 
 
 def save(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
@@ -185,13 +198,15 @@ def _record_change(
     integration: Integration, before: Mapping[str, Any], changed: list[str], *, by: Membership, now: datetime
 ) -> None:
     """Write down what changed: shown values before and after, of secrets their names alone."""
-    secret = {field.name for field in mode_of(integration).fields if field.is_secret}
+    fields = mode_of(integration).fields
+    secret = {field.name for field in fields if field.is_secret}
+    leads_elsewhere = {field.name for field in fields if field.asks_again}
     about: dict[str, Any] = {"by": by, "target": f"{integration.name} #{integration.id}", "now": now}
     if kept := [name for name in changed if name in secret]:
         audit.record("integration.secret_changed", **about, fields=kept)
     for name in sorted(set(changed) - secret):
         was, is_now = str(before.get(name, "")), str(integration.settings.get(name, ""))
-        event = "integration.endpoint_changed" if name in {"endpoint", "is_private"} else "integration.changed"
+        event = "integration.endpoint_changed" if name in leads_elsewhere else "integration.changed"
         audit.record(event, **about, field=name, before=was, after=is_now)
 
 
@@ -210,7 +225,9 @@ def _keep(integration: Integration, field: SetupField, value: str) -> bool:
         integrations.set_secret(integration, field.name, value)
         return True
     kept: Any = bool(value) if field.kind == "bool" else value
-    if integration.settings.get(field.name, "") == kept or (not kept and field.name not in integration.settings):
+    if integration.settings.get(field.name, field.default) == kept:
+        return False
+    if not kept and field.name not in integration.settings:
         return False
     integration.settings = integration.settings | {field.name: kept}
     return True

@@ -46,8 +46,9 @@ def shown(integration: Integration, described: SetupField) -> str:
 def form_field(described: SetupField) -> Any:
     label = _(described.label)
     options: dict[str, Any] = {"description": _(described.help) if described.help else ""}
-    if described.kind == "bool":
-        return RadioField(label, choices=[(value, _(text)) for value, text in described.choices], default="", **options)
+    if described.is_choice:
+        choices = [(value, _(text)) for value, text in described.choices]
+        return RadioField(label, choices=choices, default=described.default, **options)
     options["validators"] = [Length(max=LONGEST_VALUE), Shape(described)]
     return (PasswordField if described.is_secret else StringField)(label, **options)
 

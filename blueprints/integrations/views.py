@@ -78,6 +78,8 @@ def detail_page(integration: Integration, **context: Any) -> str:
         addresses=addresses,
         qr_codes={value.name: qr_code(addresses[value.name]) for value in values.values() if value.qr},
         missing=setup.missing(integration),
+        notes=setup.notes(integration),
+        files=[file for step in mode.steps for file in step.files],
         people=people,
         people_filter=wanted,
         people_filters=(("all", _("全部")), ("linked", _("已关联")), ("unlinked", _("未关联"))),

@@ -79,6 +79,7 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
             -1
         ],
         "has_secret": lambda described: setup.has_secret(integration, described),
+        "notes": [note for note in setup.notes(integration) if note in {f.unless_filled for f in opened.fields}],
         "test_form": test_form(integration) if "message" in opened.checks else None,
     }
 

@@ -1,4 +1,4 @@
-"""Links on cards that ask for something, and pages that refuse: nothing is done by looking, and nobody is left alone."""
+"""Links on cards that ask for something, and pages that refuse: looking does nothing, and nobody is left alone."""
 
 from __future__ import annotations
 
