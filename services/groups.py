@@ -23,6 +23,8 @@ from services.wording import say
 from texts import N_, Text
 
 KEY_LENGTH, NAME_LENGTH, ALIAS_LENGTH = 200, 128, 40
+CHECK = "groups"
+"""Name of the check that is passed by the first group that is seen."""
 LISTED = "listed"
 """Origin of what the platform listed when asked."""
 READ_NAME = "read_group_name"
@@ -125,6 +127,14 @@ def known(tenant_id: int, ids: Iterable[int]) -> list[GroupChat]:
     )
     by_id = {chat.id: chat for chat in found}
     return [by_id[id] for id in wanted if id in by_id]
+
+
+def find(integration: Integration, external_id: str) -> GroupChat | None:
+    """The group that the platform calls so, if the platform told us of it and it can be posted to."""
+    if not external_id:
+        return None
+    chat = db.session.scalar(_mine(integration).where(GroupChat.external_id == external_id))
+    return chat if chat is not None and chat.is_active else None
 
 
 def get(chat_id: int, *, viewer: Membership) -> GroupChat:

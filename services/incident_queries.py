@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from extensions import db
-from models import EPOCH, Alert, Incident, Membership, Progress, Responder, Severity
+from models import EPOCH, Alert, Delivery, Incident, Membership, Progress, Responder, Severity
 from services.visibility import visible_incidents
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
@@ -32,6 +32,7 @@ class Search:
     """What a list shows.
 
     scope       mine (open and assigned to the viewer) | open | closed | all
+    told_chat_id  a group chat that was told of it
     text        "#1024" or "1024" finds by number too, else part of the title
     since/until of the trigger time, `until` excluded
     """
@@ -41,6 +42,7 @@ class Search:
     progress: Progress | None = None
     channel_id: int | None = None
     responder_id: int | None = None
+    told_chat_id: int | None = None
     text: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -250,6 +252,8 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
         conditions.append(Incident.channel_id == search.channel_id)
     if search.responder_id is not None:
         conditions.append(Incident.id.in_(_responded_by(viewer.tenant_id, search.responder_id)))
+    if search.told_chat_id is not None:
+        conditions.append(_told(viewer.tenant_id, search.told_chat_id))
     if search.since is not None:
         conditions.append(Incident.started_at >= search.since)
     if search.until is not None:
@@ -271,6 +275,12 @@ def _responded_by(tenant_id: int, user_id: int) -> Select[int]:
     """Ids of the incidents that a person is now assigned to."""
     mine = (Responder.user_id == user_id, Responder.tenant_id == tenant_id, Responder.is_current.is_(True))
     return select(Responder.incident_id).where(*mine)
+
+
+def _told(tenant_id: int, group_chat_id: int) -> ColumnElement[bool]:
+    """A message about it went to this group, or was to go there."""
+    there = (Delivery.tenant_id == tenant_id, Delivery.group_chat_id == group_chat_id)
+    return exists().where(Delivery.incident_id == Incident.id, *there)
 
 
 def _open_of(tenant_id: int, user_id: int) -> Select[int]:

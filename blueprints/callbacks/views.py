@@ -201,8 +201,11 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
 def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> None:
     """Store what happened to a group, in a transaction of its own; a repeat of the same event changes nothing."""
     begin_write()
-    if not groups.take_event(_integration(caller), event, now=now):
+    integration = _integration(caller)
+    if not groups.take_event(integration, event, now=now):
         log.info("A group event came again: %s", event.change)
+    elif event.change == "added":
+        checks.passed(integration, groups.CHECK, now=now, group=event.group.name)
     db.session.commit()
 
 

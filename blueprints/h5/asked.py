@@ -1,5 +1,8 @@
 """What a link on a card asks for: /incidents/7?do=close opens the incident with one button that does it.
 
+The words are those of a card's buttons: acknowledge, close, snooze or snooze:240 (minutes), wake.
+
+
 Links are followed by previews and scanners as well, so a GET only ever asks.
 """
 
@@ -13,6 +16,11 @@ from flask_babel import gettext as _
 from models import Incident
 from services import incident_cards
 from services.clock import utcnow
+from texts import N_
+
+PLAIN = {"acknowledge": N_("开始处理"), "wake": N_("取消屏蔽")}
+CLOSE = N_("直接关闭")
+SNOOZES = {incident_cards.SNOOZE_MINUTES: N_("屏蔽 2 小时"), **dict(incident_cards.LONGER_SNOOZES)}
 
 
 @dataclass(frozen=True)
@@ -27,16 +35,19 @@ class Asked:
 
 def read(wanted: str, incident: Incident) -> Asked | None:
     """What `do=` asks for; None for nothing known, or for what makes no sense with the incident as it is."""
-    if not incident.is_open:
+    verb, _separator, length = wanted.partition(":")
+    minutes = int(length) if length.isascii() and length.isdecimal() else incident_cards.SNOOZE_MINUTES
+    if not incident.is_open or (verb == "wake" and not incident.is_snoozed(utcnow())):
         return None
-    num = incident.num
-    if wanted == "acknowledge":
-        return Asked(_("开始处理 #%(num)s？", num=num), _("开始处理"), url_for("h5.do", num=num, verb="acknowledge"))
-    if wanted == "close":
-        return Asked(_("直接关闭 #%(num)s？", num=num), _("直接关闭"), url_for("h5.close", num=num))
-    if wanted == "snooze":
-        minutes = {"minutes": incident_cards.SNOOZE_MINUTES}
-        return Asked(_("屏蔽 #%(num)s 2 小时？", num=num), _("屏蔽 2 小时"), url_for("h5.snooze", num=num), minutes)
-    if wanted == "wake" and incident.is_snoozed(utcnow()):
-        return Asked(_("取消屏蔽 #%(num)s？", num=num), _("取消屏蔽"), url_for("h5.do", num=num, verb="wake"))
+    if verb in PLAIN:
+        return _asked(PLAIN[verb], incident, url_for("h5.do", num=incident.num, verb=verb))
+    if verb == "close":
+        return _asked(CLOSE, incident, url_for("h5.close", num=incident.num))
+    if verb == "snooze" and minutes in SNOOZES:
+        return _asked(SNOOZES[minutes], incident, url_for("h5.snooze", num=incident.num), minutes=minutes)
     return None
+
+
+def _asked(label: str, incident: Incident, url: str, **fields: int) -> Asked:
+    action = _(label)
+    return Asked(_("%(action)s #%(num)s？", action=action, num=incident.num), action, url, fields)

@@ -100,7 +100,7 @@ def found(known: IntegrationCheck) -> str:
         return _(
             "%(departments)s 个部门、%(people)s 位成员可见", departments=facts["departments"], people=facts["people"]
         )
-    return str(facts.get("domain") or facts.get("endpoint") or facts.get("person") or "")
+    return str(facts.get("domain") or facts.get("endpoint") or facts.get("person") or facts.get("group") or "")
 
 
 def sketch(drawing: Drawing | None, where: tuple[str, ...]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,10 +18,10 @@ from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import shown_checks, sketch, step_rows
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
-from models import Integration
+from models import GroupChat, Integration
 from platforms import PLATFORMS
 from platforms.setup import SetupStep
-from services import integrations, linking, setup, trial_cards
+from services import groups, integrations, linking, setup, trial_cards
 from services.clock import utcnow
 from services.wording import error_sentence
 
@@ -73,8 +74,9 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
         "next": keys[index + 1] if index + 1 < len(keys) else None,
         "addresses": addresses,
         "qr_codes": {value.name: qr_code(addresses[value.name]) for value in opened.values if value.qr},
-        "console_url": integrations.console_url(integration) + opened.console_path if opened.console_path else "",
-        "etag": checks_tag(integration),
+        "console_url": console_link(integration, opened.console_path),
+        "etag": checks_tag(integration, opened),
+        "chats": known_groups(integration) if opened.shows_groups else [],
         "saving_step": [item.key for item in setup.mode_of(integration).steps if any(f.is_needed for f in item.fields)][
             -1
         ],
@@ -84,12 +86,31 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
     }
 
 
-def checks_tag(integration: Integration) -> str:
+def console_link(integration: Integration, path: str) -> str:
+    """A page of the vendor's console; of its parts like {app_id}, as many as are known by now."""
+    if not path:
+        return ""
+    known, gap = path, path.find("{")
+    while gap >= 0:
+        name = known[gap + 1 : known.index("}", gap)]
+        value = quote(str(integration.settings.get(name) or ""), safe="")
+        known = known.replace(f"{{{name}}}", value) if value else known[:gap].rstrip("/")
+        gap = known.find("{")
+    return integrations.console_url(integration) + known
+
+
+def known_groups(integration: Integration) -> list[tuple[GroupChat, str]]:
+    return [(chat, groups.shown_name(chat)) for chat in groups.of_integration(integration)]
+
+
+def checks_tag(integration: Integration, opened: SetupStep | None = None) -> str:
+    """Of every check and, on a step that shows them, of the groups."""
     shown = [
         (item.step.key, item.state, [(check.name, known and (known.state, known.at)) for check, known in item.checks])
         for item in setup.progress(integration)
     ]
-    return live.tag(shown)
+    chats = known_groups(integration) if opened is not None and opened.shows_groups else []
+    return live.tag(shown, [(chat.id, chat.state, name) for chat, name in chats])
 
 
 @bp.get("/<int:integration_id>/setup/<key>/state")
@@ -105,7 +126,7 @@ def step_state(integration_id: int, key: str) -> ResponseReturnValue:
             setup.try_check(integration, name, now=utcnow())
         db.session.commit()
         integration = setup.get(integration_id, viewer=current_member())
-    etag = checks_tag(integration)
+    etag = checks_tag(integration, opened)
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template("integrations/_live.html", **step_context(integration, opened))

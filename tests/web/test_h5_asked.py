@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import select
 
-from models import Integration, Membership, Progress
+from extensions import db
+from models import Delivery, GroupChat, Incident, Integration, Membership, Progress
+from platforms.base import Group
+from platforms.wecom.platform import WeCom
+from services import groups
 from services.clock import utcnow
 from tests.factories import make_channel, make_incident, make_integration
 from tests.web.conftest import Browser
@@ -24,7 +31,7 @@ def home(integration: Integration) -> str:
 
 @pytest.mark.parametrize(
     ("wanted", "path"),
-    [("acknowledge", "/acknowledge"), ("close", "/close"), ("snooze", "/snooze")],
+    [("acknowledge", "/acknowledge"), ("close", "/close"), ("snooze", "/snooze"), ("snooze:240", "/snooze")],
 )
 def test_a_link_on_a_card_asks_and_its_button_acts(
     client: Browser, home: str, responder: Membership, wanted: str, path: str
@@ -37,12 +44,13 @@ def test_a_link_on_a_card_asks_and_its_button_acts(
     assert "点击下方按钮后才会执行" in page.text
     assert incident.progress is Progress.TRIGGERED and not incident.is_snoozed(utcnow())
 
-    fields = {"minutes": 120} if wanted == "snooze" else {}
+    fields = {"minutes": 240 if ":" in wanted else 120} if path == "/snooze" else {}
+    assert all(f'name="{name}" value="{value}"' in page.text for name, value in fields.items())
     client.submit(f"{home}/incidents/{incident.num}{path}", fields, page=f"{home}/incidents/{incident.num}?do={wanted}")
 
-    was_done = {"acknowledge": Progress.PROCESSING, "close": Progress.CLOSED, "snooze": Progress.TRIGGERED}
-    assert incident.progress is was_done[wanted]
-    assert incident.is_snoozed(utcnow()) is (wanted == "snooze")
+    was_done = {"/acknowledge": Progress.PROCESSING, "/close": Progress.CLOSED, "/snooze": Progress.TRIGGERED}
+    assert incident.progress is was_done[path]
+    assert incident.is_snoozed(utcnow()) is (path == "/snooze")
 
 
 def test_waking_is_asked_for_while_it_is_snoozed(client: Browser, home: str, responder: Membership):
@@ -54,13 +62,14 @@ def test_waking_is_asked_for_while_it_is_snoozed(client: Browser, home: str, res
     assert "取消屏蔽 #" in client.get(link).text
 
 
-@pytest.mark.parametrize("wanted", ["", "delete", "close&x=1"])
+@pytest.mark.parametrize("wanted", ["", "delete", "snooze:7"])
 def test_what_nobody_knows_or_makes_no_sense_is_not_asked(
     client: Browser, home: str, responder: Membership, wanted: str
 ):
     client.sign_in(responder)
-    closed = make_incident(progress=Progress.CLOSED)
-    assert "点击下方按钮" not in client.get(f"{home}/incidents/{closed.num}?do={wanted}").text
+    for incident in (make_incident(), make_incident(progress=Progress.CLOSED)):
+        asked = wanted if incident.is_open else "close"
+        assert "点击下方按钮" not in client.get(f"{home}/incidents/{incident.num}?do={asked}").text
 
 
 def test_whoever_may_only_look_is_asked_nothing_and_told_as_whom_they_came(
@@ -91,3 +100,52 @@ def test_a_sign_in_that_failed_offers_another(client: Browser, home: str):
 def test_the_desktop_client_has_a_home_of_its_own(client: Browser, home: str, responder: Membership):
     client.sign_in(responder)
     assert client.get(f"{home}/pc").location == f"{home}/incidents"
+
+
+# --- the quick entry of a group chat ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_group(integration: Integration, monkeypatch: pytest.MonkeyPatch) -> GroupChat:
+    """A group whose quick entry says ?chat=cid1."""
+    monkeypatch.setattr(WeCom, "capabilities", replace(WeCom.capabilities, group_parameter="chat"))
+    return groups.note_seen(integration, Group("cid1/+=", "支付值班群"), origin="cool_app", now=utcnow())
+
+
+def tell(chat: GroupChat, incident: Incident) -> None:
+    values = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "group_chat_id": chat.id}
+    db.session.add(Delivery(**values, channel_kind="wecom_app", created_at=utcnow(), reference=f"told-{incident.id}"))
+
+
+def test_a_groups_entry_shows_what_it_was_told_and_is_open(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat
+):
+    told, closed, untold = make_incident(), make_incident(progress=Progress.CLOSED), make_incident()
+    hidden = make_incident(channel=make_channel("机密", is_private=True))
+    for incident in (told, closed, hidden):
+        tell(in_group, incident)
+    client.sign_in(responder)
+    page = client.get(f"{home}/group", query_string={"chat": "cid1/+="}).text
+    assert "支付值班群" in page
+    assert [incident.num for incident in (told, closed, untold, hidden) if f"/incidents/{incident.num}" in page] == [
+        told.num
+    ]
+
+
+@pytest.mark.parametrize("named", ["$ENCCID$", "", "cid-of-somebody"])
+def test_a_group_that_the_platform_never_told_of_is_not_learnt_from_an_address(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat, named: str
+):
+    client.sign_in(responder)
+    assert "还不认识这个群聊" in client.get(f"{home}/group", query_string={"chat": named}).text
+    assert db.session.scalars(select(GroupChat)).all() == [in_group]
+
+
+def test_a_group_entry_leads_back_after_the_sign_in(client: Browser, home: str, in_group: GroupChat):
+    answer = client.get(f"{home}/group", query_string={"chat": "cid1/+="})
+    assert parse_qs(urlsplit(answer.location).query)["next"] == [f"{home}/group?chat=cid1/%2B%3D"]
+
+
+def test_a_platform_without_such_entries_has_no_page_for_them(client: Browser, home: str, responder: Membership):
+    client.sign_in(responder)
+    assert client.get(f"{home}/group").status_code == 404

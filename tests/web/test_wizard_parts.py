@@ -10,9 +10,11 @@ from sqlalchemy import select
 
 from extensions import db
 from models import AuditEntry, Integration
-from platforms.base import Capabilities
+from platforms.base import Capabilities, Group
 from platforms.setup import SetupCheck, SetupCode, SetupField, SetupFile, SetupMode, SetupStep, SetupValue
 from platforms.wecom.platform import WeCom
+from services import groups
+from services.clock import utcnow
 from tests.web.conftest import Browser
 
 BRAND = SetupField(
@@ -28,13 +30,14 @@ STEP = SetupStep(
     key="only",
     title="唯一一步",
     where=(),
-    console_path="",
+    console_path="/app/{corp_id}/event",
     instructions=("照做。",),
     fields=(SetupField("corp_id", "企业 ID"), BRAND, KEY),
     values=(SetupValue("egress_ips", "出口 IP", separator=","),),
     checks=("credentials",),
     codes=(SetupCode("im:chat", "读取群"), SetupCode("im:message", required=False)),
     files=(SetupFile("card.json", "卡片模板", '{"a": "甲"}'),),
+    shows_groups=True,
     checklist=("可见范围是全部员工", "勾选了机器人"),
 )
 MODE = SetupMode(
@@ -103,3 +106,20 @@ def test_a_platform_that_is_connected_more_than_once_gets_names_apart(
     admin_client.submit(step_url(draft), {"corp_id": "ww1", "brand": "feishu", "key": "12345678"})
     second = begin(admin_client)
     assert (draft.name, second.name) == ("企业微信", "企业微信 2")
+
+
+def test_groups_appear_on_the_open_step(admin_client: Browser, draft: Integration):
+    page = admin_client.get(step_url(draft)).text
+    assert "还没有发现群聊" in page
+    etag = re.search(r'If-None-Match": "\\"(\w+)\\""', page)
+    assert etag
+    polled = {"HX-Request": "true", "If-None-Match": f'"{etag[1]}"'}
+    assert admin_client.get(f"{step_url(draft)}/state", headers=polled).status_code == 304
+    groups.note_seen(draft, Group("cid1", "支付值班群"), origin="cool_app", now=utcnow())
+    assert "支付值班群" in admin_client.get(f"{step_url(draft)}/state", headers=polled).text
+
+
+def test_a_deep_link_has_the_parts_that_are_known(admin_client: Browser, draft: Integration):
+    assert 'href="https://work.weixin.qq.com/app"' in admin_client.get(step_url(draft)).text
+    admin_client.submit(step_url(draft), {"corp_id": "ww1", "brand": "feishu", "key": "12345678"})
+    assert 'href="https://work.weixin.qq.com/app/ww1/event"' in admin_client.get(step_url(draft)).text
