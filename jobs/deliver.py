@@ -1,4 +1,4 @@
-"""Sending one card to one person: decide, let go of the database, call, record.
+"""Sending one card to one person or group: decide, let go of the database, call, record.
 
 Budget of a card that arrives: two transactions, some 6 ms of CPU. The first one claims the row, reads all that the
 card shows and notes that it is being sent; the second one records what came of it.
@@ -20,7 +20,7 @@ from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import FROZEN_FOR, Settle
-from models import Delivery, DeliveryState, Incident, IntegrationStatus, LinkState, TenantStatus
+from models import Delivery, DeliveryState, GroupState, Incident, IntegrationStatus, LinkState, TenantStatus
 from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError
 from services import (
@@ -29,6 +29,7 @@ from services import (
     incident_cards,
     incidents,
     integrations,
+    pacing,
     send_scenes,
     storms,
     trial_cards,
@@ -179,6 +180,8 @@ def _failure(scene: Scene) -> str | None:
     allowed = {IntegrationStatus.ACTIVE} | ({IntegrationStatus.DRAFT} if scene.source == "test" else set())
     if scene.way is None or scene.way.status not in allowed:
         return "integration_disabled"
+    if scene.group is not None and scene.group.state is not GroupState.ACTIVE:
+        return "chat_gone"
     if scene.user_id is None:
         return None
     if scene.link_state is None:
@@ -200,7 +203,8 @@ def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
         return Done()
     if (free_at := storms.allowed_at(scene, capabilities, now)) > now:
         return Later(free_at, "as many as the platform shows")
-    return None
+    paced_to = pacing.free_at(way.id, scene.to, capabilities, now)
+    return Later(paced_to, "as fast as the platform takes them") if paced_to else None
 
 
 def _is_unanswered(scene: Scene) -> bool:
@@ -250,7 +254,8 @@ def _drawing(scene: Scene, connected: Connected, now: datetime) -> Callable[[], 
 
 
 def _send(plan: Plan, card: IncidentCard) -> SentMessage | PlatformError:
-    to = Recipient(plan.scene.to, plan.scene.recipient_name)
+    scene, group = plan.scene, plan.scene.group
+    to = Recipient(scene.to, scene.recipient_name, group is not None, group.details if group else {})
     try:
         return plan.connected.platform.send_card(to, card, earlier_try_unanswered=plan.unanswered)
     except PlatformError as error:
@@ -266,8 +271,7 @@ def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard, made: Try, mess
     delivery_outcomes.sent(
         delivery_outcomes.Arrived(
             plan.scene,
-            plan.connected.integration.id,
-            mine.tenant_id,
+            plan.connected.integration,
             message,
             made,
             shown=card.fingerprint,
@@ -304,7 +308,7 @@ def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) ->
     if incident is not None and not incident.is_open:
         delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
     elif not error.retryable:
-        delivery_outcomes.refused(delivery, plan.connected.integration, error)
+        delivery_outcomes.refused(delivery, plan.connected.integration, error, now=utcnow())
     else:
         due_at = delivery_outcomes.retry_at(
             delivery,

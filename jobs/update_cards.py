@@ -13,11 +13,11 @@ from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Settle
-from models import Card, CardCode, CardState, Delivery, Incident, Integration, IntegrationStatus
+from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, IntegrationStatus
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
-from platforms.errors import PlatformError, UpdateCodeSpent, remember
-from services import cards, circuits, incident_cards, incidents, integrations, retries
+from platforms.errors import CardTooOld, GroupGone, PlatformError, UpdateCodeSpent, remember
+from services import calls, cards, circuits, incident_cards, incidents, integrations, pacing, retries
 from services.circuits import Bounds
 from services.clock import utcnow
 from services.outbox import OUTAGE
@@ -38,6 +38,7 @@ class Plan:
     drawn: IncidentCard
     fingerprint: str
     code: CardCode | None
+    recipient: Recipient
 
 
 def run(mine: Claim) -> Outcome | Settle:
@@ -94,25 +95,43 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
     drawn = draw(card, incident, integration, now)
     if drawn.fingerprint == card.shown_fingerprint and not asked_at:
         return Done()
-    if not mine.is_probe and (closed_until := circuits.closed_until(integration, now)):
-        return Later(closed_until, f"{OUTAGE}the platform is not called now")
     code = cards.next_code(card, now)
-    is_powerless = code is None and PLATFORMS[integration.platform].capabilities.updates_need_codes
-    if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
-        cards.mark_stale(card, incident, now=now)
-        return Done()
+    if obstacle := _obstacle(mine, held, integration, code, now):
+        return obstacle
     fingerprint = drawn.fingerprint
     if asked_at:
         drawn = draw(card, incident, integration, now, datetime.fromisoformat(asked_at))
-    return Plan(card, integration, integrations.platform_for(integration), drawn, fingerprint, code)
+    return Plan(card, integration, integrations.platform_for(integration), drawn, fingerprint, code, _recipient(card))
+
+
+def _obstacle(
+    mine: Claim, held: tuple[Card, Incident], integration: Integration, code: CardCode | None, now: datetime
+) -> Outcome | None:
+    """Why the card cannot be updated, or not now. None: it can, and one call of the platform's rate is taken."""
+    card, incident = held
+    capabilities = PLATFORMS[integration.platform].capabilities
+    if not mine.is_probe and (closed_until := circuits.closed_until(integration, now)):
+        return Later(closed_until, f"{OUTAGE}the platform is not called now")
+    if capabilities.update_days and now - card.created_at > timedelta(days=capabilities.update_days):
+        cards.freeze(card)
+        return Done()
+    is_powerless = code is None and capabilities.updates_need_codes
+    if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
+        cards.mark_stale(card, incident, now=now)
+        return Done()
+    paced_to = pacing.free_at(integration.id, card.external_user_id, capabilities, now)
+    return Later(paced_to, "as fast as the platform takes them") if paced_to else None
+
+
+def _recipient(card: Card) -> Recipient:
+    chat = db.session.get(GroupChat, card.group_chat_id) if card.group_chat_id is not None else None
+    return Recipient(card.external_user_id, "", card.group_chat_id is not None, dict(chat.details) if chat else {})
 
 
 def _call(plan: Plan) -> PlatformError | None:
     card, code = plan.card, plan.code.code if plan.code else None
     try:
-        plan.platform.update_card(
-            CardHandle(Recipient(card.external_user_id), card.reference, card.message_id, code), plan.drawn
-        )
+        plan.platform.update_card(CardHandle(plan.recipient, card.reference, card.message_id, code), plan.drawn)
     except PlatformError as error:
         return error
     return None
@@ -129,6 +148,7 @@ def draw(
         delivery=delivery,
         now=now,
         is_superseded=card.state is CardState.SUPERSEDED,
+        is_stale=card.state is CardState.STALE and refreshed_at is None,
         refreshed_at=refreshed_at,
     )
 
@@ -154,6 +174,7 @@ def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
     _spend(plan.code, now)
     answered_meanwhile = card.shown_fingerprint != shown_before
     cards.shown(card, plan.fingerprint, now=now)
+    calls.note(db.session.connection(), plan.integration, now)
     if answered_meanwhile:
         cards.schedule(card, now=now)
     return Done()
@@ -166,6 +187,9 @@ def _not_updated(
     card.last_error = remember(error)
     if isinstance(error, UpdateCodeSpent):
         return _code_was_spent(mine, card, plan.code, now)
+    if isinstance(error, CardTooOld | GroupGone):
+        cards.freeze(card)
+        return Done()
     tries = mine.payload.get("tries", 0) + 1
     wait = retries.delay(tries)
     since = mine.payload.get("since") or now.isoformat()

@@ -106,6 +106,16 @@ class RateLimited(PlatformError):
     retryable = True
 
 
+class RecipientBusy(PlatformError):
+    """More than the platform takes for this one person or group at a time; others are not concerned."""
+
+    code = "platform.recipient_busy"
+    message = N_("触发平台频率限制")
+    hint = N_("系统会在平台允许的时间后自动重试。")
+    failure = "rate_limited"
+    retryable = True
+
+
 class AnswerNotUnderstood(PlatformError):
     """Not the shape that the platform documents: a proxy's page, cut JSON, a wrong type, too large."""
 

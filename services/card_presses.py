@@ -25,7 +25,7 @@ from models import (
     MembershipState,
 )
 from platforms import PLATFORMS
-from platforms.base import CardButton, CardPress, Fact, IncidentCard, PressAnswer
+from platforms.base import Capabilities, CardButton, CardPress, Fact, IncidentCard, PressAnswer
 from services import (
     card_keys,
     cards,
@@ -174,14 +174,14 @@ class _Moment:
         return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)))
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
-        if not PLATFORMS[self.integration.platform].capabilities.tells_in_reply:
+        if not self._capabilities.tells_in_reply:
             return PressAnswer(card)
         with speaking(self.scene.tenant):
             return PressAnswer(card, say(text), is_refusal)
 
     def _refusal(self, text: Text) -> PressAnswer:
         """Told in the answer where it has a place for a sentence, else in a private message."""
-        if not PLATFORMS[self.integration.platform].capabilities.tells_in_reply:
+        if not self._capabilities.tells_in_reply:
             tenant, to = self.scene.tenant, self.press.external_user_id
             told = private_messages.sending(self.integration, to, text, tenant=tenant, now=self.now)
             self.jobs.append(outbox.row(**told))
@@ -232,8 +232,11 @@ class _Moment:
     def _show(self, card: PressedCard, incident: IncidentValues, refreshed_at: datetime | None) -> IncidentCard | None:
         """The presser's card as it is now; None where the answer cannot carry it and it is updated instead.
 
-        The answer spends the right to update that the press brought, so there is none to be kept.
+        The answer spends the right to update that the press brought, so there is none to be kept. Others in a group
+        may not see the answer: then the group's card is updated as well.
         """
+        if self._is_frozen(card):
+            return None
         if not answers_in_reply(self.integration):
             self._keep_right(card, refreshed_at, must_update=True)
             return None
@@ -241,8 +244,20 @@ class _Moment:
         plain = incident_cards.draw(
             incident, self.scene.message, self.integration, tenant, self.now, is_superseded=is_superseded
         )
-        press_writing.shown(self.on, card, plain.fingerprint, self.now)
+        if self.scene.message.is_group and not self._capabilities.reply_reaches_all:
+            self._keep_right(card, must_update=True)
+        else:
+            press_writing.shown(self.on, card, plain.fingerprint, self.now)
         return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
+
+    def _is_frozen(self, card: PressedCard) -> bool:
+        """Whether the platform does not let the card be changed any more; the worker notes it on the card."""
+        days, sent_at = self._capabilities.update_days, self.scene.created_at or self.now
+        return card.state is CardState.FROZEN or bool(days and self.now - sent_at > timedelta(days=days))
+
+    @property
+    def _capabilities(self) -> Capabilities:
+        return PLATFORMS[self.integration.platform].capabilities
 
     def _keep_right(
         self, card: PressedCard, refreshed_at: datetime | None = None, *, must_update: bool = False
@@ -256,7 +271,7 @@ class _Moment:
 
     def _add_code(self, card: PressedCard) -> None:
         if code := self.press.update_code:
-            hours = PLATFORMS[self.integration.platform].capabilities.update_code_hours
+            hours = self._capabilities.update_code_hours
             about = {"tenant_id": self.integration.tenant_id, "hours": hours}
             press_writing.add_code(self.on, card.id, code, **about, now=self.now)
 

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
 
 from extensions import db, insert_once
-from models import Card, CardCode, CardState, Delivery, Incident, Integration, Job, User
+from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
 from platforms import PLATFORMS
-from services import outbox, timeline
+from services import groups, outbox, timeline
 
 UPDATE, REFRESH = "update_card", "refresh_cards"
 """Kinds of rows: one card's update, and finding those of an incident that need one (its presses stage one row)."""
@@ -29,11 +29,12 @@ _NOW: BindParameter[datetime] = bindparam("now")
 _HAS_CODE = exists().where(CardCode.card_id == Card.id, *_is_usable(_NOW))
 _WAITS = exists().where(Job.kind == UPDATE, Job.subject_id == Card.id, outbox.IS_PENDING, Job.lease_until <= _NOW)
 """An update is coming which has not begun: it will show the newest state anyway."""
+_NEEDS_NONE = Integration.platform.not_in(bindparam("with_codes", expanding=True))
 _OUT_OF_DATE = (
     select(Card.id, Integration.platform, Integration.id)
     .join(Integration, Integration.id == Card.integration_id)
     .where(Card.tenant_id == bindparam("tenant_id"), Card.incident_id.in_(bindparam("incident_ids", expanding=True)))
-    .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & _HAS_CODE), ~_WAITS)
+    .where(or_(Card.state == CardState.LIVE, (Card.state == CardState.STALE) & (_NEEDS_NONE | _HAS_CODE)), ~_WAITS)
     .order_by(Card.id)
 )
 _OF_DELIVERY = select(Card).where(Card.delivery_id == bindparam("delivery_id"))
@@ -68,7 +69,8 @@ def refreshing(incident_id: int, *, tenant_id: int, platform: str, now: datetime
 
 def _out_of_date(incident_ids: Sequence[int], tenant_id: int, now: datetime) -> Sequence[Any]:
     """Rows of card id, platform, integration id."""
-    about = {"tenant_id": tenant_id, "incident_ids": incident_ids, "now": now}
+    with_codes = [slug for slug, kind in PLATFORMS.items() if kind.capabilities.updates_need_codes]
+    about = {"tenant_id": tenant_id, "incident_ids": incident_ids, "now": now, "with_codes": with_codes}
     return db.session.execute(_OUT_OF_DATE, about).all()
 
 
@@ -147,6 +149,7 @@ def open_card(delivery: Delivery, incident: Incident, *, message_id: str, finger
             delivery_id=delivery.id,
             integration_id=delivery.integration_id,
             user_id=delivery.user_id,
+            group_chat_id=delivery.group_chat_id,
             external_user_id=delivery.external_user_id or "",
             reference=delivery.reference,
             message_id=message_id,
@@ -162,7 +165,7 @@ def open_card(delivery: Delivery, incident: Incident, *, message_id: str, finger
 
 
 def supersede_older(newest: Card, *, now: datetime) -> None:
-    """Let only the newest card of a person be kept true; older ones say so once, if a right is left."""
+    """Let only the newest card of a person or group be kept true; older ones say so once, if a right is left."""
     older = db.session.scalars(
         select(Card).where(
             Card.tenant_id == newest.tenant_id,
@@ -196,13 +199,24 @@ def shown(card: Card, fingerprint: str, *, now: datetime) -> None:
 
 
 def mark_stale(card: Card, incident: Incident, *, now: datetime) -> None:
-    """Note that the card shows an older state and cannot be changed until its owner presses something."""
+    """Note that the card shows an older state and cannot be changed until somebody presses something."""
     if card.state is not CardState.LIVE:
         return
     card.state = CardState.STALE
+    timeline.record(incident, "card_stale", via="system", at=now, recipient=_owner_name(card))
+
+
+def _owner_name(card: Card) -> str:
+    if card.group_chat_id is not None:
+        chat = db.session.get(GroupChat, card.group_chat_id)
+        return groups.plain_name(chat) if chat else card.external_user_id
     owner = db.session.get(User, card.user_id) if card.user_id else None
-    name = owner.name if owner else card.external_user_id
-    timeline.record(incident, "card_stale", via="system", at=now, recipient=name)
+    return owner.name if owner else card.external_user_id
+
+
+def freeze(card: Card) -> None:
+    """Note that the platform does not let the card be changed any more: it stays as it is."""
+    card.state = CardState.FROZEN
 
 
 def update_notes(incident: Incident) -> list[str]:

@@ -95,21 +95,21 @@ def cancel_all_pending(incident_ids: Sequence[int], *, tenant_id: int, on: Conne
 
 
 def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
-    """Stage sending a message again to the same person, as a delivery of its own in the same notification.
+    """Stage sending a message again to the same person or group, as a delivery of its own in the same notification.
 
-    How the person is reached is looked up anew. Raises AccessDenied, NotResendable.
+    How they are reached is looked up anew. Raises AccessDenied, NotResendable.
     """
     rights.require(by, "delivery.resend")
     if not delivery.state.is_final:
         raise NotResendable(reason=N_("消息仍在发送中"))
-    if delivery.incident is None or delivery.user_id is None:
+    if delivery.incident is None or (delivery.user_id is None and delivery.group_chat_id is None):
         raise NotResendable(reason=N_("该消息不属于任何故障"))
     if not delivery.incident.is_open:
         raise NotResendable(reason=N_("故障已关闭"))
     db.session.refresh(delivery, with_for_update=True)
     if _is_being_resent(delivery):
         raise NotResendable(reason=N_("消息仍在发送中"))
-    return _again(delivery, delivery.user_id, now)
+    return _again(delivery, now)
 
 
 def drop(delivery: Delivery, *, by: Membership) -> None:
@@ -131,7 +131,8 @@ def _is_being_resent(delivery: Delivery) -> bool:
     again = exists().where(
         Delivery.tenant_id == delivery.tenant_id,
         Delivery.notification_id == delivery.notification_id,
-        Delivery.user_id == delivery.user_id,
+        Delivery.user_id.is_not_distinct_from(delivery.user_id),
+        Delivery.group_chat_id.is_not_distinct_from(delivery.group_chat_id),
         Delivery.channel_kind == delivery.channel_kind,
         Delivery.id > delivery.id,
         Delivery.state.in_((DeliveryState.SENDING, *PENDING)),
@@ -159,7 +160,7 @@ def resendable_after_link(user: User, integration: Integration) -> list[Delivery
 
 def resend_after_link(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
     """Stage sending what a person missed, by their own wish. Returns the new deliveries."""
-    return [_again(delivery, user.id, now) for delivery in resendable_after_link(user, integration)]
+    return [_again(delivery, now) for delivery in resendable_after_link(user, integration)]
 
 
 def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) -> set[int | None]:
@@ -177,14 +178,22 @@ def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) 
     )
 
 
-def _again(delivery: Delivery, user_id: int, now: datetime) -> Delivery:
-    book = AddressBook(delivery.tenant_id, [user_id])
-    kinds = [delivery.channel_kind] if delivery.channel_kind else []
+def _again(delivery: Delivery, now: datetime) -> Delivery:
     severity = delivery.incident.severity if delivery.incident else Severity.CRITICAL
-    chosen = [book.route(user_id, kind) for kind in kinds]
-    routes = chosen or book.routes(user_id, severity.value, notifications.Personal())
-    again = notifications.make_delivery(routes[0], book.members.get(user_id), user_id, delivery.tenant_id, now=now)
+    if delivery.user_id is None:
+        (values,) = notifications.group_deliveries(delivery.tenant_id, [delivery.group_chat_id or 0], now=now)
+        again = Delivery(tenant_id=delivery.tenant_id, reference=notifications.new_reference(), **values)
+    else:
+        again = _to_person(delivery, delivery.user_id, severity, now)
     again.source = "resend"
     again.notification_id, again.incident_id = delivery.notification_id, delivery.incident_id
     notifications.hand_over(again, now=now, severity=severity)
     return again
+
+
+def _to_person(delivery: Delivery, user_id: int, severity: Severity, now: datetime) -> Delivery:
+    book = AddressBook(delivery.tenant_id, [user_id])
+    kinds = [delivery.channel_kind] if delivery.channel_kind else []
+    chosen = [book.route(user_id, kind) for kind in kinds]
+    routes = chosen or book.routes(user_id, severity.value, notifications.Personal())
+    return notifications.make_delivery(routes[0], book.members.get(user_id), user_id, delivery.tenant_id, now=now)

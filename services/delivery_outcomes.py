@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
 from extensions import db, insert_unless_there
 from models import (
@@ -27,10 +27,10 @@ from models import (
     LinkState,
 )
 from platforms.base import SentMessage
-from platforms.errors import PlatformError, RecipientUnreachable
-from services import cards, checks, circuits, failures, linking, outbox, retries, storms
+from platforms.errors import GroupGone, PlatformError, RecipientUnreachable
+from services import calls, cards, checks, circuits, failures, groups, linking, outbox, retries, storms
 from services.notifications import DELIVER
-from services.send_scenes import Scene
+from services.send_scenes import Scene, same_recipient
 from services.statements import Statement, inserting
 
 MESSAGE_LENGTH = 500
@@ -56,8 +56,7 @@ class Arrived:
     """
 
     scene: Scene
-    integration_id: int
-    tenant_id: int
+    integration: Integration
     message: SentMessage
     made: Try
     shown: str
@@ -75,13 +74,13 @@ _STATE = Statement(
         AccountLink.state,
         exists().where(
             _OLDER.c.incident_id == Delivery.incident_id,
-            _OLDER.c.user_id == Delivery.user_id,
+            same_recipient(_OLDER),
             _OLDER.c.delivery_id != Delivery.id,
             or_(_OLDER.c.state == CardState.LIVE, _OLDER.c.state == CardState.STALE),
         ),
         exists().where(
             _LATER.c.incident_id == Delivery.incident_id,
-            _LATER.c.user_id == Delivery.user_id,
+            same_recipient(_LATER),
             _LATER.c.id > Delivery.id,
             _LATER.c.state == DeliveryState.QUEUED,
         ),
@@ -133,13 +132,14 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
         return
     version, link_state, has_older, has_later = found[0]
     _SENT.run(on, _sent_values(arrived, now))
-    _TRY.run(on, _try_values(scene.id, arrived.tenant_id, arrived.made))
+    _TRY.run(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
+    calls.note(on, arrived.integration, now)
     if link_state is LinkState.BROKEN and scene.user_id is not None:
-        _mend_link(arrived.integration_id, scene.user_id)
+        _mend_link(arrived.integration.id, scene.user_id)
     if incident is not None:
         card_id = _open_card(arrived, has_older, now)
         if version != incident.version or not arrived.is_shown_truly:
-            tenant_id, integration_id = arrived.tenant_id, arrived.integration_id
+            tenant_id, integration_id = arrived.integration.tenant_id, arrived.integration.id
             outbox.enqueue(**cards.updating(card_id, tenant_id=tenant_id, integration_id=integration_id, now=now))
     if has_later:
         let_the_next_go(db.session.get_one(Delivery, scene.id), now)
@@ -160,11 +160,12 @@ def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
     """The card of a message that arrived; a press may have come in before, and made it."""
     scene, message = arrived.scene, arrived.message
     values = {
-        "tenant_id": arrived.tenant_id,
+        "tenant_id": arrived.integration.tenant_id,
         "incident_id": scene.incident.id if scene.incident else None,
         "delivery_id": scene.id,
-        "integration_id": arrived.integration_id,
+        "integration_id": arrived.integration.id,
         "user_id": scene.user_id,
+        "group_chat_id": scene.group.id if scene.group else None,
         "external_user_id": scene.to,
         "reference": scene.message.reference,
         "message_id": message.message_id,
@@ -195,7 +196,12 @@ def _opening(on: Connection) -> Any:
 def _code_values(arrived: Arrived, card_id: int, now: datetime) -> dict[str, Any]:
     """A right to update, which sending brought."""
     expires_at = now + timedelta(hours=arrived.code_hours)
-    known = {"tenant_id": arrived.tenant_id, "card_id": card_id, "code": arrived.message.update_code, "origin": "send"}
+    known = {
+        "tenant_id": arrived.integration.tenant_id,
+        "card_id": card_id,
+        "code": arrived.message.update_code,
+        "origin": "send",
+    }
     return known | {"received_at": now, "expires_at": expires_at}
 
 
@@ -264,9 +270,11 @@ def ended(delivery: Delivery, state: DeliveryState, reason: str) -> None:
     delivery.state, delivery.failure_code, delivery.next_attempt_at = state, reason, None
 
 
-def refused(delivery: Delivery, integration: Integration, error: PlatformError) -> None:
-    """The platform answered that it never will. An account that is gone breaks its link."""
+def refused(delivery: Delivery, integration: Integration, error: PlatformError, *, now: datetime) -> None:
+    """The platform answered that it never will. An account that is gone breaks its link, a group is gone."""
     failed(delivery, error.failure, error)
+    if isinstance(error, GroupGone) and delivery.group_chat is not None:
+        groups.note_gone(delivery.group_chat, now=now)
     if isinstance(error, RecipientUnreachable) and delivery.user_id is not None:
         link = linking.find_for_user(integration, delivery.user_id)
         if link is not None and link.state is LinkState.ACTIVE:
@@ -303,12 +311,18 @@ def retry_at(
     return due_at
 
 
+def _same_recipient(delivery: Delivery) -> tuple[ColumnElement[bool], ...]:
+    if delivery.user_id is None and delivery.group_chat_id is not None:
+        return (Delivery.group_chat_id == delivery.group_chat_id,)
+    return (Delivery.user_id == delivery.user_id,)
+
+
 def let_the_next_go(delivery: Delivery, now: datetime) -> None:
-    """Stage that later messages to the same person about the same incident need not wait for this one any longer."""
+    """Stage that later messages to the same recipient about the same incident need not wait for this one any longer."""
     if delivery.incident_id is None:
         return
     later = select(Delivery.id).where(
-        Delivery.incident_id == delivery.incident_id, Delivery.user_id == delivery.user_id, Delivery.id > delivery.id
+        Delivery.incident_id == delivery.incident_id, *_same_recipient(delivery), Delivery.id > delivery.id
     )
     db.session.execute(
         update(Job)

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from extensions import db
 from models import Alert, DispatchPolicy, Incident, Membership, Tenant
-from services import filters, notifications, outbox, policies, responders, timeline, timers
+from services import filters, groups, notifications, outbox, policies, responders, timeline, timers
 from services.incident_changes import hold, show, stage_timers
 from services.policy_levels import Level
 from services.timers import STEP
@@ -104,7 +104,9 @@ def start_level(incident: Incident, index: int, *, cause: str, now: datetime) ->
 
 def escalate(incident: Incident, index: int, *, by: Membership | None, via: str, now: datetime) -> None:
     """Move to a level: by hand, or as a timer does (`by` None)."""
-    names = [member.user.name for member in _people(incident, _levels(incident)[index])]
+    level = _levels(incident)[index]
+    names = [member.user.name for member in _people(incident, level)]
+    names += [groups.plain_name(chat) for chat in groups.known(incident.tenant_id, level.group_ids)]
     policy = incident.assignment["policy"]["name"]
     timeline.record(
         incident, "assign", by=by, via=via, at=now, kind="escalate", level=index, policy=policy, people=names
@@ -201,6 +203,7 @@ def _notify_level(incident: Incident, level: Level, people: Sequence[Membership]
         times=assignment["times"],
         user_ids=[member.user_id for member in people],
         members=people,
+        group_ids=level.group_ids,
         personal=level.personal,
         policy_name=assignment["policy"]["name"],
         now=now,

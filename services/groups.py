@@ -61,6 +61,11 @@ def note_seen(integration: Integration, group: Group, *, origin: str, now: datet
     return chat
 
 
+def note_gone(chat: GroupChat, *, now: datetime) -> None:
+    """Stage that the platform would not take a message there any more."""
+    _set_state(chat, GroupState.REMOVED, as_group(chat), now)
+
+
 def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
     """Stage asking the platform how a group is called, unless that is known."""
     if chat.name:

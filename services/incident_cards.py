@@ -1,4 +1,4 @@
-"""What one person's card says about an incident: texts, facts and buttons, in the organisation's language."""
+"""What the card of a person or group says about an incident: texts, facts, buttons, in the organisation's language."""
 
 from __future__ import annotations
 
@@ -70,12 +70,16 @@ class Shown(State, Protocol):
 
 @dataclass(frozen=True)
 class Message:
-    """The delivery that a card is: its reference, whose it is, why it was sent ("" if for no particular reason)."""
+    """The delivery that a card is: its reference, whose it is, why it was sent ("" if for no particular reason).
+
+    is_group  everybody in a group sees it and may press: it belongs to nobody
+    """
 
     reference: str
     user_id: int | None
     cause: str = ""
     times: int = 1
+    is_group: bool = False
 
 
 def build(
@@ -85,17 +89,20 @@ def build(
     delivery: Delivery,
     now: datetime,
     is_superseded: bool = False,
+    is_stale: bool = False,
     refreshed_at: datetime | None = None,
 ) -> IncidentCard:
     """The card of `delivery` as it should look now, before any platform's limits.
 
-    is_superseded  a newer card of the same person exists: this one only says so
+    is_superseded  a newer card of the same person or group exists: this one only says so
+    is_stale       an earlier update of it has failed
     refreshed_at   the person asked for the present state then: the footer answers that
     """
     tenant = db.session.get_one(Tenant, incident.tenant_id)
     told = delivery.notification
     message = Message(delivery.reference, delivery.user_id, told.cause if told else "", told.times if told else 1)
-    card = draw(incident, message, integration, tenant, now, is_superseded=is_superseded)
+    message = replace(message, is_group=delivery.group_chat_id is not None)
+    card = draw(incident, message, integration, tenant, now, is_superseded=is_superseded, is_stale=is_stale)
     return card if refreshed_at is None else answering_refresh(card, tenant, refreshed_at)
 
 
@@ -113,6 +120,7 @@ def draw(
     now: datetime,
     *,
     is_superseded: bool = False,
+    is_stale: bool = False,
 ) -> IncidentCard:
     """The same from what was read already; asks no database."""
     with speaking(tenant):
@@ -130,7 +138,9 @@ def draw(
             footer=footer,
             footer_label=say(N_("动态")),
             url=integrations.incident_url(integration, incident.num),
-            buttons=tuple(_buttons(incident, integration, delivery, now, is_superseded)),
+            buttons=tuple(
+                _buttons(incident, integration, delivery, now, is_superseded=is_superseded, is_stale=is_stale)
+            ),
             menu_label=say(N_("更多屏蔽时长")) if snoozes_shown else "",
             menu=tuple(_menu(delivery)) if snoozes_shown else (),
         )
@@ -216,11 +226,17 @@ def _footer(incident: Shown, now: datetime) -> str:
 
 
 def _buttons(
-    incident: Shown, integration: Integration, delivery: Message, now: datetime, is_superseded: bool
+    incident: Shown,
+    integration: Integration,
+    delivery: Message,
+    now: datetime,
+    *,
+    is_superseded: bool,
+    is_stale: bool,
 ) -> Iterable[CardButton]:
     if incident.is_open and not is_superseded:
         yield from _actions(incident, delivery, now)
-    if PLATFORMS[integration.platform].capabilities.has_refresh_button:
+    if PLATFORMS[integration.platform].capabilities.has_refresh_button or is_stale:
         yield _button(delivery, "refresh", N_("状态刷新"))
 
 
@@ -229,14 +245,17 @@ def _actions(incident: Shown, delivery: Message, now: datetime) -> Iterable[Card
         yield _button(delivery, "wake", N_("取消屏蔽"), "primary")
         yield _button(delivery, "close", N_("直接关闭"), "danger")
         return
-    if not _has_acknowledged(incident, delivery.user_id):
+    if _may_take_on(incident, delivery):
         yield _button(delivery, "acknowledge", N_("开始处理"), "primary")
     yield _button(delivery, "close", N_("直接关闭"), "danger")
     yield _button(delivery, f"snooze:{SNOOZE_MINUTES}", N_("屏蔽 2 小时"))
 
 
-def _has_acknowledged(incident: Shown, user_id: int | None) -> bool:
-    return any(person.user_id == user_id for person in acknowledged(incident))
+def _may_take_on(incident: Shown, delivery: Message) -> bool:
+    """Whether 开始处理 is offered: to a person who has not, to a group while nobody has."""
+    if delivery.is_group:
+        return incident.progress is Progress.TRIGGERED
+    return not any(person.user_id == delivery.user_id for person in acknowledged(incident))
 
 
 def _menu(delivery: Message) -> Iterable[CardButton]:

@@ -1,4 +1,4 @@
-"""Deciding to tell people about an incident: one delivery per person and channel kind, each with its own fate."""
+"""Deciding to tell people and groups about an incident: one delivery per person and channel kind, one per group."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from models import (
     AccountLink,
     Delivery,
     DeliveryState,
+    GroupChat,
     Incident,
     Integration,
     IntegrationStatus,
@@ -26,7 +27,7 @@ from models import (
     Severity,
 )
 from platforms import PLATFORMS
-from services import outbox, responders, timeline
+from services import groups, outbox, responders, timeline
 from services.policy_levels import UNIFIED, Personal
 
 DELIVER = "deliver"
@@ -65,21 +66,24 @@ def notify(
     times: int = 1,
     user_ids: Sequence[int],
     members: Sequence[Membership] | None = None,
+    group_ids: Sequence[int] = (),
     personal: Personal | None = None,
     policy_name: str = "",
     now: datetime,
 ) -> Notification:
-    """Stage telling people about an incident and write it to the timeline.
+    """Stage telling people and groups about an incident and write it to the timeline.
 
     cause     one of CAUSES; level: 0-based, None when people were chosen directly; times: 2 for the first repeat
     members   of these people, if they have been read already
+    group_ids of group chats; of those that are gone, the delivery says so
     personal  the level's choice of channels; None: each person's own preferences
     Whoever cannot be reached gets a delivery that says why at once, without a call to any platform.
     """
     values = about(cause=cause, level=level, times=times, policy_name=policy_name, now=now)
     notification = Notification(tenant_id=incident.tenant_id, incident_id=incident.id, **values)
     book = AddressBook(incident.tenant_id, user_ids, members)
-    for row in deliveries_of(book, user_ids, incident.severity, personal or Personal(), now=now):
+    rows = deliveries_of(book, user_ids, incident.severity, personal or Personal(), now=now)
+    for row in rows + group_deliveries(incident.tenant_id, group_ids, now=now):
         about_it = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "reference": new_reference()}
         notification.deliveries.append(Delivery(**row, **about_it))
     db.session.add(notification)
@@ -109,6 +113,27 @@ def deliveries_of(
         for user_id in dict.fromkeys(user_ids)
         for route in book.routes(user_id, severity.value, personal)
     ]
+
+
+def group_deliveries(tenant_id: int, group_ids: Sequence[int], *, now: datetime) -> list[dict[str, Any]]:
+    """The same of one delivery per group; of one whose connection was deleted, too."""
+    chats = {chat.id: chat for chat in groups.known(tenant_id, group_ids)}
+    return [_group_delivery(chats.get(group_id), group_id, now) for group_id in dict.fromkeys(group_ids)]
+
+
+def _group_delivery(chat: GroupChat | None, group_id: int, now: datetime) -> dict[str, Any]:
+    if chat is None:
+        return _delivery(Route("", failure="chat_gone"), None, None, now) | {"recipient_name": f"#{group_id}"}
+    route = Route(kind_of(chat.integration), chat.integration, failure=group_failure(chat))
+    about_it = {"group_chat_id": chat.id, "external_user_id": chat.external_id}
+    return _delivery(route, None, None, now) | about_it | {"recipient_name": groups.plain_name(chat)}
+
+
+def group_failure(chat: GroupChat) -> str | None:
+    """Why nothing can be sent to a group."""
+    if chat.integration.status is not IntegrationStatus.ACTIVE:
+        return "integration_disabled"
+    return None if chat.is_active else "chat_gone"
 
 
 def of_incident(incident: Incident) -> list[Notification]:
@@ -142,6 +167,7 @@ def _delivery(route: Route, member: Membership | None, user_id: int | None, now:
         "integration_id": route.integration.id if route.integration else None,
         "integration_name": route.integration.name if route.integration else "",
         "user_id": user_id,
+        "group_chat_id": None,
         "recipient_name": member.user.name if member else "",
         "external_user_id": route.link.external_user_id if route.link else None,
         "state": state,

@@ -144,7 +144,8 @@ class Beginnings:
             timers.of_level(assignment, is_triggered=True, now=self.now),
             [responders.assigned(user_id, source="policy", now=self.now) for user_id in book.members],
             notifications.about(cause="assign", level=0, times=1, policy_name=snapshot["name"], now=self.now),
-            notifications.deliveries_of(book, list(book.members), severity, level.personal, now=self.now),
+            notifications.deliveries_of(book, list(book.members), severity, level.personal, now=self.now)
+            + notifications.group_deliveries(self.source.tenant_id, level.group_ids, now=self.now),
         )
 
     def _book(self, assignment: Values) -> AddressBook:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Alert, Channel, DispatchPolicy, Membership, Tenant
-from services import filters, responders, visibility
+from services import filters, groups, responders, visibility
 from services.policy_levels import Level, TimeWindow
 from texts import N_
 
@@ -110,9 +110,10 @@ def get(policy_id: int, *, viewer: Membership) -> DispatchPolicy:
 
 
 def create(channel: Channel, written: Draft, *, now: datetime) -> DispatchPolicy:
-    """Raises InvalidInput if the name is taken in the channel or a level names strangers."""
+    """Raises InvalidInput if the name is taken in the channel or a level names strangers or others' groups."""
     _check_name_is_free(channel, written.name, None)
     _check_people(channel.tenant_id, written.levels)
+    _check_groups(channel.tenant_id, written.levels, kept=())
     policy = DispatchPolicy(tenant_id=channel.tenant_id, channel_id=channel.id, channel=channel, created_at=now)
     _write(policy, written)
     db.session.add(policy)
@@ -129,6 +130,7 @@ def update(policy: DispatchPolicy, written: Draft, *, version: int | None = None
         raise Conflict()
     _check_name_is_free(policy.channel, written.name, policy.id)
     _check_people(policy.tenant_id, written.levels)
+    _check_groups(policy.tenant_id, written.levels, kept=levels_of(policy))
     _write(policy, written)
     db.session.flush()
 
@@ -276,3 +278,11 @@ def _check_people(tenant_id: int, levels: Iterable[Level]) -> None:
     for level in levels:
         if level.user_ids:
             responders.people(tenant_id, level.user_ids)
+
+
+def _check_groups(tenant_id: int, levels: Iterable[Level], *, kept: Iterable[Level]) -> None:
+    """Groups must be this organisation's; what the policy named before may stay though it is gone."""
+    wanted = {group_id for level in levels for group_id in level.group_ids}
+    wanted -= {group_id for level in kept for group_id in level.group_ids}
+    if len(groups.known(tenant_id, wanted)) < len(wanted):
+        raise InvalidInput(N_("群聊渠道"), N_("所选群聊不在本组织"))

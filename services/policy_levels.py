@@ -76,7 +76,8 @@ class Level:
 
     escalate_after_minutes  from this level's first message to the next level, 0–720; 0: never
     condition               what must still be true then: not_closed | not_closed_and_not_acked
-    team_ids, schedule_ids, group_targets   carried along, not dispatched to yet
+    group_ids               group chats of the organisation that get a card of their own
+    team_ids, schedule_ids  carried along, not dispatched to yet
     """
 
     user_ids: tuple[int, ...]
@@ -86,7 +87,7 @@ class Level:
     condition: str = NOT_ACKNOWLEDGED
     team_ids: tuple[int, ...] = ()
     schedule_ids: tuple[int, ...] = ()
-    group_targets: tuple[Any, ...] = ()
+    group_ids: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> Level:
@@ -99,14 +100,14 @@ class Level:
             condition=data.get("condition", NOT_ACKNOWLEDGED),
             team_ids=_ids(data.get("team_ids", ())),
             schedule_ids=_ids(data.get("schedule_ids", ())),
-            group_targets=tuple(data.get("group_targets", ())),
+            group_ids=_ids(data.get("group_ids", ()), N_("群聊渠道")),
         )
         level._check()
         return level
 
     def _check(self) -> None:
-        if not (self.user_ids or self.team_ids or self.schedule_ids or self.group_targets):
-            raise InvalidInput(N_("分派对象"), N_("每个环节请至少选择一人"))
+        if not (self.user_ids or self.team_ids or self.schedule_ids or self.group_ids):
+            raise InvalidInput(N_("分派对象"), N_("每个环节请至少选择一人或一个群聊"))
         if not 0 <= self.escalate_after_minutes <= MAX_ESCALATE_MINUTES:
             raise InvalidInput(N_("升级等待时长"), N_("应为 0–720 分钟"))
         if self.condition not in {NOT_CLOSED, NOT_ACKNOWLEDGED}:
@@ -117,7 +118,7 @@ class Level:
             "user_ids": list(self.user_ids),
             "team_ids": list(self.team_ids),
             "schedule_ids": list(self.schedule_ids),
-            "group_targets": list(self.group_targets),
+            "group_ids": list(self.group_ids),
             "personal": self.personal.to_json(),
             "repeat": self.repeat.to_json(),
             "escalate_after_minutes": self.escalate_after_minutes,

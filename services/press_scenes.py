@@ -126,6 +126,7 @@ _SCENE = Statement(
             Delivery.created_at,
             Delivery.state,
             Delivery.user_id,
+            Delivery.group_chat_id,
             Notification.cause,
             Notification.times,
             *incident_values.COLUMNS,
@@ -209,8 +210,8 @@ def read(
 
 def _scene(on: Connection, row: Any, reference: str) -> Scene:
     version, status, last_callback_at, *organisation = row[:7]
-    receipt_id, answer, delivery_id, created_at, delivery_state, user_id, cause, times = row[7:15]
-    incident_end = 15 + len(incident_values.COLUMNS)
+    receipt_id, answer, delivery_id, created_at, delivery_state, user_id, group_id, cause, times = row[7:16]
+    incident_end = 16 + len(incident_values.COLUMNS)
     card_id, card_state, link_state = row[incident_end : incident_end + 3]
     check_state, has_other_cards, others_follow = row[-3:]
     tenant = Organisation(*organisation)
@@ -224,8 +225,8 @@ def _scene(on: Connection, row: Any, reference: str) -> Scene:
         delivery_id=delivery_id,
         created_at=created_at,
         is_recorded=delivery_state is DeliveryState.SENT and card_id is not None,
-        message=Message(reference, user_id, cause or "", times or 1),
-        incident=incident_values.build(on, row[15:incident_end]),
+        message=Message(reference, user_id, cause or "", times or 1, group_id is not None),
+        incident=incident_values.build(on, row[16:incident_end]),
         card=PressedCard(card_id, card_state) if card_id is not None else None,
         is_linked=link_state is not None,
         presser=_presser(tenant, row[incident_end + 2 : incident_end + 9]),

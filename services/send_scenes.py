@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from models import (
     AccountLink,
     Delivery,
     DeliveryState,
+    GroupChat,
+    GroupState,
     Incident,
     Integration,
     IntegrationStatus,
@@ -54,6 +56,15 @@ class Way:
 
 
 @dataclass(slots=True)
+class Group:
+    """The group that the message goes to; state None: its connection was deleted."""
+
+    id: int
+    state: GroupState | None
+    details: dict[str, str]
+
+
+@dataclass(slots=True)
 class Sent:
     """How many messages to this person left within a minute and an hour, and how many are on their way."""
 
@@ -67,7 +78,8 @@ class Scene:
     """All that sending needs to know.
 
     failure, rendered    as on the delivery: what the last try ended with, and what the first one showed
-    link_state           None: the person is not linked; to: whom the platform is asked to tell
+    link_state           None: the person is not linked; group: None for a person
+    to                   whom the platform is asked to tell
     waits_for            the time of the next try of an earlier message about the same incident, if one has not ended
     """
 
@@ -83,10 +95,16 @@ class Scene:
     home: Home
     way: Way | None
     link_state: LinkState | None
+    group: Group | None
     to: str
     sent: Sent
     waits_for: datetime | None
     incident: IncidentValues | None
+
+
+def same_recipient(other: Any) -> ColumnElement[bool]:
+    """Of a second delivery or card: whether it is the same person's or the same group's as the delivery's."""
+    return or_(other.c.user_id == Delivery.user_id, other.c.group_chat_id == Delivery.group_chat_id)
 
 
 _OTHER = Delivery.__table__.alias("other")
@@ -116,7 +134,7 @@ _ON_THEIR_WAY = (
 _UNFINISHED = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.RETRYING)
 _WAITS_FOR = (
     select(func.max(func.coalesce(_OTHER.c.next_attempt_at, _OTHER.c.created_at)))
-    .where(_OTHER.c.incident_id == Delivery.incident_id, _OTHER.c.user_id == Delivery.user_id)
+    .where(_OTHER.c.incident_id == Delivery.incident_id, same_recipient(_OTHER))
     .where(_OTHER.c.integration_id == Delivery.integration_id, _OTHER.c.id < Delivery.id)
     .where(or_(*(_OTHER.c.state == state for state in _UNFINISHED)), _OTHER.c.summary_id.is_(None))
     .correlate(Delivery)
@@ -151,6 +169,9 @@ _SCENE = Statement(
             _sent_since("a_minute_ago"),
             _sent_since("an_hour_ago"),
             _ON_THEIR_WAY,
+            Delivery.group_chat_id,
+            GroupChat.state,
+            GroupChat.details,
             *incident_values.COLUMNS,
         )
         .select_from(Delivery)
@@ -159,6 +180,7 @@ _SCENE = Statement(
         .outerjoin(
             AccountLink, and_(AccountLink.integration_id == Integration.id, AccountLink.user_id == Delivery.user_id)
         )
+        .outerjoin(GroupChat, and_(GroupChat.id == Delivery.group_chat_id, GroupChat.tenant_id == Tenant.id))
         .outerjoin(Notification, Notification.id == Delivery.notification_id)
         .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, Incident.tenant_id == Tenant.id))
         .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
@@ -189,7 +211,7 @@ def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> 
 
 def _scene(on: Connection, row: Any) -> Scene:
     reference, cause, times = row[8:11]
-    link_state, to, waits_for, in_minute, in_hour, on_their_way = row[20:26]
+    link_state, to, waits_for, in_minute, in_hour, on_their_way, group_id, group_state, details = row[20:29]
     delivery_id, state, source, user_id, recipient_name, failure, rendered, summary_id = row[:8]
     return Scene(
         id=delivery_id,
@@ -200,12 +222,13 @@ def _scene(on: Connection, row: Any) -> Scene:
         failure=failure,
         rendered=rendered,
         summary_id=summary_id,
-        message=Message(reference, user_id, cause or "", times or 1),
+        message=Message(reference, user_id, cause or "", times or 1, group_id is not None),
         home=Home(*row[11:14]),
         way=Way(*row[14:20]) if row[14] is not None else None,
         link_state=link_state,
+        group=Group(group_id, group_state, details or {}) if group_id is not None else None,
         to=to or "",
         sent=Sent(in_minute, in_hour, on_their_way),
         waits_for=waits_for,
-        incident=incident_values.build(on, row[26:]),
+        incident=incident_values.build(on, row[29:]),
     )

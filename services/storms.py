@@ -59,6 +59,8 @@ class Summary:
 
 def is_one(sent: Sent, capabilities: Capabilities) -> bool:
     """Whether another card of a single incident would take room that is kept for summaries."""
+    if not capabilities.sends_per_member_minute:
+        return False
     return (
         sent.in_minute + sent.on_their_way >= capabilities.sends_per_member_minute - KEPT_A_MINUTE
         or sent.in_hour + sent.on_their_way >= capabilities.sends_per_member_hour - KEPT_AN_HOUR
@@ -72,7 +74,7 @@ def allowed_at(scene: Scene, capabilities: Capabilities, now: datetime) -> datet
         (timedelta(minutes=1), sent.in_minute, capabilities.sends_per_member_minute),
         (timedelta(hours=1), sent.in_hour, capabilities.sends_per_member_hour),
     )
-    full = [(window, most) for window, count, most in windows if count + sent.on_their_way >= most]
+    full = [(window, most) for window, count, most in windows if most and count + sent.on_their_way >= most]
     return max([now, *(_free_at(scene, window, most - sent.on_their_way, now) for window, most in full)])
 
 

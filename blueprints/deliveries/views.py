@@ -109,7 +109,7 @@ def _resend_one(delivery_id: int) -> Result:
 
 def _is_resendable(sent: Delivery) -> bool:
     is_open = sent.incident is not None and sent.incident.is_open
-    return sent.state is DeliveryState.FAILED and is_open and sent.user_id is not None
+    return sent.state is DeliveryState.FAILED and is_open and (sent.user_id or sent.group_chat_id) is not None
 
 
 def _search_of(wanted: dict[str, str]) -> delivery_queries.Search:

@@ -26,12 +26,13 @@ TOP_FIELDS = {
 LEVEL_FIELDS = {
     N_("分派对象"): "people",
     N_("个人渠道"): "personal",
+    N_("群聊渠道"): "groups",
     N_("循环通知"): "max",
     N_("升级等待时长"): "escalate_after",
     N_("升级条件"): "condition",
 }
 """What the services call a field → the field's name on the form, without its row."""
-CARRIED = ("team_ids", "schedule_ids", "group_targets")
+CARRIED = ("team_ids", "schedule_ids")
 
 
 class Checked:
@@ -96,6 +97,7 @@ class Checked:
         prefix = f"levels-{number}"
         level = {
             "user_ids": typed.user_ids(),
+            "group_ids": typed.group_ids(),
             "personal": {"mode": typed.mode, "unified": typed.kinds},
             "repeat": {
                 "max": self._number(typed.max, f"{prefix}-max"),

@@ -18,7 +18,7 @@ from services.filters import LABEL_PREFIX, PLAIN_KEYS
 from services.policy_levels import FOLLOW_PREFERENCE, NOT_ACKNOWLEDGED, NOTIFIED_SEVERITIES
 
 LABEL_KEY = "labels"
-MOST_ROWS = 20
+MOST_ROWS, MOST_DIGITS = 20, 9
 Form = MultiDict[str, str]
 
 
@@ -73,6 +73,7 @@ class Level:
 
     origin: str = ""
     people: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     mode: str = FOLLOW_PREFERENCE
     kinds: dict[str, list[str]] = field(default_factory=dict)
     max: str = "0"
@@ -87,7 +88,8 @@ class Level:
             for name in ("origin", "mode", "max", "every", "escalate_after", "condition")
         }
         kinds = {each.value: form.getlist(f"{prefix}-kinds-{each.value}") for each in NOTIFIED_SEVERITIES}
-        return cls(people=form.getlist(f"{prefix}-people"), kinds=kinds, **texts)
+        people, groups = form.getlist(f"{prefix}-people"), form.getlist(f"{prefix}-groups")
+        return cls(people=people, groups=groups, kinds=kinds, **texts)
 
     @classmethod
     def of(cls, number: int, data: Mapping[str, Any]) -> Level:
@@ -95,6 +97,7 @@ class Level:
         return cls(
             origin=str(number),
             people=[str(user_id) for user_id in data["user_ids"]],
+            groups=[str(group_id) for group_id in data.get("group_ids", ())],
             mode=personal.get("mode", FOLLOW_PREFERENCE),
             kinds={severity: list(kinds) for severity, kinds in (personal.get("unified") or {}).items()},
             max=str(repeat.get("max", 0)),
@@ -104,7 +107,10 @@ class Level:
         )
 
     def user_ids(self) -> list[int]:
-        return [int(text) for text in self.people if text.isascii() and text.isdecimal()]
+        return _ids(self.people)
+
+    def group_ids(self) -> list[int]:
+        return _ids(self.groups)
 
 
 @dataclass
@@ -182,6 +188,10 @@ class Sheet:
             return self.groups[places[0]] if places and places[0] < len(self.groups) else None
         known: dict[str, list[Any]] = {"window": self.windows, "group": self.groups, "level": self.levels}
         return known.get(what)
+
+
+def _ids(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS]
 
 
 def _numbers(form: Form, prefix: str) -> list[int]:

@@ -38,7 +38,7 @@ def test_what_was_read_is_given_back():
         "user_ids": [3, 1],
         "team_ids": [4],
         "schedule_ids": [],
-        "group_targets": [{"chat": "x"}],
+        "group_ids": [3],
         "personal": {"mode": "unified", "unified": {"Critical": ["wecom_app", "email"], "Info": ["wecom_app"]}},
         "repeat": {"max": 6, "every_minutes": 0.5},
         "escalate_after_minutes": 720,

@@ -177,14 +177,14 @@ def test_who_cannot_be_reached_is_said(admin_client, path):
 
 
 def test_edit_keeps_what_the_form_does_not_show(admin_client, admin, channel):
-    hidden = make_level(admin, group_targets=[{"chat": 1}])
+    hidden = make_level(admin, team_ids=[1])
     policy = make_policy(channel, name="旧名", levels=[make_level(admin), hidden])
     page = f"/policies/{policy.id}"
     fields = basics(name="新名", version=str(policy.version)) | level(admin, number=0, origin="1")
     assert "已保存" in admin_client.submit(page, fields, follow_redirects=True).text
     saved = only()
     assert saved.name == "新名"
-    assert [one["group_targets"] for one in saved.levels] == [[{"chat": 1}]]
+    assert [one["team_ids"] for one in saved.levels] == [[1]]
 
 
 def test_a_stored_policy_comes_back_as_it_was_typed(admin_client, admin, channel):

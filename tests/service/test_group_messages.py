@@ -1,0 +1,390 @@
+"""Messages to groups: who decides on them, how they leave, and the cards that everybody in a group sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from errors import InvalidInput
+from extensions import db
+from models import (
+    CardState,
+    Delivery,
+    DeliveryState,
+    GroupChat,
+    GroupState,
+    Incident,
+    Integration,
+    IntegrationStatus,
+    Membership,
+    Progress,
+    Role,
+)
+from platforms import PLATFORMS
+from platforms.base import Capabilities, Group, IncidentCard
+from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFailed
+from services import calls, deliveries, dispatch, failures, groups, incidents, openings, policies
+from services.clock import utcnow
+from services.pacing import Pace
+from services.wording import say
+from tests.factories import (
+    NOW,
+    make_channel,
+    make_incident,
+    make_integration,
+    make_level,
+    make_link,
+    make_member,
+    make_policy,
+    make_source,
+    make_tenant,
+)
+from tests.fakes import GroupPlatform
+from tests.service.messaging import Office
+
+CID = "cidTESTGROUP0001=="
+Limit = Callable[..., None]
+
+
+@pytest.fixture
+def office(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    platform = GroupPlatform()
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    with time_machine.travel(NOW, tick=False) as clock:
+        lin = make_member("lin")
+        integration = make_integration(platform="chat", name="值班")
+        make_link(integration, lin)
+        incident = make_incident(make_channel(), responders=(lin,))
+        yield Office(app, platform, clock, integration, incident, lin)
+
+
+@pytest.fixture
+def chat(office: Office) -> GroupChat:
+    found = groups.note_seen(
+        office.integration, Group(CID, "生产告警群", {"app_code": "A-1"}), origin="bot_added", now=utcnow()
+    )
+    db.session.commit()
+    return found
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
+    def change(**values: Any) -> None:
+        changed: Capabilities = replace(GroupPlatform.capabilities, **values)
+        monkeypatch.setattr(GroupPlatform, "capabilities", changed)
+
+    return change
+
+
+def told(office: Office, chat: GroupChat, *people: Membership) -> Delivery:
+    """A message to the group that has left; to these people as well."""
+    notification = office.notify(*people, user_ids=[one.user_id for one in people], group_ids=[chat.id])
+    office.work()
+    return next(one for one in office.deliveries(notification) if one.group_chat_id)
+
+
+def shown(office: Office, delivery: Delivery) -> IncidentCard:
+    return office.platform.by_reference(delivery.reference).shown
+
+
+def buttons(card: IncidentCard) -> list[str]:
+    return [button.text for button in card.buttons]
+
+
+# --- who is told ----------------------------------------------------------------------------------------------------
+
+
+def test_a_group_gets_one_card_with_what_the_platform_wants_to_be_told(office, chat):
+    sent = told(office, chat, office.lin)
+
+    assert (sent.state, sent.recipient_name, sent.channel_kind) == (DeliveryState.SENT, "生产告警群", "chat_app")
+    to = {one.external_id: one for one in office.platform.recipients}
+    assert (to[CID].is_group, to[CID].details) == (True, {"app_code": "A-1"})
+    assert not to["lin"].is_group
+    card = office.card(sent)
+    assert (card.group_chat_id, card.user_id, card.external_user_id) == (chat.id, None, CID)
+
+
+@pytest.mark.parametrize("state", [GroupState.REMOVED, GroupState.DISBANDED])
+def test_a_group_that_is_gone_is_not_asked_and_the_reason_shows(office, chat, state):
+    chat.state = state
+    sent = told(office, chat)
+
+    assert (sent.state, sent.failure_code) == (DeliveryState.FAILED, "chat_gone")
+    assert say(failures.label(sent) or "") == "群聊不存在、已解散或已移除应用"
+    assert office.platform.calls == 0
+
+
+def test_a_group_that_goes_before_the_message_leaves(office, chat):
+    notification = office.notify(user_ids=[], group_ids=[chat.id])
+    groups.note_gone(chat, now=utcnow())
+    office.work()
+
+    (sent,) = office.deliveries(notification)
+    assert (sent.failure_code, office.platform.calls) == ("chat_gone", 0)
+
+
+def test_what_the_platform_says_of_a_group_is_believed(office, chat):
+    office.platform.errors.append(GroupGone("disbanded"))
+    sent = told(office, chat)
+
+    assert (sent.state, sent.failure_code) == (DeliveryState.FAILED, "chat_gone")
+    assert chat.state is GroupState.REMOVED
+
+
+def test_a_connection_that_is_switched_off_sends_to_no_group(office, chat):
+    office.integration.status = IntegrationStatus.DISABLED
+    assert told(office, chat).failure_code == "integration_disabled"
+
+
+def test_a_group_whose_connection_was_deleted_is_told_of_all_the_same(office, chat):
+    notification = office.notify(user_ids=[], group_ids=[chat.id, 999])
+    assert [one.recipient_name for one in office.deliveries(notification)] == ["生产告警群", "#999"]
+    assert office.deliveries(notification)[1].failure_code == "chat_gone"
+
+
+def test_a_message_to_a_group_can_be_sent_again(office, chat):
+    office.platform.errors.append(ContentRefused("no"))
+    failed = told(office, chat)
+    admin = make_member("admin", Role.ADMIN)
+
+    again = deliveries.resend(failed, by=admin, now=utcnow())
+    db.session.commit()
+    office.work()
+    assert (again.state, again.group_chat_id, again.source) == (DeliveryState.SENT, chat.id, "resend")
+
+
+# --- levels ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_level_of_groups_alone_is_dispatched(office, chat):
+    channel = office.incident.channel
+    make_policy(channel, levels=[make_level(group_ids=[chat.id])])
+    incident = make_incident(channel)
+    dispatch.begin(incident, kind="assign", now=utcnow())
+    office.work()
+
+    (sent,) = db.session.scalars(select(Delivery).where(Delivery.incident_id == incident.id))
+    assert (sent.group_chat_id, sent.state) == (chat.id, DeliveryState.SENT)
+
+
+def test_pushed_alerts_reach_groups_too(office, chat):
+    channel = make_channel("网络")
+    make_policy(channel, office.lin, levels=[make_level(office.lin, group_ids=[chat.id])])
+    source = make_source(channel)
+    alert = {"tenant_id": source.tenant_id, "source_id": source.id, "channel_id": channel.id, "alert_key": "k"}
+    severity = office.incident.severity
+    facts = {"title": "t", "description": "", "severity": severity, "status": severity, "labels": {}, "images": []}
+    times = {"started_at": utcnow(), "last_event_at": utcnow(), "event_count": 1}
+    (opening,) = openings.open_all([alert | facts | times | {"state": "firing"}], source, now=utcnow())
+    office.work()
+
+    sent = db.session.scalars(select(Delivery).where(Delivery.incident_id == opening.incident_id)).all()
+    assert {(one.recipient_name, one.state) for one in sent} == {
+        ("林晓", DeliveryState.SENT),
+        ("生产告警群", DeliveryState.SENT),
+    }
+
+
+def test_a_policy_takes_groups_of_its_own_organisation_only(office, chat):
+    other = make_tenant("别家")
+    foreign = make_channel("别家的空间", tenant=other)
+    draft = policies.draft(name="群", levels=[make_level(group_ids=[chat.id])])
+
+    with pytest.raises(InvalidInput):
+        policies.create(foreign, draft, now=utcnow())
+    policy = policies.create(office.incident.channel, draft, now=utcnow())
+    assert policies.levels_of(policy)[0].group_ids == (chat.id,)
+
+
+def test_a_policy_keeps_a_group_that_is_gone_with_its_connection(office, chat):
+    level = make_level(group_ids=[chat.id])
+    policy = policies.create(office.incident.channel, policies.draft(name="群", levels=[level]), now=utcnow())
+    db.session.delete(chat)
+    db.session.flush()
+
+    policies.update(policy, policies.draft(name="群 2", levels=[level]))
+    assert policies.levels_of(policy)[0].group_ids == (level["group_ids"][0],)
+    with pytest.raises(InvalidInput):
+        policies.create(policy.channel, policies.draft(name="群 3", levels=[level]), now=utcnow())
+
+
+# --- cards ----------------------------------------------------------------------------------------------------------
+
+
+def test_anybody_linked_may_press_and_acts_as_themself(office, chat):
+    wu = make_member("wu")
+    make_link(office.integration, wu)
+    sent = told(office, chat)
+    assert buttons(shown(office, sent)) == ["开始处理", "直接关闭", "屏蔽 2 小时"]
+
+    result = office.press(shown(office, sent), "开始处理", by="wu")
+    office.work()
+
+    assert result.answer.text == "已开始处理"
+    assert office.incident.progress is Progress.PROCESSING
+    card = shown(office, sent)
+    assert card.footer == "吴凡 已于 09:31 开始处理"
+    assert buttons(card) == ["直接关闭", "屏蔽 2 小时"]
+
+
+def test_who_may_not_is_told_in_the_answer_and_nothing_happens(office, chat):
+    sent = told(office, chat)
+    make_link(office.integration, make_member("zhou", Role.VIEWER))
+
+    unlinked = office.press(shown(office, sent), "开始处理", by="nobody")
+    viewer = office.press(shown(office, sent), "直接关闭", by="zhou")
+
+    assert unlinked.answer.text.startswith("未关联应用")
+    assert unlinked.answer.is_refusal
+    assert viewer.answer.text == "您没有处理该故障的权限"
+    assert (office.pending("tell"), office.incident.progress) == ([], Progress.TRIGGERED)
+
+
+def test_the_card_of_a_group_and_that_of_a_person_show_the_same(office, chat):
+    sent = told(office, chat, office.lin)
+    mine = next(one for one in office.platform.messages if one.to == "lin")
+
+    office.press(shown(office, sent), "屏蔽 2 小时")
+    office.pass_time(seconds=2)
+
+    for card in (shown(office, sent), mine.shown):
+        assert card.footer == "屏蔽至 11:31 (林晓)"
+        assert buttons(card) == ["取消屏蔽", "直接关闭"]
+
+
+def test_an_answer_that_others_do_not_see_is_not_the_group_s_card(office, chat, limit):
+    """The presser's card is in the answer; the group's is updated all the same."""
+    limit(answers_in_reply=True, reply_reaches_all=False)
+    sent = told(office, chat)
+    result = office.press(shown(office, sent), "开始处理")
+    assert result.card is not None
+    office.work()
+    assert len(office.platform.by_reference(sent.reference).updates) == 1
+
+
+def test_an_answer_that_everybody_sees_saves_the_call(office, chat, limit):
+    limit(answers_in_reply=True, reply_reaches_all=True)
+    sent = told(office, chat)
+    assert office.press(shown(office, sent), "开始处理").card is not None
+    office.work()
+    assert office.platform.by_reference(sent.reference).updates == []
+
+
+def test_a_closed_incident_leaves_no_buttons(office, chat):
+    sent = told(office, chat)
+    office.press(shown(office, sent), "直接关闭")
+    office.work()
+    assert buttons(shown(office, sent)) == []
+
+
+def test_only_the_newest_card_of_a_group_is_kept_true(office, chat):
+    first, second = told(office, chat), told(office, chat)
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+
+    assert shown(office, first).footer == "请查看最新卡片"
+    assert shown(office, second).footer == "林晓 已于 09:31 开始处理"
+    assert office.card(first).state is CardState.SUPERSEDED
+
+
+def test_a_failed_update_offers_a_refresh_that_goes_again(office, chat):
+    sent = told(office, chat)
+    office.platform.errors.append(ContentRefused("no"))
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+    assert office.card(sent).state is CardState.STALE
+
+    office.change(incidents.snooze, minutes=60)
+    office.pass_time(seconds=2)
+    assert buttons(shown(office, sent)) == ["取消屏蔽", "直接关闭", "状态刷新"]
+
+    office.press(shown(office, sent), "状态刷新")
+    office.work()
+    assert buttons(shown(office, sent)) == ["取消屏蔽", "直接关闭"]
+    assert office.card(sent).state is CardState.LIVE
+
+
+@pytest.mark.parametrize("error", [CardTooOld("14 days"), GroupGone("left")])
+def test_a_card_that_may_not_be_changed_any_more_is_let_be(office, chat, error):
+    sent = told(office, chat)
+    office.platform.errors.append(error)
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+    calls_made = office.platform.calls
+    office.change(incidents.close)
+    office.pass_time(seconds=2)
+
+    assert office.card(sent).state is CardState.FROZEN
+    assert office.platform.calls == calls_made
+
+
+def test_an_old_card_is_not_updated_but_its_buttons_work(office, chat, limit):
+    limit(update_days=14)
+    sent = told(office, chat)
+    office.clock.shift(timedelta(days=15))
+
+    result = office.press(shown(office, sent), "开始处理")
+    assert (result.card, result.answer.text) == (None, "已开始处理")
+    office.change(incidents.close)
+    office.pass_time(seconds=2)
+    assert office.card(sent).state is CardState.FROZEN
+    assert office.platform.by_reference(sent.reference).updates == []
+
+
+# --- how many, how fast ---------------------------------------------------------------------------------------------
+
+
+def test_no_summaries_where_the_platform_sets_no_limit_for_a_person(office, chat):
+    for _ in range(40):
+        office.notify(office.lin)
+    office.work()
+    sent = db.session.scalars(select(Delivery.state)).all()
+    assert set(sent) == {DeliveryState.SENT}
+
+
+def test_more_than_a_group_takes_a_second_wait_and_no_try_is_counted(office, chat, limit):
+    limit(sends_per_chat_second=2)
+    incidents_told = [make_incident(office.incident.channel) for _ in range(4)]
+    for incident in incidents_told:
+        office.incident = incident
+        office.notify(user_ids=[], group_ids=[chat.id])
+    office.work()
+
+    states = [one.state for one in db.session.scalars(select(Delivery).order_by(Delivery.id))]
+    assert sorted(states) == [DeliveryState.QUEUED] * 2 + [DeliveryState.SENT] * 2
+    assert [len(one.attempts) for one in db.session.scalars(select(Delivery).order_by(Delivery.state))] == [0, 0, 1, 1]
+
+
+def test_a_pace_gives_those_who_wait_a_moment_each():
+    pace = Pace()
+    limits: dict[object, int] = {"app": 4}
+    assert [pace.wait(limits, 10.0) for _ in range(4)] == [0.0] * 4
+    assert [round(pace.wait(limits, 10.5), 2) for _ in range(3)] == [0.5, 0.75, 1.0]
+    assert pace.wait(limits, 11.1) == 0.0
+    assert pace.wait({"other": 1}, 11.1) == 0.0
+
+
+def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, limit):
+    assert calls.use(db.session, office.integration, now=utcnow()) is None
+    limit(monthly_calls=10)
+    sent = told(office, chat)
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+    office.platform.errors.append(NetworkFailed("down"))
+    told(office, chat)
+
+    integration = db.session.get_one(Integration, office.ids[-1])
+    assert calls.use(db.session, integration, now=utcnow()) == calls.Use(2, 10)
+    assert calls.use(db.session, integration, now=utcnow() + timedelta(days=31)) == calls.Use(0, 10)
+    calls.set_limit(integration, 2, by=make_member("admin", Role.ADMIN))
+    assert calls.use(db.session, integration, now=utcnow()).tone == "danger"
+    assert db.session.get_one(Incident, sent.incident_id)
