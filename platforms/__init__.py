@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from platforms.base import Platform
+from platforms.feishu.platform import Feishu
 from platforms.wecom.platform import WeCom
 
-PLATFORMS: dict[str, type[Platform]] = {platform.slug: platform for platform in (WeCom,)}
+PLATFORMS: dict[str, type[Platform]] = {platform.slug: platform for platform in (WeCom, Feishu)}

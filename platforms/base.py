@@ -356,7 +356,10 @@ class Platform(Protocol):
         hosts: Hosts,
         transport: Transport,
     ) -> Platform:
-        """From what the wizard stored, drafts included. secrets: in clear, as long as the object lives."""
+        """From what the wizard stored, drafts included. secrets: in clear, as long as the object lives.
+
+        Beside what was entered, settings hold "press_reply" and "addresses", the generated ones by their names.
+        """
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:

@@ -151,7 +151,7 @@ class SetupStep:
     """One documented step of a platform's setup, as data. Texts are catalogue ids.
 
     where         menu path in the vendor's console, element by element, in the vendor's own words
-    console_path  what is appended to the console's base address for a deep link
+    console_path  what is appended to the console's base address for a deep link; {app_id} stands for that setting
     codes         to copy one by one or together; codes_label: what they are called there
     checklist     what to look at once more before the step's last press, such as publishing
     shows_groups  the groups that the application can post to appear here as soon as they are known

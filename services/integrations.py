@@ -114,8 +114,9 @@ def platform_for(integration: Integration) -> Platform:
     settings = current_settings()
     kind = PLATFORMS[integration.platform]
     reply = settings.press_replies.get(integration.platform, "passive")
+    ours = {"press_reply": reply, "addresses": platform_addresses(integration)}
     return kind.build(
-        dict(integration.settings) | {"press_reply": reply},
+        dict(integration.settings) | ours,
         {name: vault.unseal_of(integration, name) for name in integration.secrets},
         tokens=DatabaseTokenStore(integration.id, integration.tenant_id),
         hosts=hosts_of(integration.platform),
@@ -140,12 +141,16 @@ def addresses(integration: Integration) -> dict[str, str]:
     settings = current_settings()
     base = _app_base(integration)
     ownership_file = integration.settings.get("ownership_file_name")
-    own = {name: _address(integration, path) for name, path in PLATFORMS[integration.platform].addresses.items()}
-    return own | {
+    return platform_addresses(integration) | {
         "trusted_domain": settings.public_host,
         "ownership_file_url": f"{base}/{ownership_file}" if ownership_file else "",
         "egress_ips": ";".join(settings.egress_ips),
     }
+
+
+def platform_addresses(integration: Integration) -> dict[str, str]:
+    """The generated addresses that the platform names (Platform.addresses); it is told them with its settings."""
+    return {name: _address(integration, path) for name, path in PLATFORMS[integration.platform].addresses.items()}
 
 
 def _address(integration: Integration, path: str) -> str:

@@ -20,7 +20,7 @@ DOCUMENTED = [
     "callback_keys",
     "callback_url",
 ]
-ADDRESSES = {"callback_url", "home_url", "trusted_domain", "ownership_file_url", "egress_ips"}
+ADDRESSES = {"trusted_domain", "ownership_file_url", "egress_ips"}.union(*(p.addresses for p in PLATFORMS.values()))
 
 RIGHT = {
     "is_private": ["", "1"],

@@ -1,0 +1,246 @@
+"""Typed calls to Feishu's API: addresses, parameters and error codes, nothing of incidents.
+
+Every method raises the PlatformErrors of feishu/errors.py and platforms/http.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from platforms.base import TokenStore
+from platforms.errors import AnswerNotUnderstood, CardTooOld, GroupGone, RecipientUnreachable, SignInExpired
+from platforms.feishu.cards import as_content
+from platforms.feishu.errors import (
+    AddressWrong,
+    FeishuError,
+    TokenRejected,
+    UserTokenInvalid,
+    from_answer,
+)
+from platforms.feishu.settings import FeishuSettings
+from platforms.http import Answer, Transport, accepted, retry_after
+from platforms.shortening import plain, shorten
+
+TEXT_CHARACTERS = 4000
+MAX_TOKEN_BYTES = 8192
+PAGE_SIZE = 100
+MOST_PAGES = 100
+UUID_HOURS = 1
+OPEN_ID = re.compile(r"ou_[0-9A-Za-z_-]{1,64}")
+CHAT_ID = re.compile(r"oc_[0-9A-Za-z_-]{1,64}")
+MESSAGE_ID = re.compile(r"om_[0-9A-Za-z_-]{1,128}")
+SIGN_IN_CODE = re.compile(r"[0-9A-Za-z_.-]{1,1024}")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What sending answered. created_at: by Feishu's clock; of the first of several messages with one uuid."""
+
+    message_id: str
+    created_at: datetime | None
+
+
+class Client:
+    """One application's calls. The tenant token comes from the store; a rejected one is replaced once per call."""
+
+    def __init__(self, settings: FeishuSettings, api_base: str, tokens: TokenStore, transport: Transport) -> None:
+        self.settings = settings
+        self._base = f"{api_base.rstrip('/')}/open-apis"
+        self._tokens = tokens
+        self._transport = transport
+
+    # --- the token ------------------------------------------------------------------------------------------------
+
+    def renew_token(self) -> None:
+        """Fetch a tenant token now, to prove that the credentials fit."""
+        self.settings.need("app_id", "app_secret")
+        self._tokens.renew(self.settings.token_kind, self._fetch_token)
+
+    def _fetch_token(self) -> tuple[str, int]:
+        """POST tenant_access_token/internal → (token, lifetime in seconds).
+
+        Called with more than 30 minutes left Feishu gives the same token again; both of two stay valid.
+        https://open.feishu.cn/document/ukTMukTMukTM/ukDNz4SO0MjL5QzM/auth-v3/auth/tenant_access_token_internal
+        """
+        credentials = {"app_id": self.settings.app_id, "app_secret": self.settings.app_secret}
+        content = self._send("POST", "auth/v3/tenant_access_token/internal", credentials)
+        token, lifetime = content.get("tenant_access_token"), content.get("expire")
+        if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_BYTES or not isinstance(lifetime, int):
+            raise AnswerNotUnderstood("the token call answered without a token")
+        return token, lifetime
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def send_card(self, to: str, card: Json, uuid: str, *, is_group: bool) -> Sent:
+        """Send one card to a person (open_id) or a group (chat_id).
+
+        uuid  at most 50 characters; the same one within an hour is the same message, however often it is sent
+        https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/create
+        """
+        return self._send_message(to, "interactive", as_content(card), is_group, {"uuid": uuid})
+
+    def send_text(self, to: str, text: str, *, is_group: bool) -> Sent:
+        """Send a text; what Feishu would take for a mention, markup or a link in it becomes mere text."""
+        lines = (plain(line).replace("](", "] (") for line in shorten(text, TEXT_CHARACTERS).splitlines())
+        return self._send_message(to, "text", as_content({"text": "\n".join(lines)}), is_group, {})
+
+    def update_card(self, message_id: str, card: Json) -> None:
+        """Replace a card of ours for everybody. Raises CardExpired after 14 days, MessageGone, CardLocked.
+
+        https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch
+        """
+        if not MESSAGE_ID.fullmatch(message_id):
+            raise CardTooOld("not a message id")
+        self._call("PATCH", f"im/v1/messages/{message_id}", {"content": as_content(card)})
+
+    def _send_message(self, to: str, kind: str, content: str, is_group: bool, more: Json) -> Sent:
+        _check_receiver(to, is_group)
+        message = {"receive_id": to, "msg_type": kind, "content": content} | more
+        wanted = {"receive_id_type": "chat_id" if is_group else "open_id"}
+        data = _data(self._call("POST", "im/v1/messages", message, wanted))
+        message_id = data.get("message_id")
+        if not isinstance(message_id, str) or not message_id:
+            raise AnswerNotUnderstood("sending answered without a message id")
+        return Sent(message_id, _moment(data.get("create_time")))
+
+    # --- groups ---------------------------------------------------------------------------------------------------
+
+    def list_chats(self) -> Iterator[Json]:
+        """The groups that the robot is in, page by page.
+
+        https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/chat/list
+        """
+        wanted = {"page_size": str(PAGE_SIZE), "sort_type": "ByCreateTimeAsc"}
+        for _ in range(MOST_PAGES):
+            data = _data(self._call("GET", "im/v1/chats", params=wanted))
+            yield from (item for item in data.get("items") or () if isinstance(item, dict))
+            if not data.get("has_more") or not data.get("page_token"):
+                return
+            wanted["page_token"] = str(data["page_token"])
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    def get_user(self, code: str, redirect_uri: str) -> Json:
+        """Who a sign-in code stands for: open_id, union_id, tenant_key, name. The code is used up.
+
+        redirect_uri  the one that the person was sent with; "" for a code of the client's own
+        Raises CodeExpired, NotAvailable. https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/authen-v1/user_info/get
+        """
+        self.settings.need("app_id", "app_secret")
+        if not SIGN_IN_CODE.fullmatch(code):
+            raise SignInExpired("not a code")
+        asked = {"grant_type": "authorization_code", "code": code}
+        asked |= {"client_id": self.settings.app_id, "client_secret": self.settings.app_secret}
+        asked |= {"redirect_uri": redirect_uri} if redirect_uri else {}
+        granted = self._send("POST", "authen/v2/oauth/token", asked)
+        try:
+            return _data(self._send("GET", "authen/v1/user_info", token=str(granted.get("access_token") or "")))
+        except TokenRejected as error:
+            raise UserTokenInvalid(error.detail, platform_code=error.platform_code) from error
+
+    # --- the application ------------------------------------------------------------------------------------------
+
+    def get_bot(self) -> Json:
+        """The robot: app_name, activate_status, open_id. Needs no permission."""
+        bot = self._call("GET", "bot/v3/info").get("bot")
+        return bot if isinstance(bot, dict) else {}
+
+    def get_scopes(self) -> set[str]:
+        """The permissions that are granted now."""
+        listed = _data(self._call("GET", "application/v6/scopes")).get("scopes") or ()
+        return {str(s.get("scope_name")) for s in listed if isinstance(s, dict) and s.get("grant_status") == 1}
+
+    def get_application(self) -> Json:
+        """The application's own settings (redirect_urls, status). Raises ScopeMissing unless it may read itself.
+
+        https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/application-v6/application/get
+        """
+        self.settings.need("app_id")
+        app = _data(self._call("GET", "application/v6/applications/me", params={"lang": "zh_cn"})).get("app")
+        return app if isinstance(app, dict) else {}
+
+    # --- the exchange ---------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, path: str, body: Json | None = None, params: Mapping[str, str] | None = None) -> Json:
+        """Call with the tenant token; when Feishu ended it early, with a new one, once."""
+        self.settings.need("app_id", "app_secret")
+        kind = self.settings.token_kind
+        token = self._tokens.get(kind, self._fetch_token)
+        try:
+            return self._send(method, path, body, params, token=token)
+        except TokenRejected:
+            self._tokens.drop(kind, token)
+        return self._send(method, path, body, params, token=self._tokens.get(kind, self._fetch_token))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        params: Mapping[str, str] | None = None,
+        *,
+        token: str = "",
+    ) -> Json:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return _understood(self._transport.exchange(method, f"{self._base}/{path}", body, params, headers=headers))
+
+
+def _understood(answer: Answer) -> Json:
+    """The answer's object, if its code is 0. The code decides; HTTP's status only where there is none."""
+    content, code = _object(answer)
+    if code is None:
+        if answer.status == 404:
+            raise AddressWrong("no such call", http_status=404, raw=answer.excerpt())
+        raise AnswerNotUnderstood("no code", http_status=answer.status, raw=accepted(answer).excerpt())
+    if code == 0 and answer.status == 200:
+        return content
+    if code == 0:
+        raise AnswerNotUnderstood("HTTP status", http_status=answer.status, raw=accepted(answer).excerpt())
+    waits = _asked_to_wait(answer)
+    error = from_answer(content, raw=answer.excerpt(), http_status=answer.status, waits=waits)
+    if type(error) is FeishuError:
+        accepted(answer)  # a code that nobody documents, with a status that says enough
+    raise error
+
+
+def _object(answer: Answer) -> tuple[Json, int | None]:
+    """The answer's object and its code; ({}, None) for anything else."""
+    try:
+        content = answer.json()
+    except AnswerNotUnderstood:
+        return {}, None
+    code = content.get("code")
+    return content, code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _asked_to_wait(answer: Answer) -> timedelta | None:
+    names = ("x-ogw-ratelimit-reset", "retry-after")
+    asked = next((answer.headers[name] for name in names if answer.headers.get(name)), "")
+    return retry_after(asked, datetime.now(UTC)) if asked else None
+
+
+def _data(content: Json) -> Json:
+    data = content.get("data")
+    if not isinstance(data, dict):
+        raise AnswerNotUnderstood("no data")
+    return data
+
+
+def _moment(milliseconds: Any) -> datetime | None:
+    """A time in milliseconds, which Feishu writes as a string."""
+    digits = str(milliseconds or "")
+    return datetime.fromtimestamp(int(digits) / 1000, UTC) if re.fullmatch(r"[0-9]{1,14}", digits) else None
+
+
+def _check_receiver(to: str, is_group: bool) -> None:
+    """One person or one group by its id; anything else might reach somebody who was not meant."""
+    if is_group and not CHAT_ID.fullmatch(to):
+        raise GroupGone("not a chat id")
+    if not is_group and not OPEN_ID.fullmatch(to):
+        raise RecipientUnreachable("not an open_id")

@@ -1,0 +1,179 @@
+"""Feishu, and Lark abroad, as a Platform: a self-built application (企业自建应用)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    Capabilities,
+    CardHandle,
+    Group,
+    Hosts,
+    IncidentCard,
+    PlatformIdentity,
+    PressAnswer,
+    Recipient,
+    SentMessage,
+    TokenStore,
+)
+from platforms.feishu import callbacks, cards, checks, setup
+from platforms.feishu.client import UUID_HOURS, Client
+from platforms.feishu.errors import NotAvailable
+from platforms.feishu.settings import FeishuSettings
+from platforms.http import Transport
+from platforms.setup import CheckResult, SetupMode
+from texts import N_
+
+UUID_CHARACTERS = 40
+
+
+class Feishu:
+    """One connected application of one brand; which hosts it has is FeishuSettings.brand's matter."""
+
+    slug: ClassVar[str] = "feishu"
+    label: ClassVar[str] = N_("飞书")
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channel_kind="feishu_app",
+        updates_need_codes=False,
+        update_code_hours=0,
+        body_lines=cards.BODY_LINES,
+        menu_items=cards.MENU_ITEMS,
+        buttons=cards.BUTTONS,
+        facts=cards.FACTS,
+        body_bytes=cards.BODY_BYTES,
+        escape_body=cards.escaped,
+        answers_in_reply=True,
+        reply_reaches_all=True,
+        tells_in_reply=True,
+        has_refresh_button=False,
+        coalesce_seconds=1.0,
+        sends_per_member_minute=0,
+        sends_per_member_hour=0,
+        sends_per_chat_second=5,
+        sends_per_second=50,
+        update_days=14,
+        dedupe_hours=UUID_HOURS,
+        user_agent_mark="Lark/",
+        one_per_tenant=False,
+        workbench_hint=N_("登录飞书客户端，进入 工作台，搜索应用名称，打开本应用，完成一次登录即可关联。"),
+        has_groups=True,
+        group_origin="bot_added",
+        no_groups_hint=(
+            N_("在飞书中打开要接收通知的群，进入 设置 → 群机器人 → 添加机器人，添加本集成的机器人。"),
+            N_("回到这里刷新群列表，再重新选择。"),
+            N_("如果列表仍为空，请确认应用已开通 im:chat 权限并已发布。"),
+        ),
+        callbacks=("event", "card"),
+        monthly_calls=10_000,
+    )
+    modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
+    hosts: ClassVar[Hosts] = {
+        "api": "https://open.feishu.cn",
+        "accounts": "https://accounts.feishu.cn",
+        "console": "https://open.feishu.cn",
+        "lark_api": "https://open.larksuite.com",
+        "lark_accounts": "https://accounts.larksuite.com",
+        "lark_console": "https://open.larksuite.com",
+    }
+    addresses: ClassVar[Mapping[str, str]] = {
+        "home_url": "home",
+        "redirect_url": "home/oauth",
+        "card_url": "callback/card",
+        "event_url": "callback/event",
+    }
+
+    def __init__(self, settings: FeishuSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
+        self.settings = settings
+        self.reached_at = hosts
+        self.client = Client(settings, settings.host(hosts, "api"), tokens, transport)
+
+    @classmethod
+    def build(
+        cls,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        tokens: TokenStore,
+        hosts: Hosts,
+        transport: Transport,
+    ) -> Feishu:
+        return cls(FeishuSettings.from_stored(settings, secrets), hosts, tokens, transport)
+
+    @classmethod
+    def entered_host(cls, settings: Mapping[str, Any]) -> str:
+        return ""
+
+    @classmethod
+    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
+        return FeishuSettings.from_stored(settings, {}).host(hosts, "console")
+
+    @property
+    def application_key(self) -> str | None:
+        return f"feishu:{self.settings.app_id.lower()}" if self.settings.app_id else None
+
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        """Send one card to a person or a group; within an hour the same card's second sending is its first.
+
+        Feishu does not say which of the two it was: a message older than this call is the earlier try's.
+        """
+        asked_at = datetime.now(UTC)
+        sent = self.client.send_card(to.external_id, cards.as_json(card), _uuid(to, card), is_group=to.is_group)
+        was_repeat = earlier_try_unanswered and sent.created_at is not None and sent.created_at < asked_at
+        return SentMessage(sent.message_id, truncated_lines=cards.truncated_lines(card), was_repeat=was_repeat)
+
+    def send_text(self, to: Recipient, content: str) -> SentMessage:
+        return SentMessage(self.client.send_text(to.external_id, content, is_group=to.is_group).message_id)
+
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
+        """Replace the card for everybody who sees it, as often as needed within 14 days."""
+        self.client.update_card(handle.message_id, cards.as_json(card))
+
+    def read_callback(self, request: CallbackRequest) -> Callback:
+        return callbacks.read(self.settings, request)
+
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
+        return callbacks.answer(self.settings, callback, answer)
+
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
+        """Where a person proves who they are: without a click inside the client, by QR code elsewhere.
+
+        redirect_uri is registered as it is, path included. No permission is asked for: who it is comes without.
+        https://open.feishu.cn/document/common-capabilities/sso/api/obtain-oauth-code
+        """
+        self.settings.need("app_id")
+        query = {"client_id": self.settings.app_id, "response_type": "code", "redirect_uri": redirect_uri}
+        base = self.settings.host(self.reached_at, "accounts")
+        encoded = urlencode(query | {"state": state}, quote_via=quote, safe="")
+        return f"{base}/open-apis/authen/v1/authorize?{encoded}"
+
+    def client_sign_in(self) -> Mapping[str, str]:
+        return {}
+
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
+        """Exchange a sign-in code; somebody whom the application is not there for, of whatever company, is nobody."""
+        try:
+            user = self.client.get_user(code, "" if in_client else redirect_uri or self.settings.redirect_url)
+        except NotAvailable:
+            return PlatformIdentity(None)
+        open_id = str(user.get("open_id") or "")
+        return PlatformIdentity(open_id or None, str(user.get("name") or ""))
+
+    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+        """Every group that the robot is in; dissolved ones stay in Feishu's list for their history."""
+        chats = [chat for chat in self.client.list_chats() if chat.get("chat_status", "normal") == "normal"]
+        return [Group(str(chat["chat_id"]), str(chat.get("name") or "")) for chat in chats if chat.get("chat_id")]
+
+    def run_check(self, name: str) -> CheckResult:
+        return checks.run(self.client, name)
+
+
+def _uuid(to: Recipient, card: IncidentCard) -> str:
+    """The same for every try of one card, and for no other one."""
+    return hashlib.sha256(f"{to.external_id}\n{card.reference}".encode()).hexdigest()[:UUID_CHARACTERS]
