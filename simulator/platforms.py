@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simulator.base import Laboratory, Platform
+from simulator.feishu.platform import FeishuPlatform
 from simulator.wecom.platform import WeComPlatform
 
-PLATFORMS: tuple[Callable[[Laboratory], Platform], ...] = (WeComPlatform,)
+PLATFORMS: tuple[Callable[[Laboratory], Platform], ...] = (WeComPlatform, FeishuPlatform)
 
 
 def install(laboratory: Laboratory) -> None:

@@ -5,11 +5,13 @@
 const live = document.getElementById("live");
 const hint = document.getElementById("hint");
 const PERIOD = 1500;
+const TOAST_PERIOD = 6000;
 let etag = "";
 let pressing = false;
 
 function isBusy() {
-  return pressing || live.querySelector("details[open]") !== null || live.contains(document.activeElement) && document.activeElement.tagName === "SELECT";
+  const focused = live.contains(document.activeElement) ? document.activeElement.tagName : "";
+  return pressing || live.querySelector("details.menu[open]") !== null || ["SELECT", "INPUT", "TEXTAREA"].includes(focused);
 }
 
 function show(html) {
@@ -32,13 +34,20 @@ async function refresh() {
   show(html);
 }
 
-function say(problem) {
+function say(problem, toast) {
   hint.replaceChildren();
-  if (!problem) return;
+  if (problem) add("flash error", problem);
+  if (!toast) return;
+  const shown = add(`flash toast ${toast.type}`, toast.content);
+  setTimeout(() => shown.remove(), TOAST_PERIOD);
+}
+
+function add(kind, text) {
   const line = document.createElement("p");
-  line.className = "flash error";
-  line.textContent = problem;
+  line.className = kind;
+  line.textContent = text;
   hint.append(line);
+  return line;
 }
 
 async function press(form, button) {
@@ -49,13 +58,14 @@ async function press(form, button) {
   form.querySelectorAll("button").forEach((other) => { other.disabled = true; });
   try {
     const response = await fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "fetch" } });
-    say((await response.json()).problem);
+    const { problem, toast } = await response.json();
+    say(problem, toast);
   } catch {
     say(live.dataset.failed);
   }
   pressing = false;
   etag = "";
-  live.querySelectorAll("details[open]").forEach((menu) => { menu.open = false; });
+  live.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; });
   await refresh().catch(() => {});
 }
 
