@@ -21,11 +21,15 @@ from platforms.setup import CheckResult, SetupMode
 
 @dataclass(frozen=True)
 class CardButton:
-    """A button that calls back. key: opaque to the platform, ≤ 128 characters; style: primary|danger|plain."""
+    """A button that calls back. key: opaque to the platform, ≤ 128 characters; style: primary|danger|plain.
+
+    action  what it does ("acknowledge", "snooze:120"), for a platform that can only draw links: `url`?do=…
+    """
 
     key: str
     text: str
     style: str = "plain"
+    action: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class IncidentCard:
     url         the in-app page of the incident
     buttons     in the order to be shown; menu: choices behind "…"
     footer_label  names the footer where a platform can only show it as a label and value row
+    open_label  names the way to `url` where a platform can only draw it as a button
     """
 
     reference: str
@@ -63,6 +68,7 @@ class IncidentCard:
     menu_label: str = ""
     menu: tuple[CardButton, ...] = ()
     footer_label: str = "动态"
+    open_label: str = "查看详情"
     body_is_markup: bool = False
 
     @property
@@ -156,12 +162,14 @@ class Callback:
     """Something the platform said, verified. signature: identifies the exact request (replay protection).
 
     fresh_seconds  how far `sent_at` may be from our clock: as long as the platform repeats what was not answered
+    addressed_to   which of our ids the platform named as the receiver, where it wants to read the same one again
     """
 
     signature: str
     nonce: str
     sent_at: datetime
     fresh_seconds: int = field(default=300, kw_only=True)
+    addressed_to: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

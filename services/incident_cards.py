@@ -137,6 +137,7 @@ def draw(
             body=tuple(_body(incident)),
             footer=footer,
             footer_label=say(N_("动态")),
+            open_label=say(N_("查看详情")),
             url=integrations.incident_url(integration, incident.num),
             buttons=tuple(
                 _buttons(incident, integration, delivery, now, is_superseded=is_superseded, is_stale=is_stale)
@@ -265,4 +266,4 @@ def _menu(delivery: Message) -> Iterable[CardButton]:
 
 def _button(delivery: Message, action: str, text: str, style: str = "plain") -> CardButton:
     key = card_keys.make(current_settings().secret_key, action, delivery.reference)
-    return CardButton(key, say(text), style)
+    return CardButton(key, say(text), style, action)

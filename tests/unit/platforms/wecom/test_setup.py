@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from platforms import PLATFORMS
 from platforms.wecom.setup import SELF_BUILT
 
 DOCUMENTED = [
@@ -20,7 +17,6 @@ DOCUMENTED = [
     "callback_keys",
     "callback_url",
 ]
-ADDRESSES = {"trusted_domain", "ownership_file_url", "egress_ips"}.union(*(p.addresses for p in PLATFORMS.values()))
 
 RIGHT = {
     "is_private": ["", "1"],
@@ -93,25 +89,6 @@ def test_a_trailing_newline_does_not_slip_through(field):
     for value in RIGHT[field.name]:
         if value and field.pattern:
             assert field.problems(value + "\nx")
-
-
-@pytest.mark.parametrize("mode", [m for p in PLATFORMS.values() for m in p.modes], ids=lambda m: m.slug)
-def test_a_mode_is_consistent(mode):
-    keys = [step.key for step in mode.steps]
-    names = {check.name for check in mode.checks}
-    fields = [f.name for f in mode.fields]
-    assert len(set(keys)) == len(keys)
-    assert len(set(fields)) == len(fields)
-    assert {check.mend_step for check in mode.checks} <= set(keys)
-    assert {name for step in mode.steps for name in step.checks} == names
-    assert {value.name for step in mode.steps for value in step.values} <= ADDRESSES
-    for f in mode.fields:
-        re.compile(f.pattern)
-        assert not f.depends_on or f.depends_on in fields
-    for step in mode.steps:
-        assert step.title
-        assert step.instructions
-        assert step.drawing is None or step.drawing.active_menu in step.drawing.menu
 
 
 def test_the_endpoint_is_asked_of_private_deployments_only():

@@ -1,0 +1,274 @@
+"""DingTalk as a Platform: an internal enterprise application (企业内部应用) with robot, web pages and a cool app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    Capabilities,
+    CardHandle,
+    Group,
+    Hosts,
+    IncidentCard,
+    PlatformIdentity,
+    PressAnswer,
+    Recipient,
+    SentMessage,
+    TokenStore,
+)
+from platforms.dingtalk import callbacks, cards, checks, setup
+from platforms.dingtalk.client import Client, text_values
+from platforms.dingtalk.errors import (
+    CardExists,
+    CardUndelivered,
+    ChatIdRefused,
+    ContentReviewed,
+    GroupOwnerOutOfRange,
+    NotACard,
+    PermissionMissing,
+    SentBefore,
+    TemplateUnpublished,
+    TemplateWrong,
+    UserGone,
+)
+from platforms.dingtalk.settings import DingTalkSettings
+from platforms.errors import GroupGone, SettingsIncomplete
+from platforms.http import Transport
+from platforms.setup import CheckResult, SetupMode
+from texts import N_
+
+DISSOLVED = "2"
+LINKS_PREFIX = "links:"
+"""Begins our message id of what is no card, since nothing of it can be changed."""
+NO_CARDS = (PermissionMissing, TemplateWrong, TemplateUnpublished, SettingsIncomplete)
+"""Why cards cannot be sent now although a template was named; the news goes out with links."""
+
+
+class DingTalk:
+    """One connected application."""
+
+    slug: ClassVar[str] = "dingtalk"
+    label: ClassVar[str] = N_("钉钉")
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        channel_kind="dingtalk_app",
+        updates_need_codes=False,
+        update_code_hours=0,
+        body_lines=cards.BODY_LINES,
+        body_bytes=cards.VALUE_BYTES,
+        escape_body=cards.escape,
+        menu_items=cards.MENU_ITEMS,
+        buttons=cards.BUTTONS,
+        facts=cards.FACTS,
+        answers_in_reply=True,
+        reply_reaches_all=False,
+        tells_in_reply=True,
+        has_refresh_button=False,
+        coalesce_seconds=1.0,
+        sends_per_member_minute=0,
+        sends_per_member_hour=0,
+        dedupe_hours=24 * 7,
+        user_agent_mark="DingTalk",
+        one_per_tenant=False,
+        workbench_hint=N_("登录钉钉客户端，进入 钉钉 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录即可关联。"),
+        has_groups=True,
+        group_origin="cool_app",
+        no_groups_hint=(
+            N_("前往钉钉，在群聊的 酷应用栏 → 更多酷应用 中为该群安装本应用的酷应用。"),
+            N_("回到这里点击「刷新」，重新选择群聊。"),
+            N_("仍然没有时，请在群内卸载酷应用后重新安装，并确认已勾选「群内安装酷应用」等三种群会话事件。"),
+        ),
+        callbacks=(callbacks.EVENT, callbacks.CARD),
+        frame_ancestors=("https://*.dingtalk.com",),
+        sign_in_scripts=("vendor/dingtalk/jsapi.min.js", "js/sign_in_dingtalk.js"),
+        monthly_calls=5000,
+        folds_ids=False,
+    )
+    modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
+    hosts: ClassVar[Hosts] = {
+        "api": "https://api.dingtalk.com",
+        "oapi": "https://oapi.dingtalk.com",
+        "login": "https://login.dingtalk.com",
+        "console": "https://open-dev.dingtalk.com",
+    }
+    addresses: ClassVar[Mapping[str, str]] = {
+        "home_url": "home?corpId=$CORPID$",
+        "pc_home_url": "home/pc?corpId=$CORPID$",
+        "group_url": "home/group?corpId=$CORPID$&openConversationId=$ENCCID$",
+        "redirect_url": "home/oauth",
+        "event_url": "callback/event",
+        "card_callback_url": "callback/card",
+    }
+
+    def __init__(self, settings: DingTalkSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
+        self.settings = settings
+        self.reached_at = hosts
+        self.client = Client(settings, hosts, tokens, transport)
+
+    @classmethod
+    def build(
+        cls,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        tokens: TokenStore,
+        hosts: Hosts,
+        transport: Transport,
+    ) -> DingTalk:
+        return cls(DingTalkSettings.from_stored(settings, secrets), hosts, tokens, transport)
+
+    @classmethod
+    def entered_host(cls, settings: Mapping[str, Any]) -> str:
+        return ""
+
+    @classmethod
+    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
+        return hosts["console"]
+
+    @property
+    def application_key(self) -> str | None:
+        if not self.settings.corp_id or not self.settings.client_id:
+            return None
+        return f"dingtalk:{self.settings.corp_id}:{self.settings.client_id}".casefold()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
+        """Send one card to one person or group; its reference is the outTrackId, which DingTalk takes once.
+
+        Content that the review refuses goes once more as title and link; without a usable template as links.
+        """
+        try:
+            return self._send_card(to, card, earlier_try_unanswered)
+        except ContentReviewed:
+            bare = replace(card, facts=(), body=(), body_is_markup=False)
+            sent = self._send_card(to, bare, earlier_try_unanswered)
+            return replace(sent, truncated_lines=len(card.body))
+
+    def send_text(self, to: Recipient, content: str) -> SentMessage:
+        return SentMessage(self._send_message(to, "sampleText", text_values(content)))
+
+    def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
+        """Replace the card for everybody. Raises NotACard for a message with links, CardGone."""
+        if handle.message_id.startswith(LINKS_PREFIX):
+            raise NotACard("message with links")
+        drawn = replace(card, reference=handle.reference)
+        self.client.update_card(cards.update(drawn, handle.recipient))
+
+    def _send_card(self, to: Recipient, card: IncidentCard, earlier_try_unanswered: bool) -> SentMessage:
+        if not self.settings.card_template_id:
+            return self._send_links(to, card, earlier_try_unanswered)
+        try:
+            drawn = cards.creation(
+                card,
+                to,
+                template_id=self.settings.card_template_id,
+                route_key=self.client.route(),
+                robot_code=to.details.get("robot_code") or self.settings.robot,
+            )
+            carrier = self._deliver(to, card, drawn, earlier_try_unanswered)
+        except NO_CARDS:
+            return self._send_links(to, card, earlier_try_unanswered)
+        lines_cut = cards.truncated_lines(card)
+        return SentMessage(carrier or "", truncated_lines=lines_cut, was_repeat=carrier is None)
+
+    def _deliver(
+        self, to: Recipient, card: IncidentCard, drawn: dict[str, Any], earlier_try_unanswered: bool
+    ) -> str | None:
+        """The carrier's id; None if an earlier try that was not answered had arrived.
+
+        A card that was made but not put into the chat keeps its outTrackId: it is brought up to date and delivered.
+        """
+        try:
+            return self.client.create_and_deliver(drawn)
+        except ChatIdRefused as error:
+            if to.is_group:
+                raise
+            raise UserGone(error.detail, platform_code=error.platform_code, raw=error.raw) from None
+        except CardUndelivered:
+            return self.client.deliver(drawn)
+        except CardExists:
+            if earlier_try_unanswered:
+                return None
+            self.client.update_card(cards.update(card, to))
+            return self.client.deliver(drawn)
+
+    def _send_links(self, to: Recipient, card: IncidentCard, earlier_try_unanswered: bool) -> SentMessage:
+        """The same news as a robot message, which DingTalk would not know again: so it is not sent on suspicion."""
+        if earlier_try_unanswered:
+            raise SentBefore("no outTrackId")
+        key, values = cards.message(card)
+        message_id = self._send_message(to, key, values)
+        return SentMessage(f"{LINKS_PREFIX}{message_id}", truncated_lines=cards.truncated_lines(card))
+
+    def _send_message(self, to: Recipient, key: str, values: Mapping[str, str]) -> str:
+        if to.is_group:
+            return self.client.send_to_group(to.external_id, key, values, to.details)
+        return self.client.send_to_person(to.external_id, key, values)
+
+    # --- callbacks ------------------------------------------------------------------------------------------------
+
+    def read_callback(self, request: CallbackRequest) -> Callback:
+        return callbacks.read(self.settings, request)
+
+    def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
+        """A refusal is told on the presser's own card, where nobody else sees it."""
+        return callbacks.answer(self.settings, callback, answer)
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:
+        """Where a person signs in in an ordinary browser; redirect_uri must be registered as 重定向URL.
+
+        https://open.dingtalk.com/document/development/obtain-identity-credentials
+        """
+        self.settings.need("client_id")
+        query = {
+            "redirect_uri": redirect_uri,
+            "response_type": "code",
+            "client_id": self.settings.client_id,
+            "scope": "openid",
+            "state": state,
+            "prompt": "consent",
+        }
+        return f"{self.reached_at['login']}/oauth2/auth?{urlencode(query, quote_via=quote, safe='')}"
+
+    def client_sign_in(self) -> Mapping[str, str]:
+        self.settings.need("corp_id", "client_id")
+        return {"corp_id": self.settings.corp_id, "client_id": self.settings.client_id}
+
+    def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
+        """Exchange a sign-in code: of the client's own sign-in, or of the one in a browser."""
+        if in_client:
+            user = self.client.get_user_by_code(code)
+            user_id = str(user.get("userid") or "")
+            return PlatformIdentity(user_id or None, str(user.get("name") or ""))
+        person = self.client.get_person_by_auth_code(code)
+        if person["corpId"] and person["corpId"] != self.settings.corp_id:
+            return PlatformIdentity(None)
+        return PlatformIdentity(self.client.get_user_id_by_union_id(person["unionId"]), str(person.get("nick") or ""))
+
+    # --- groups and checks ----------------------------------------------------------------------------------------
+
+    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+        """The known groups that can still be posted to, with the names that they have now; nobody lists others."""
+        return [found for group in known if (found := self._read_group(group))]
+
+    def _read_group(self, group: Group) -> Group | None:
+        try:
+            found = self.client.get_group(group.external_id, group.details)
+        except GroupOwnerOutOfRange:
+            return group
+        except (GroupGone, ChatIdRefused):
+            return None
+        if str(found.get("status", "")) == DISSOLVED:
+            return None
+        return replace(group, name=str(found.get("title") or group.name))
+
+    def run_check(self, name: str) -> CheckResult:
+        return checks.run(self.client, name)
