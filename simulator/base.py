@@ -100,6 +100,9 @@ class Platform(ABC):
     def reset(self, *, everything: bool) -> None:
         """Forget messages, codes and counters; with everything also organisations and limits. The lock is held."""
 
+    def tick(self) -> None:  # noqa: B027  # most platforms plan nothing
+        """Do what is due by now: the clock was moved. The lock is not held."""
+
     # --- pages -------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -80,13 +80,16 @@ def clear_faults() -> Response:
 
 @bp.post("/clock")
 def clock() -> Response:
-    """`{"offset_seconds"}` from real time, or `{"advance_seconds"}` from the present offset."""
-    body, store = request.get_json(force=True), current_laboratory().store
+    """`{"offset_seconds"}` from real time, or `{"advance_seconds"}` from the present offset; what is due is done."""
+    body, laboratory = request.get_json(force=True), current_laboratory()
+    store = laboratory.store
     with store.lock:
         offset = float(body.get("offset_seconds", store.clock_offset))
         store.clock_offset = offset + float(body.get("advance_seconds", 0))
         store.touch()
-        return jsonify({"offset_seconds": store.clock_offset, "now": store.now()})
+    for platform in laboratory.platforms.values():
+        platform.tick()
+    return jsonify({"offset_seconds": store.clock_offset, "now": store.now()})
 
 
 @bp.post("/reset")

@@ -51,7 +51,8 @@ class Fault:
     path     only calls whose path contains this, "" for all.
     platform  only calls of this one, "" for all.
     corp_id, agent_id, app_id  only calls of this company or application (by number or by name); "" and 0 for all.
-    seconds  how long slow, late and slow_loris take, or the Retry-After of http_429. code: the number of errcode.
+    seconds  how long slow, late and slow_loris take, or the Retry-After of http_429. code: the number of errcode,
+             name: the same where a platform's codes are words.
     users    whom invalid_users and unlicensed_users leave out, joined by "|"; "" for every receiver.
     """
 
@@ -65,6 +66,7 @@ class Fault:
     agent_id: int = 0
     users: str = ""
     app_id: str = ""
+    name: str = ""
     hits: int = 0
     id: int = field(default_factory=lambda: next(_numbers))
 
@@ -82,6 +84,7 @@ class Fault:
             agent_id=int(body.get("agent_id") or 0),
             users=str(body.get("users") or "").strip(),
             app_id=str(body.get("app_id") or "").strip(),
+            name=str(body.get("name") or "").strip(),
         )
 
     def concerns(self, call: Caller) -> bool:

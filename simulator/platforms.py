@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simulator.base import Laboratory, Platform
+from simulator.dingtalk.platform import DingTalkPlatform
 from simulator.feishu.platform import FeishuPlatform
 from simulator.wecom.platform import WeComPlatform
 
-PLATFORMS: tuple[Callable[[Laboratory], Platform], ...] = (WeComPlatform, FeishuPlatform)
+PLATFORMS: tuple[Callable[[Laboratory], Platform], ...] = (WeComPlatform, DingTalkPlatform, FeishuPlatform)
 
 
 def install(laboratory: Laboratory) -> None:

@@ -12,8 +12,9 @@ MAX_ENTRIES = 5000
 MAX_BODY_CHARACTERS = 65536
 
 # What a person reading the page does not need to see whole.
-_SECRET_IN_QUERY = re.compile(r"\b(access_token|corpsecret|secret|code|ticket)=([^&\s\"']{5})[^&\s\"']*")
-_SECRET_IN_JSON = re.compile(r'("(?:access_token|corpsecret|secret|ticket|user_ticket)"\s*:\s*")([^"]{5})[^"]*')
+_NAME = r"\w*(?:token|secret|ticket)|(?:auth)?code"
+_SECRET_IN_QUERY = re.compile(rf"\b({_NAME})=([^&\s\"']{{5}})[^&\s\"']*", re.IGNORECASE)
+_SECRET_IN_JSON = re.compile(r'("\w*(?:token|secret|ticket)"\s*:\s*")([^"]{5})[^"]*', re.IGNORECASE)
 
 
 @dataclass

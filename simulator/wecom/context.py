@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.base import current_laboratory
+from simulator.counters import Counters
 from simulator.faults import Fault, Faults
 from simulator.store import Store
-from simulator.wecom.counters import Counters
 from simulator.wecom.errors import PAIRINGS, ApiError
 from simulator.wecom.state import App, Corp, WeComState
 from simulator.wire import WireLog

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator import faults
+from simulator.counters import DAY
 from simulator.wecom import cards
 from simulator.wecom.context import Call
-from simulator.wecom.counters import DAY
 from simulator.wecom.errors import ApiError, bad_parameter
 from simulator.wecom.state import Message, random_text
 

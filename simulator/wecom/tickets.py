@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from simulator.counters import HOUR
 from simulator.wecom.context import Call
-from simulator.wecom.counters import HOUR
 from simulator.wecom.errors import ApiError, bad_parameter
 
 TICKET_SECONDS = 7200

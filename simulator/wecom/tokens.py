@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.counters import HOUR, MINUTE
 from simulator.wecom.context import WeCom
-from simulator.wecom.counters import HOUR, MINUTE
 from simulator.wecom.errors import ApiError
 from simulator.wecom.state import TOKEN_SECONDS, App, Corp, TokenOwner, random_text
 
