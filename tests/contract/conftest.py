@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from platforms.base import CardButton, Fact, IncidentCard, Platform
+from tests.contract import feishu, wecom
+from tests.contract.connection import Connection
 from tests.contract.receiver import Receiver, running_receiver
 from tests.contract.simulator import Simulator, running_simulator
-from tests.contract.wecom import WeComConnection, make_connection
 
-CONNECTIONS = {"wecom": make_connection}
+CONNECTIONS = {"feishu": feishu.make_connection, "wecom": wecom.make_connection}
+"""A maker of a connected application for every platform of the registry."""
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +38,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(params=sorted(CONNECTIONS))
-def connection(request: pytest.FixtureRequest, simulator: Simulator, receiver: Receiver) -> WeComConnection:
+def connection(request: pytest.FixtureRequest, simulator: Simulator, receiver: Receiver) -> Connection:
+    """One for each platform."""
     return CONNECTIONS[request.param](simulator, receiver)
 
 
 @pytest.fixture
-def platform(connection: WeComConnection) -> Platform:
+def platform(connection: Connection) -> Platform:
     return connection.platform
 
 

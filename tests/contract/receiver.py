@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 from platforms.base import Callback, CallbackReply, CallbackRequest, IncidentCard, Platform, PressAnswer
 from platforms.errors import CallbackRefused
 
+PATH = "/callback"
+
 
 class Receiver:
     """What the product's callback view does, without a database. answer_card: the presser's new card, if any."""
@@ -24,6 +26,7 @@ class Receiver:
         self.refusals: list[CallbackRefused] = []
         self.answer_card: Callable[[Callback], IncidentCard | None] = lambda callback: None
         self.answer_text = ""
+        self.is_refusal = False
 
     def handle(self, request: CallbackRequest) -> CallbackReply:
         assert self.platform
@@ -33,7 +36,9 @@ class Receiver:
             self.refusals.append(error)
             return CallbackReply(error.status, b"")
         self.callbacks.append(callback)
-        return self.platform.answer(callback, PressAnswer(self.answer_card(callback), self.answer_text))
+        return self.platform.answer(
+            callback, PressAnswer(self.answer_card(callback), self.answer_text, self.is_refusal)
+        )
 
 
 @contextmanager
@@ -43,8 +48,11 @@ def running_receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            query = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-            reply = receiver.handle(CallbackRequest(self.command, query, dict(self.headers), body, datetime.now(UTC)))
+            called = urlsplit(self.path)
+            query = dict(parse_qsl(called.query, keep_blank_values=True))
+            purpose = called.path.removeprefix(PATH).strip("/")
+            now = datetime.now(UTC)
+            reply = receiver.handle(CallbackRequest(self.command, query, self.headers, body, now, purpose))
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(reply.body)))
@@ -57,7 +65,7 @@ def running_receiver() -> Iterator[Receiver]:
             """Keep the tests' output quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}/callback"
+    receiver.url = f"http://127.0.0.1:{server.server_port}{PATH}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -37,7 +37,7 @@ class Simulator:
         return answer.json()
 
     def fault(self, name: str, **values: Any) -> None:
-        self.control("faults", {"platform": "wecom", "fault": name} | values)
+        self.control("faults", {"fault": name} | values)
 
     def calls(self, path: str) -> list[dict[str, Any]]:
         """What the product called whose path ends so, oldest first."""

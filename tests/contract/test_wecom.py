@@ -14,6 +14,7 @@ from platforms.http import Transport
 from platforms.outbound import AddressGuard
 from platforms.wecom.errors import AgentMismatch, IpNotTrusted, from_answer
 from platforms.wecom.platform import WeCom
+from tests.contract.wecom import make_connection
 from tests.tokens import MemoryTokens
 
 TEXT = (
@@ -21,6 +22,11 @@ TEXT = (
     "<CreateTime>1718000123</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[{event}]]></Event>"
     "<AgentID>{agent}</AgentID></xml>"
 )
+
+
+@pytest.fixture
+def connection(simulator, receiver):
+    return make_connection(simulator, receiver)
 
 
 @pytest.fixture

@@ -4,48 +4,58 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from platforms.base import CardHandle, IncidentCard, Recipient, SentMessage
 from platforms.http import Transport
 from platforms.wecom.platform import WeCom
 from platforms.wecom.settings import WeComSettings
+from tests.contract.connection import PEOPLE, Connection
 from tests.contract.receiver import Receiver
 from tests.contract.simulator import Simulator
 from tests.tokens import MemoryTokens
 
-PEOPLE = {"lin": "林值班", "wu": "吴同事", "zhou": "周外人"}
 OUTSIDE_DEPARTMENT = 9
 TOKEN = "oncallCallbackToken2024"
 KEY = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
 
 
 @dataclass
-class WeComConnection:
-    """One application: Lin and Wu are in its visible range, Zhou is a member of the company outside it."""
+class WeComConnection(Connection):
+    """A company with one application."""
 
-    simulator: Simulator
-    receiver: Receiver
+    slug: ClassVar[str] = "wecom"
+    send_path: ClassVar[str] = "message/send"
+    repeats_presses: ClassVar[bool] = True
+
     platform: WeCom
-    tokens: MemoryTokens
     corp_id: str
     agent_id: int
 
-    def member(self, name: str) -> Recipient:
-        return Recipient(name, PEOPLE.get(name, name))
+    def id_of(self, name: str) -> str:
+        return name
 
-    def messages(self, name: str) -> list[dict[str, Any]]:
-        """What this person sees, oldest first."""
-        listed: list[dict[str, Any]] = self.simulator.control(f"messages?platform=wecom&person={self.corp_id}/{name}")
-        return listed
+    def client_of(self, name: str) -> str:
+        return f"{self.corp_id}/{name}"
 
-    def press(self, sent: SentMessage, key: str, by: str = "lin") -> Any:
-        """Press a button; returns the simulator's {"http_status", "answer", …} of the callback."""
-        body = {"platform": "wecom", "message_id": sent.message_id, "person": f"{self.corp_id}/{by}", "key": key}
-        return self.simulator.control("press", body)
+    def title_of(self, message: dict[str, Any]) -> str:
+        return str(message["card"]["main_title"]["title"])
 
-    def handle(self, sent: SentMessage, card: IncidentCard, name: str = "lin") -> CardHandle:
-        return CardHandle(self.member(name), card.reference, sent.message_id, sent.update_code)
+    def text_of(self, message: dict[str, Any]) -> str:
+        return str(message["card"]["content"])
+
+    def sign_in_code(self, name: str) -> str:
+        body = {"corp_id": self.corp_id, "agent_id": self.agent_id, "userid": name}
+        return str(self.simulator.control("wecom/sign_in", body)["code"])
+
+    def with_wrong_secret(self) -> WeCom:
+        return self.with_settings(secret="wrong" * 8)
+
+    def unreachable(self) -> WeCom:
+        return self.with_settings(endpoint="http://127.0.0.1:1")
+
+    def with_settings(self, **changes: Any) -> WeCom:
+        """The same application as somebody would see it who entered something else."""
+        return connect(self.simulator, replace(self.platform.settings, **changes), MemoryTokens())
 
     def event(self, xml: str, **odd: Any) -> Any:
         """Have the simulator deliver any plain text, rightly or wrongly signed."""
@@ -55,14 +65,6 @@ class WeComConnection:
     def change_app(self, **values: Any) -> Any:
         body = {"corp_id": self.corp_id, "agent_id": self.agent_id} | values
         return self.simulator.control("wecom/apps", body, method="PATCH")
-
-    def sign_in_code(self, userid: str) -> str:
-        body = {"corp_id": self.corp_id, "agent_id": self.agent_id, "userid": userid}
-        return str(self.simulator.control("wecom/sign_in", body)["code"])
-
-    def with_settings(self, **changes: Any) -> WeCom:
-        """The same application as somebody would see it who entered something else."""
-        return connect(self.simulator, replace(self.platform.settings, **changes), MemoryTokens())
 
 
 def make_connection(simulator: Simulator, receiver: Receiver) -> WeComConnection:

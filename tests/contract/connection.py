@@ -1,0 +1,86 @@
+"""What the contract's tests need of a connected application, whatever the platform: one subclass each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from platforms.base import CardHandle, IncidentCard, Platform, Recipient, SentMessage
+from tests.contract.receiver import Receiver
+from tests.contract.simulator import Simulator
+from tests.tokens import MemoryTokens
+
+PEOPLE = {"lin": "林值班", "wu": "吴同事", "zhou": "周外人"}
+
+
+@dataclass
+class Connection(ABC):
+    """One application: Lin and Wu are in its visible range, Zhou is a member of the company outside it.
+
+    send_path       what the path of a sending call ends with
+    repeats_presses  whether a press that was not answered is delivered again
+    nobody          ids that stand for nobody, or for more people than one
+    """
+
+    slug: ClassVar[str]
+    send_path: ClassVar[str]
+    repeats_presses: ClassVar[bool]
+    nobody: ClassVar[tuple[str, ...]] = ("@all", "lin|wu", "", "lin\n")
+
+    simulator: Simulator
+    receiver: Receiver
+    platform: Platform
+    tokens: MemoryTokens
+
+    @abstractmethod
+    def id_of(self, name: str) -> str:
+        """A person's id as the platform tells it to this application."""
+
+    @abstractmethod
+    def client_of(self, name: str) -> str:
+        """A person as the control interface names them."""
+
+    @abstractmethod
+    def title_of(self, message: dict[str, Any]) -> str:
+        """The title of the card that a message shows."""
+
+    @abstractmethod
+    def text_of(self, message: dict[str, Any]) -> str:
+        """What a message says that is no card."""
+
+    @abstractmethod
+    def sign_in_code(self, name: str) -> str: ...
+
+    @abstractmethod
+    def with_wrong_secret(self) -> Platform:
+        """The same application as somebody would see it who entered another secret."""
+
+    @abstractmethod
+    def unreachable(self) -> Platform:
+        """The same application where nobody listens."""
+
+    def make_group(self, name: str) -> Recipient:
+        """A group chat of Lin and Wu that the application can post to; where capabilities.has_groups."""
+        raise NotImplementedError
+
+    def group_messages(self, group: Recipient) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.simulator.control(f"messages?platform={self.slug}&chat={group.external_id}")
+        return listed
+
+    def member(self, name: str) -> Recipient:
+        return Recipient(self.id_of(name), PEOPLE.get(name, name))
+
+    def messages(self, name: str) -> list[dict[str, Any]]:
+        """What this person sees, oldest first."""
+        person = self.client_of(name)
+        listed: list[dict[str, Any]] = self.simulator.control(f"messages?platform={self.slug}&person={person}")
+        return listed
+
+    def press(self, sent: SentMessage, key: str, by: str = "lin") -> Any:
+        """Press a button; returns the simulator's {"http_status", "answer", …} of the callback."""
+        pressed = {"platform": self.slug, "message_id": sent.message_id, "person": self.client_of(by), "key": key}
+        return self.simulator.control("press", pressed)
+
+    def handle(self, sent: SentMessage, card: IncidentCard, name: str = "lin") -> CardHandle:
+        return CardHandle(self.member(name), card.reference, sent.message_id, sent.update_code)
