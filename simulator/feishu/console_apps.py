@@ -194,7 +194,7 @@ def save_version(app_id: str) -> Page:
 
 def _events_page(app_id: str, tab: str, typed: dict[str, str]) -> Page:
     tab = tab if tab in TABS else TABS[0]
-    return _page("events", app_id, tab=tab, typed=typed, known_events=EVENTS, known_callbacks=CALLBACKS)
+    return _page("events", app_id, section=tab, typed=typed, known_events=EVENTS, known_callbacks=CALLBACKS)
 
 
 def _page(name: str, app_id: str, **values: object) -> Page:

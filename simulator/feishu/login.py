@@ -16,6 +16,16 @@ AUTHORISE_PATH = "/open-apis/authen/v1/authorize"
 HISTORIC_PATH = "/open-apis/authen/v1/index"
 AUTHORISE_PATHS = (AUTHORISE_PATH, HISTORIC_PATH)
 
+CONSOLE_PAGES = {
+    "capability": "abilities",
+    "bot": "abilities",
+    "web": "abilities",
+    "auth": "permissions",
+    "event": "events",
+    "safe": "security",
+    "version": "versions",
+}
+
 bp = Blueprint("feishu_login", __name__)
 
 Page = str | tuple[str, int] | Response
@@ -62,8 +72,9 @@ def developer_console(app_id: str = "", page: str = "") -> Page:
         app = feishu.state.apps.get(app_id)
         tenants = list(feishu.state.tenants)
     if app is not None:
-        name = {"auth": "permissions", "safe": "security", "event": "events", "bot": "abilities"}.get(page, "app")
-        return redirect(url_for(f"feishu_console.{name}", app_id=app_id))
+        name = CONSOLE_PAGES.get(page.split("/", maxsplit=1)[0], "app")
+        tab = "callbacks" if request.args.get("tab") == "callback" else None
+        return redirect(url_for(f"feishu_console.{name}", app_id=app_id, tab=tab))
     if len(tenants) == 1:
         return redirect(url_for("feishu_console.apps", tenant_key=tenants[0]))
     return redirect(url_for("feishu_console.tenants"))
