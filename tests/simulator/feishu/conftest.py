@@ -121,7 +121,7 @@ class Lab:
         return str(made["chat_id"])
 
     def seen_by(self, person: str = "lin") -> list[dict[str, Any]]:
-        return self.http.get(f"/control/messages?platform=feishu&person={person}").get_json()  # type: ignore[no-any-return]
+        return self.http.get(f"/control/messages?platform=feishu&person={person}").get_json()
 
     def press(self, message_id: str, key: str = "ack", person: str = "lin", **more: Any) -> Any:
         body = {"platform": "feishu", "message_id": message_id, "person": person, "key": key} | more

@@ -1,6 +1,7 @@
 """What is refused of a card, and how its markup is drawn."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def form(*elements):
 
 
 SUBMIT = button("comment", "提交", form_action_type="submit", name="submit")
-NESTED = {"tag": "markdown", "content": "x"}
+NESTED: dict[str, Any] = {"tag": "markdown", "content": "x"}
 for _ in range(6):
     NESTED = {"tag": "collapsible_panel", "elements": [NESTED]}
 
