@@ -446,8 +446,46 @@ class Channel(Base):
     __mapper_args__ = {"version_id_col": version}
 
 
+class Template(Base):
+    """Texts of an organisation for the custom area of its cards, by channel kind; no text means the built-in one.
+
+    is_default  of cards that no policy has chosen a template for; at most one
+    revision    a random name of the present texts, under which processes keep what they compiled
+    """
+
+    __tablename__ = "templates"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        Index(
+            "uq_templates_default",
+            "tenant_id",
+            unique=True,
+            sqlite_where=text("is_default IS 1"),
+            postgresql_where=text("is_default IS true"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    name: Mapped[str] = mapped_column(String(39))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    is_default: Mapped[bool] = mapped_column(Boolean, default=False)
+    texts: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    revision: Mapped[str] = mapped_column(String(32))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
 class DispatchPolicy(Base):
-    """Who, through what, in what levels and with what delays. `levels` holds services.policies.Level as JSON."""
+    """Who, through what, in what levels and with what delays. `levels` holds services.policies.Level as JSON.
+
+    template_id  of the texts of its cards; null: the organisation's default
+    """
 
     __tablename__ = "dispatch_policies"
     __table_args__ = (UniqueConstraint("channel_id", "name"),)
@@ -463,6 +501,7 @@ class DispatchPolicy(Base):
     filters: Mapped[list[list[dict[str, Any]]]] = mapped_column(JSON, default=list)
     delay_seconds: Mapped[int] = mapped_column(default=0)
     levels: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    template_id: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 

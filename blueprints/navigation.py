@@ -55,6 +55,7 @@ PLACES = (
             Place(_l("告警源"), "", "alert_sources.index", "integration.view"),
         ),
     ),
+    Place(_l("模板管理"), "template", "message_templates.index", "channel.view"),
     Place(_l("发送记录"), "send", "deliveries.index", "delivery.view"),
     Place(_l("成员"), "users", "members.index", "incident.view"),
     Place(_l("个人中心"), "user-circle", "me.index"),

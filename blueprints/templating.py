@@ -15,6 +15,7 @@ from platforms import PLATFORMS
 from services import failures, timeline
 from services.clock import utcnow
 from services.incident_queries import COUNT_CAP
+from services.template_run import problem_text
 from services.wording import clock_time, listed, say
 from texts import N_
 
@@ -85,4 +86,5 @@ def register(app: Flask) -> None:
         describe=timeline.describe,
         failure_label=failures.label,
         failure_hint=failures.hint,
+        template_problem=problem_text,
     )

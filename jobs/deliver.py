@@ -34,6 +34,7 @@ from services import (
     storms,
     trial_cards,
 )
+from services.card_bodies import Wording
 from services.clock import utcnow
 from services.delivery_outcomes import Try
 from services.integrations import Connected
@@ -67,6 +68,7 @@ class Plan:
 
     unanswered    an earlier try may have arrived
     first_shown   the incident's version that the first try showed; None for what shows no incident
+    wording       the template that writes it, which knows afterwards whether it could
     """
 
     scene: Scene
@@ -75,6 +77,7 @@ class Plan:
     draw: Callable[[], IncidentCard]
     unanswered: bool
     first_shown: int | None
+    wording: Wording | None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -224,7 +227,8 @@ def _dedupe_window(way: Way) -> timedelta:
 
 def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
     connected = integrations.connected_as(way.id, way.version)
-    draw = _drawing(scene, connected, now)
+    wording = _wording(scene, connected)
+    draw = _drawing(scene, connected, now, wording)
     if draw is None:
         return Done()
     unanswered = _is_unanswered(scene)
@@ -234,14 +238,22 @@ def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
         about = {name: scene.rendered.get(name, known) for name, known in about.items()}
     sending = {"of_id": scene.id, "to": scene.to or None, "about_first_try": about}
     _NOTE_SENDING.run(db.session.connection(), sending)
-    return Plan(scene, way, connected, draw, unanswered, about["version"])
+    return Plan(scene, way, connected, draw, unanswered, about["version"], wording)
 
 
-def _drawing(scene: Scene, connected: Connected, now: datetime) -> Callable[[], IncidentCard] | None:
+def _wording(scene: Scene, connected: Connected) -> Wording | None:
+    if scene.incident is None:
+        return None
+    return incident_cards.wording_of(db.session.connection(), scene.incident, scene.message, connected.integration)
+
+
+def _drawing(
+    scene: Scene, connected: Connected, now: datetime, wording: Wording | None
+) -> Callable[[], IncidentCard] | None:
     """What makes the card, once the database was let go; None if there is nothing to tell any more."""
     integration, incident = connected.integration, scene.incident
     if incident is not None:
-        return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now)
+        return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now, wording=wording)
     delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
     if scene.source == storms.SOURCE:
         summary = storms.gather(delivery, now=now)
@@ -277,6 +289,7 @@ def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard, made: Try, mess
             shown=card.fingerprint,
             is_shown_truly=plan.first_shown == (incident.version if incident else None),
             code_hours=plan.capabilities.update_code_hours,
+            wording=plan.wording.as_rendered() if plan.wording else {},
         ),
         now=utcnow(),
     )

@@ -259,6 +259,7 @@ class Capabilities:
     update_note         what a person should know about cards that could not be changed; "" where there is nothing
     browser_hint        how a person has the client open links in the system's browser, where that is a secret
     body_lines, menu_items, buttons, facts   how much of a card is shown
+    body_characters     as much of the custom area as the platform advises; 0: it advises nothing
     body_bytes          more of the custom area, in UTF-8, is cut with …; 0: the lines alone count
     escape_body         writes any text so that it is no markup in the custom area; None: the area is plain text
     answers_in_reply    the press's answer can carry the presser's new card
@@ -316,6 +317,7 @@ class Capabilities:
     update_days: int = 0
     monthly_calls: int = 0
     folds_ids: bool = True
+    body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None
 

@@ -241,8 +241,15 @@ class _Moment:
             self._keep_right(card, refreshed_at, must_update=True)
             return None
         tenant, is_superseded = self.scene.tenant, card.state is CardState.SUPERSEDED
+        wording = incident_cards.wording_of(self.on, incident, self.scene.message, self.integration)
         plain = incident_cards.draw(
-            incident, self.scene.message, self.integration, tenant, self.now, is_superseded=is_superseded
+            incident,
+            self.scene.message,
+            self.integration,
+            tenant,
+            self.now,
+            is_superseded=is_superseded,
+            wording=wording,
         )
         if self.scene.message.is_group and not self._capabilities.reply_reaches_all:
             self._keep_right(card, must_update=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,6 +54,7 @@ class Arrived:
 
     shown           fingerprint of the card; is_shown_truly: an earlier try, if that arrived, showed the same
     code_hours      how long a right to update it lives
+    wording         Wording.as_rendered(), where a template wrote the card
     """
 
     scene: Scene
@@ -62,6 +64,7 @@ class Arrived:
     shown: str
     is_shown_truly: bool
     code_hours: int
+    wording: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --- it arrived ---------------------------------------------------------------------------------------------------
@@ -150,6 +153,7 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
 def _sent_values(arrived: Arrived, now: datetime) -> dict[str, Any]:
     message = arrived.message
     rendered: dict[str, Any] = {"truncated_lines": message.truncated_lines, "lacks_buttons": message.lacks_buttons}
+    rendered |= arrived.wording
     if arrived.scene.incident is None and message.update_code:
         rendered["update_code"] = message.update_code
     known = {"of_id": arrived.scene.id, "message_id": message.message_id or None, "as_rendered": rendered}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 from extensions import db
 from models import Delivery, Incident, Integration, Progress, Severity, Tenant
 from platforms import PLATFORMS
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_keys, integrations
+from services import card_bodies, card_keys, integrations
+from services.card_bodies import Wording
+from services.durations import duration_text
 from services.incident_decisions import State, acknowledged, acknowledged_text, closed_text, current
+from services.incident_values import IncidentValues
 from services.instance import current_settings
 from services.wording import Home, clock_time, listed, say, speaking
 from texts import N_, Text
@@ -102,8 +107,22 @@ def build(
     told = delivery.notification
     message = Message(delivery.reference, delivery.user_id, told.cause if told else "", told.times if told else 1)
     message = replace(message, is_group=delivery.group_chat_id is not None)
-    card = draw(incident, message, integration, tenant, now, is_superseded=is_superseded, is_stale=is_stale)
+    wording = wording_of(db.session.connection(), incident, message, integration)
+    shown = {"is_superseded": is_superseded, "is_stale": is_stale}
+    card = draw(incident, message, integration, tenant, now, **shown, wording=wording)
+    if wording is not None and (wording.problem is not None or "error" in delivery.rendered):
+        kept = {name: value for name, value in delivery.rendered.items() if name != "error"}
+        delivery.rendered = kept | wording.as_rendered()
     return card if refreshed_at is None else answering_refresh(card, tenant, refreshed_at)
+
+
+def wording_of(
+    on: Connection, incident: Incident | IncidentValues, message: Message, integration: Integration
+) -> Wording | None:
+    """What writes the custom area of a card there; None: the built-in text."""
+    name = incident.template if isinstance(incident, IncidentValues) else card_bodies.name_of(on, incident)
+    kind = PLATFORMS[integration.platform].capabilities.channel_kind
+    return card_bodies.wording(on, incident, name, kind=kind, reference=message.reference)
 
 
 def answering_refresh(card: IncidentCard, tenant: Home, at: datetime) -> IncidentCard:
@@ -121,9 +140,16 @@ def draw(
     *,
     is_superseded: bool = False,
     is_stale: bool = False,
+    wording: Wording | None = None,
 ) -> IncidentCard:
-    """The same from what was read already; asks no database."""
+    """The same from what was read already; asks no database.
+
+    wording  what writes the custom area; why it could not, if so, is noted there
+    """
+    capabilities = PLATFORMS[integration.platform].capabilities
+    url = integrations.incident_url(integration, incident.num)
     with speaking(tenant):
+        written = card_bodies.write(wording, incident, delivery, tenant, url=url, capabilities=capabilities, now=now)
         footer = say(N_("请查看最新卡片")) if is_superseded else _footer(incident, now)
         snoozes_shown = incident.is_open and not incident.is_snoozed(now) and not is_superseded
         return IncidentCard(
@@ -134,11 +160,12 @@ def draw(
             subtitle=_subtitle(incident, now),
             elapsed=_elapsed(incident, now),
             facts=tuple(_facts(incident, now)),
-            body=tuple(_body(incident)),
+            body=tuple(_body(incident) if written is None else written),
+            body_is_markup=written is not None and capabilities.escape_body is not None,
             footer=footer,
             footer_label=say(N_("动态")),
             open_label=say(N_("查看详情")),
-            url=integrations.incident_url(integration, incident.num),
+            url=url,
             buttons=tuple(
                 _buttons(incident, integration, delivery, now, is_superseded=is_superseded, is_stale=is_stale)
             ),
@@ -178,18 +205,6 @@ def _subtitle(incident: Shown, now: datetime) -> str:
 def _elapsed(incident: Shown, now: datetime) -> str:
     """ "持续 5 分钟"; until it was closed."""
     return say(Text(N_("持续 %(duration)s"), duration=duration_text((incident.closed_at or now) - incident.started_at)))
-
-
-def duration_text(length: timedelta) -> Text:
-    """A length of time in its two largest units, rounded down; at least one minute."""
-    minutes = max(1, int(length.total_seconds()) // 60)
-    hours, minutes_left = divmod(minutes, 60)
-    days, hours_left = divmod(hours, 24)
-    if days:
-        return Text(N_("%(days)s 天 %(hours)s 小时"), days=days, hours=hours_left)
-    if hours:
-        return Text(N_("%(hours)s 小时 %(minutes)s 分钟"), hours=hours, minutes=minutes_left)
-    return Text(N_("%(minutes)s 分钟"), minutes=minutes)
 
 
 def _facts(incident: Shown, now: datetime) -> Iterable[Fact]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select
 
 from models import Channel, Incident, Progress, Responder, Severity, User
+from services import card_bodies
 from services.statements import Statement
 
 
@@ -71,6 +72,8 @@ class IncidentValues:
     closed_by: Account | None = None
     responders: list[Assignee] = field(default_factory=list)
     active_alert_count: int = 0
+    template: tuple[int, str] | None = None
+    """Of its cards: services.card_bodies.name_of()."""
 
     @property
     def is_open(self) -> bool:
@@ -106,7 +109,7 @@ _OWN = (
 )
 _CHANNEL = (Channel.tenant_id, Channel.name, Channel.is_private, Channel.created_by_id)
 _PEOPLE = tuple(column for who in (_SNOOZER, _CLOSER) for column in (who.c.id, who.c.real_name, who.c.username))
-COLUMNS = (*_OWN, *_CHANNEL, *_PEOPLE)
+COLUMNS = (*_OWN, *_CHANNEL, *_PEOPLE, *card_bodies.NAME)
 _RESPONDERS = Statement(
     select(
         Responder.id,
@@ -123,8 +126,8 @@ _RESPONDERS = Statement(
 
 
 def with_people(statement: Select[Any]) -> Select[Any]:
-    """Join the channel, and whoever snoozed or closed it, to a statement that has joined the incident."""
-    return (
+    """Join the channel, who snoozed or closed it, and its cards' template, to what has joined the incident."""
+    return card_bodies.with_template(
         statement.outerjoin(Channel, Channel.id == Incident.channel_id)
         .outerjoin(_SNOOZER, _SNOOZER.c.id == Incident.snoozed_by_id)
         .outerjoin(_CLOSER, _CLOSER.c.id == Incident.closed_by_id)
@@ -136,7 +139,9 @@ def build(on: Connection, values: Sequence[Any]) -> IncidentValues | None:
     if values[0] is None:
         return None
     incident = IncidentValues(*values[: len(_OWN)])
-    channel, snoozer, closer = values[-10:-6], values[-6:-3], values[-3:]
+    channel, snoozer, closer = values[-12:-8], values[-8:-5], values[-5:-2]
+    template_id, revision = values[-2:]
+    incident.template = (template_id, revision) if template_id is not None else None
     incident.channel = ChannelValues(*channel) if channel[0] is not None else None
     incident.snoozed_by, incident.closed_by = _account(*snoozer), _account(*closer)
     found = _RESPONDERS.rows(on, {"incident_id": incident.id, "tenant_id": incident.tenant_id})

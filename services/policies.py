@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
-from models import Alert, Channel, DispatchPolicy, Membership, Tenant
+from models import Alert, Channel, DispatchPolicy, Membership, Template, Tenant
 from services import filters, groups, responders, visibility
 from services.policy_levels import Level, TimeWindow
 from texts import N_
@@ -40,6 +40,7 @@ class Draft:
     time_windows: tuple[TimeWindow, ...]
     groups: filters.Groups
     levels: tuple[Level, ...]
+    template_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def draft(
     delay_seconds: int = 0,
     time_windows: Sequence[Any] = (),
     filter_groups: Sequence[Any] = (),
+    template_id: int | None = None,
 ) -> Draft:
     """Check what was written; levels, windows and filters are JSON values. Raises InvalidInput naming the field."""
     name, description = name.strip(), description.strip()
@@ -91,6 +93,7 @@ def draft(
         time_windows=tuple(TimeWindow.from_json(window) for window in time_windows),
         groups=filters.parse(filter_groups),
         levels=tuple(Level.from_json(level) for level in levels),
+        template_id=template_id,
     )
 
 
@@ -114,6 +117,7 @@ def create(channel: Channel, written: Draft, *, now: datetime) -> DispatchPolicy
     _check_name_is_free(channel, written.name, None)
     _check_people(channel.tenant_id, written.levels)
     _check_groups(channel.tenant_id, written.levels, kept=())
+    _check_template(channel.tenant_id, written.template_id)
     policy = DispatchPolicy(tenant_id=channel.tenant_id, channel_id=channel.id, channel=channel, created_at=now)
     _write(policy, written)
     db.session.add(policy)
@@ -131,6 +135,7 @@ def update(policy: DispatchPolicy, written: Draft, *, version: int | None = None
     _check_name_is_free(policy.channel, written.name, policy.id)
     _check_people(policy.tenant_id, written.levels)
     _check_groups(policy.tenant_id, written.levels, kept=levels_of(policy))
+    _check_template(policy.tenant_id, written.template_id)
     _write(policy, written)
     db.session.flush()
 
@@ -180,6 +185,7 @@ def duplicate(policy: DispatchPolicy, *, name: str, now: datetime) -> DispatchPo
         filters=list(policy.filters),
         delay_seconds=policy.delay_seconds,
         levels=list(policy.levels),
+        template_id=policy.template_id,
         created_at=now,
     )
     db.session.add(copy)
@@ -214,11 +220,12 @@ def first_fitting(rules: Iterable[Rule], facts: filters.Facts) -> Rule | None:
 
 
 def snapshot(policy: DispatchPolicy) -> dict[str, Any]:
-    """What an incident keeps, so that later edits do not change a running dispatch."""
+    """What an incident keeps, so that later edits do not change a running dispatch; its template is looked up."""
     return {
         "id": policy.id,
         "name": policy.name,
         "delay_seconds": policy.delay_seconds,
+        "template_id": policy.template_id,
         "levels": [level.to_json() for level in levels_of(policy)],
     }
 
@@ -260,6 +267,7 @@ def _write(policy: DispatchPolicy, written: Draft) -> None:
     policy.time_windows = [window.to_json() for window in written.time_windows]
     policy.filters = filters.to_json(written.groups)
     policy.levels = [level.to_json() for level in written.levels]
+    policy.template_id = written.template_id
 
 
 def _check_name_is_free(channel: Channel, name: str, own_id: int | None) -> None:
@@ -286,3 +294,11 @@ def _check_groups(tenant_id: int, levels: Iterable[Level], *, kept: Iterable[Lev
     wanted -= {group_id for level in kept for group_id in level.group_ids}
     if len(groups.known(tenant_id, wanted)) < len(wanted):
         raise InvalidInput(N_("群聊渠道"), N_("所选群聊不在本组织"))
+
+
+def _check_template(tenant_id: int, template_id: int | None) -> None:
+    if template_id is None:
+        return
+    mine = select(Template.id).where(Template.tenant_id == tenant_id, Template.id == template_id)
+    if db.session.scalar(mine) is None:
+        raise InvalidInput(N_("消息模板"), N_("没有这个模板"))

@@ -22,6 +22,7 @@ TOP_FIELDS = {
     N_("优先级"): "priority",
     N_("延迟通知"): "delay_seconds",
     N_("分派环节"): "levels",
+    N_("消息模板"): "template_id",
 }
 LEVEL_FIELDS = {
     N_("分派对象"): "people",
@@ -68,6 +69,7 @@ class Checked:
     def _whole(self, sheet: Sheet, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
         priority = self._number(sheet.priority, "priority")
         delay = self._number(sheet.delay_seconds, "delay_seconds")
+        template_id = self._number(sheet.template_id, "template_id") if sheet.template_id else None
         has_sound_parts = not any("-" in name for name in self.errors)
         try:
             draft = policies.draft(
@@ -76,6 +78,7 @@ class Checked:
                 priority=priority,
                 is_enabled=sheet.is_enabled,
                 delay_seconds=delay,
+                template_id=template_id,
                 time_windows=windows if has_sound_parts else (),
                 filter_groups=groups if has_sound_parts else (),
                 levels=levels if has_sound_parts else [{"user_ids": [1]}],

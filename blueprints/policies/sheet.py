@@ -120,6 +120,7 @@ class Sheet:
     priority: str = "100"
     is_enabled: bool = True
     delay_seconds: str = "0"
+    template_id: str = ""
     version: str = ""
     windows: list[Window] = field(default_factory=list)
     groups: list[list[Condition]] = field(default_factory=list)
@@ -128,7 +129,8 @@ class Sheet:
     @classmethod
     def read(cls, form: Form) -> Sheet:
         """What was sent."""
-        texts = {name: form.get(name, "") for name in ("name", "description", "priority", "delay_seconds", "version")}
+        names = ("name", "description", "priority", "delay_seconds", "template_id", "version")
+        texts = {name: form.get(name, "") for name in names}
         groups = [
             [
                 Condition.read(form, f"groups-{group}-conditions-{number}")
@@ -153,6 +155,7 @@ class Sheet:
             priority=str(policy.priority),
             is_enabled=policy.is_enabled,
             delay_seconds=str(policy.delay_seconds),
+            template_id=str(policy.template_id or ""),
             version=str(policy.version),
             windows=[Window.of(window) for window in policy.time_windows],
             groups=[[Condition.of(condition) for condition in group] for group in policy.filters],

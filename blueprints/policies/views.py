@@ -16,7 +16,7 @@ from errors import AppError, InvalidInput
 from extensions import db
 from models import Channel, DispatchPolicy
 from platforms import PLATFORMS
-from services import alert_sources, channels, filters, policies, responders
+from services import alert_sources, channels, filters, policies, responders, templates
 from services.clock import utcnow
 from services.notifications import AddressBook
 
@@ -161,6 +161,7 @@ def _editor(
         unlinked=_unlinked(book, kinds),
         sources=sources,
         severities=severity_choices(),
+        templates=templates.all_for(current_member()),
         preview=_preview(channel, sheet),
         delete_error=delete_error,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from platforms.base import CardButton, IncidentCard
 from platforms.errors import ContentRefused
-from platforms.shortening import plain, shorten, shorten_to_width
+from platforms.shortening import ELLIPSIS, plain, shorten, shorten_to_width
 from platforms.xml import element, text_element
 
 TASK_ID = re.compile(r"[0-9A-Za-z_@-]{1,128}")
@@ -20,6 +20,8 @@ SUBTITLE_CHARACTERS = 44
 BODY_LINES = 8
 BODY_LINE_CHARACTERS = 160
 BODY_CHARACTERS = 640
+BODY_ADVISED_CHARACTERS = 160
+"""Of the whole area: as many the client shows without folding it."""
 FACTS = 6
 # Advised in Chinese characters, which take two columns each; as many Latin letters would leave half the room empty.
 FACT_KEY_COLUMNS = 2 * 5
@@ -63,7 +65,15 @@ def as_json(card: IncidentCard) -> Json:
 
 
 def body_lines(card: IncidentCard) -> list[str]:
-    """The lines of the custom area that WeCom shows: at most 8, each and all of them of a bounded length."""
+    """The lines of the custom area that WeCom shows; the last ends in … where others are left out."""
+    lines = _fitting(card)
+    if len(lines) < len(_lines(card)) and not lines[-1].endswith(ELLIPSIS):
+        lines[-1] = shorten(lines[-1] + ELLIPSIS, BODY_LINE_CHARACTERS)
+    return lines
+
+
+def _fitting(card: IncidentCard) -> list[str]:
+    """At most 8 lines, each and all of them of a bounded length."""
     lines, left = [], BODY_CHARACTERS
     for line in _lines(card)[:BODY_LINES]:
         if left <= 0:
@@ -75,7 +85,7 @@ def body_lines(card: IncidentCard) -> list[str]:
 
 def truncated_lines(card: IncidentCard) -> int:
     """How many lines of the custom area are not shown, or not in full."""
-    lines, shown = _lines(card), body_lines(card)
+    lines, shown = _lines(card), _fitting(card)
     return len(lines) - sum(1 for line, kept in zip(lines, shown, strict=False) if line == kept)
 
 

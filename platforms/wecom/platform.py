@@ -42,6 +42,7 @@ class WeCom:
         updates_need_codes=True,
         update_code_hours=72,
         body_lines=cards.BODY_LINES,
+        body_characters=cards.BODY_ADVISED_CHARACTERS,
         menu_items=cards.MENU_ITEMS,
         buttons=cards.BUTTONS,
         facts=cards.FACTS,

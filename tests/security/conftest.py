@@ -8,7 +8,7 @@ import pytest
 
 from extensions import db
 from models import DeliveryState, Membership, Role, Tenant
-from services import alert_sources, api_tokens, integrations
+from services import alert_sources, api_tokens, integrations, templates
 from services.clock import utcnow
 from services.notifications import notify
 from tests.factories import (
@@ -59,6 +59,8 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
     notification = notify(incident, cause="assign", user_ids=[boss.user_id], now=now)
     (delivery,) = notification.deliveries
     delivery.state, delivery.failure_code = DeliveryState.FAILED, "unlinked"
+    texts = {"wecom_app": f"{mark} {{{{ incident.title }}}}"}
+    template = templates.create(templates.draft(name=f"{mark} template", texts=texts), by=boss, now=now)
     token, text = api_tokens.create(f"{mark} token", ["read", "handle"], by=boss, now=now)
     db.session.commit()
     ids: dict[str, object] = {
@@ -73,6 +75,7 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
         "link_id": link.id,
         "delivery_id": delivery.id,
         "token_id": token.id,
+        "template_id": template.id,
         "tenant_id": tenant.id,
     }
     return World(tenant, boss, integration.public_key, alert_sources.current_key(source), text, ids)

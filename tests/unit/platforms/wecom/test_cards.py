@@ -44,6 +44,7 @@ def test_the_tone_is_a_colour(tone, colour):
 def test_eight_lines_are_shown_and_the_rest_counted():
     card = make_card(body=tuple(f"line {n}" for n in range(11)))
     assert cards.as_json(card)["sub_title_text"].count("\n") == 7
+    assert cards.as_json(card)["sub_title_text"].endswith("\nline 7…")
     assert cards.truncated_lines(card) == 3
 
 

@@ -1,0 +1,64 @@
+"""A template as it is typed, and what is wrong with it: a refused form comes back exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flask_babel import gettext
+
+from errors import AppError, InvalidInput
+from models import Template
+from services import template_previews
+from services.wording import error_sentence, say
+from texts import N_, Text
+
+FIELDS = {N_("模板名称"): "name", N_("描述"): "description"}
+"""What the service calls a field → the form's field; a text is called by its channel kind."""
+
+
+@dataclass
+class Sheet:
+    """texts: by channel kind; incident: the number of the one to try it on, "" for the made-up one."""
+
+    name: str = ""
+    description: str = ""
+    is_default: bool = False
+    version: str = ""
+    incident: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, form: Mapping[str, str]) -> Sheet:
+        plain = {name: form.get(name, "") for name in ("name", "description", "version", "incident")}
+        texts = {kind: form.get(f"text-{kind}", "") for kind in template_previews.kinds()}
+        return cls(is_default="is_default" in form, texts=texts, **plain)
+
+    @classmethod
+    def of(cls, template: Template) -> Sheet:
+        return cls(
+            name=template.name,
+            description=template.description,
+            is_default=template.is_default,
+            version=str(template.version),
+            texts=dict(template.texts),
+        )
+
+    @property
+    def seen_version(self) -> int | None:
+        return number(self.version)
+
+
+def number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
+
+
+def errors_of(error: AppError) -> dict[str, str]:
+    """What a service refused, by the name of the form's field, "" for the whole."""
+    if not isinstance(error, InvalidInput):
+        return {"": error_sentence(error)}
+    if error.field in template_previews.kinds():
+        params = {name: value for name, value in error.params.items() if name not in {"field", "reason"}}
+        return {f"text-{error.field}": say(Text(error.params["reason"], **params))}
+    name = FIELDS.get(error.field, "")
+    return {name: gettext(error.params["reason"]) if name else error_sentence(error)}

@@ -1,0 +1,158 @@
+"""List, write, try and delete message templates. Administrators change them, others may look."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from blueprints.access import current_member, requires
+from blueprints.incident_actions import is_fragment
+from blueprints.message_templates.sheet import Sheet, errors_of, number
+from errors import AppError, NotFound
+from extensions import db
+from models import Incident, Template
+from services import incidents, rights, template_previews, templates
+from services.clock import utcnow
+from services.template_filters import EXPLAINED
+from services.template_previews import Look
+from services.template_values import VARIABLES
+
+bp = Blueprint("message_templates", __name__, url_prefix="/templates")
+
+
+@bp.get("")
+@requires("channel.view")
+def index() -> ResponseReturnValue:
+    viewer = current_member()
+    rows = templates.all_for(viewer)
+    return render_template("message_templates/index.html", rows=rows, uses=templates.use_counts(viewer))
+
+
+@bp.get("/new")
+@requires("channel.edit")
+def new() -> ResponseReturnValue:
+    return _editor(Sheet())
+
+
+@bp.post("/new")
+@requires("channel.edit")
+def create() -> ResponseReturnValue:
+    sheet = Sheet.read(request.form)
+    if "change" in request.form:
+        return _editor(sheet)
+    try:
+        templates.create(_draft(sheet), by=current_member(), now=utcnow())
+    except AppError as error:
+        db.session.rollback()
+        return _editor(sheet, errors=errors_of(error)), 422
+    db.session.commit()
+    flash(_("模板「%(name)s」已创建，可在分派策略中选用", name=sheet.name.strip()), "ok")
+    return _to_list()
+
+
+@bp.get("/<int:template_id>")
+@requires("channel.view")
+def edit(template_id: int) -> ResponseReturnValue:
+    template = _template(template_id)
+    return _editor(Sheet.of(template), template)
+
+
+@bp.post("/<int:template_id>")
+@requires("channel.edit")
+def save(template_id: int) -> ResponseReturnValue:
+    template, sheet = _template(template_id), Sheet.read(request.form)
+    if "change" in request.form:
+        return _editor(sheet, template)
+    try:
+        templates.update(template, _draft(sheet), by=current_member(), now=utcnow(), version=sheet.seen_version)
+    except AppError as error:
+        db.session.rollback()
+        return _editor(sheet, _template(template_id), errors=errors_of(error)), 422
+    db.session.commit()
+    flash(_("已保存。之后发送和更新的卡片使用新的文字"), "ok")
+    return _to_list()
+
+
+@bp.post("/<int:template_id>/delete")
+@requires("channel.edit")
+def delete(template_id: int) -> ResponseReturnValue:
+    template = _template(template_id)
+    name = template.name
+    if request.form.get("confirm_name", "").strip() != name:
+        return _editor(Sheet.of(template), template, delete_error=_("与模板名称不一致")), 422
+    try:
+        templates.delete(template, by=current_member(), now=utcnow())
+    except AppError as error:
+        db.session.rollback()
+        template = _template(template_id)
+        return _editor(Sheet.of(template), template, delete_error=errors_of(error)[""]), error.status
+    db.session.commit()
+    flash(_("模板「%(name)s」已删除", name=name), "ok")
+    return _to_list()
+
+
+@bp.post("/look/<kind>")
+@requires("channel.edit")
+def look(kind: str) -> ResponseReturnValue:
+    """What is typed for one channel kind, as its card; asked for while somebody types."""
+    if kind not in template_previews.kinds():
+        raise NotFound()
+    sheet = Sheet.read(request.form)
+    return render_template("message_templates/_look.html", kind=kind, look=_looks(sheet)[kind])
+
+
+def _draft(sheet: Sheet) -> templates.Draft:
+    return templates.draft(
+        name=sheet.name, description=sheet.description, is_default=sheet.is_default, texts=sheet.texts
+    )
+
+
+def _editor(
+    sheet: Sheet,
+    template: Template | None = None,
+    *,
+    errors: dict[str, str] | None = None,
+    delete_error: str = "",
+) -> str:
+    viewer = current_member()
+    return render_template(
+        "message_templates/_form.html" if is_fragment() and not delete_error else "message_templates/edit.html",
+        sheet=sheet,
+        template=template,
+        kinds=template_previews.kinds(),
+        looks=_looks(sheet),
+        errors=errors or {},
+        incidents=template_previews.offered(viewer),
+        variables=VARIABLES,
+        filters=EXPLAINED,
+        using=templates.uses(template) if template else [],
+        editable=rights.can(viewer, "channel.edit"),
+        delete_error=delete_error,
+    )
+
+
+def _looks(sheet: Sheet) -> dict[str, Look]:
+    chosen, tenant, now = _incident(sheet), current_member().tenant, utcnow()
+    return {
+        kind: template_previews.look_at(kind, sheet.texts.get(kind, ""), tenant=tenant, now=now, incident=chosen)
+        for kind in template_previews.kinds()
+    }
+
+
+def _incident(sheet: Sheet) -> Incident | None:
+    num = number(sheet.incident)
+    try:
+        return incidents.get(num, viewer=current_member()) if num else None
+    except NotFound:
+        return None
+
+
+def _template(template_id: int) -> Template:
+    return templates.get(template_id, viewer=current_member())
+
+
+def _to_list() -> ResponseReturnValue:
+    """htmx is told where to go: if it followed by itself, it would use up the message of success."""
+    url = url_for(".index")
+    return ("", 204, {"HX-Redirect": url}) if is_fragment() else redirect(url, code=303)

@@ -1,0 +1,163 @@
+"""Message templates: texts that an organisation writes for the custom area of its cards, one for each channel kind.
+
+A running incident looks its template up when a card is drawn, so that an edit shows on later cards and updates; the
+built-in text stands in for a template that is gone, empty for a kind, or cannot be rendered.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy import update as update_rows
+
+from errors import AppError, Conflict, InvalidInput, NotFound
+from extensions import db
+from models import DispatchPolicy, Membership, Template, Tenant
+from services import audit, rights, template_previews
+from services.template_previews import kinds
+from texts import N_
+
+MAX_NAME, MAX_DESCRIPTION, MAX_TEMPLATES = 39, 500, 200
+
+
+class InUse(AppError):
+    """Policies send their cards with it; `names`: which."""
+
+    code = "template.in_use"
+    api_code = "ReferenceExist"
+    message = N_("模板正被分派策略使用：%(names)s")
+    hint = N_("请先为这些策略选择其他模板。")
+    status = 409
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A template as somebody writes it, checked. Built by `draft`."""
+
+    name: str
+    description: str
+    is_default: bool
+    texts: Mapping[str, str]
+
+
+def all_for(viewer: Membership) -> list[Template]:
+    """The organisation's templates by name."""
+    mine = select(Template).where(Template.tenant_id == viewer.tenant_id).order_by(Template.name)
+    return list(db.session.scalars(mine.limit(MAX_TEMPLATES)))
+
+
+def get(template_id: int, *, viewer: Membership) -> Template:
+    """Raises NotFound also for templates of other organisations."""
+    mine = select(Template).where(Template.tenant_id == viewer.tenant_id, Template.id == template_id)
+    found = db.session.scalar(mine)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def draft(*, name: str, texts: Mapping[str, str], description: str = "", is_default: bool = False) -> Draft:
+    """Check what was written. Raises InvalidInput naming the field: for a text, its channel kind."""
+    name, description = name.strip(), description.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidInput(N_("模板名称"), N_("应为 1–39 个字符"))
+    if len(description) > MAX_DESCRIPTION:
+        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+    kept = {kind: _tidy(texts[kind]) for kind in kinds() if texts.get(kind, "").strip()}
+    return Draft(name, description, is_default, kept)
+
+
+def create(written: Draft, *, by: Membership, now: datetime) -> Template:
+    """Raises InvalidInput if the name is taken or a text cannot be rendered, AccessDenied."""
+    rights.require(by, "channel.edit")
+    count = select(func.count()).select_from(Template).where(Template.tenant_id == by.tenant_id)
+    if (db.session.scalar(count) or 0) >= MAX_TEMPLATES:
+        raise InvalidInput(N_("模板名称"), N_("模板已达 200 个，请先删除不用的"))
+    _check(written, by.tenant_id, None, now)
+    template = Template(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now)
+    _write(template, written, now)
+    db.session.add(template)
+    db.session.flush()
+    audit.record("template.created", by=by, target=template.name, now=now, kinds=sorted(template.texts))
+    return template
+
+
+def update(template: Template, written: Draft, *, by: Membership, now: datetime, version: int | None = None) -> None:
+    """Change a template; cards that are sent or updated from now on show it.
+
+    version  what the editor saw. Raises Conflict if somebody changed it since, else as `create`.
+    """
+    rights.require(by, "channel.edit")
+    if version is not None and version != template.version:
+        raise Conflict()
+    _check(written, template.tenant_id, template.id, now)
+    was_default, old_name = template.is_default, template.name
+    changed = sorted(kind for kind in kinds() if template.texts.get(kind, "") != written.texts.get(kind, ""))
+    _write(template, written, now)
+    db.session.flush()
+    told: dict[str, Any] = {"old_name": old_name} if old_name != template.name else {}
+    if was_default is not template.is_default:
+        told["is_default"] = template.is_default
+    audit.record("template.changed", by=by, target=template.name, now=now, kinds=changed, **told)
+
+
+def delete(template: Template, *, by: Membership, now: datetime) -> None:
+    """Raises InUse while a policy names it. Incidents that run with it go on with the built-in text."""
+    rights.require(by, "channel.edit")
+    if using := uses(template):
+        raise InUse(names=[policy.name for policy in using])
+    audit.record("template.deleted", by=by, target=template.name, now=now, was_default=template.is_default)
+    db.session.delete(template)
+    db.session.flush()
+
+
+def uses(template: Template) -> list[DispatchPolicy]:
+    """The policies whose cards it writes by name; those that follow the default are not among them."""
+    using = select(DispatchPolicy).where(
+        DispatchPolicy.tenant_id == template.tenant_id, DispatchPolicy.template_id == template.id
+    )
+    return list(db.session.scalars(using.order_by(DispatchPolicy.id)))
+
+
+def use_counts(viewer: Membership) -> dict[int, int]:
+    """How many policies name each template."""
+    rows = db.session.execute(
+        select(DispatchPolicy.template_id, func.count())
+        .where(DispatchPolicy.tenant_id == viewer.tenant_id, DispatchPolicy.template_id.is_not(None))
+        .group_by(DispatchPolicy.template_id)
+    )
+    return {int(template_id): count for template_id, count in rows if template_id is not None}
+
+
+def _tidy(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").replace("\x00", "").split("\n")).strip("\n")
+
+
+def _check(written: Draft, tenant_id: int, own_id: int | None, now: datetime) -> None:
+    with db.session.no_autoflush:
+        taken = db.session.scalar(
+            select(Template.id).where(Template.tenant_id == tenant_id, Template.name == written.name)
+        )
+    if taken not in {None, own_id}:
+        raise InvalidInput(N_("模板名称"), N_("已有同名的模板"))
+    tenant = db.session.get_one(Tenant, tenant_id)
+    for kind, source in written.texts.items():
+        if problem := template_previews.look_at(kind, source, tenant=tenant, now=now).problem:
+            raise InvalidInput(kind, problem.message, **problem.params)
+
+
+def _write(template: Template, written: Draft, now: datetime) -> None:
+    if written.is_default:
+        others = update_rows(Template).where(Template.tenant_id == template.tenant_id, Template.is_default.is_(True))
+        if template.id is not None:
+            others = others.where(Template.id != template.id)
+        db.session.execute(others.values(is_default=False, version=Template.version + 1))
+    unknown = {kind: text for kind, text in (template.texts or {}).items() if kind not in kinds()}
+    template.name, template.description = written.name, written.description
+    template.is_default = written.is_default
+    template.texts = unknown | dict(written.texts)
+    template.revision, template.changed_at = secrets.token_hex(8), now
