@@ -22,6 +22,7 @@ class Receiver:
     def __init__(self) -> None:
         self.url = ""
         self.platform: Platform | None = None
+        self.requests: list[CallbackRequest] = []
         self.callbacks: list[Callback] = []
         self.refusals: list[CallbackRefused] = []
         self.answer_card: Callable[[Callback], IncidentCard | None] = lambda callback: None
@@ -30,6 +31,7 @@ class Receiver:
 
     def handle(self, request: CallbackRequest) -> CallbackReply:
         assert self.platform
+        self.requests.append(request)
         try:
             callback = self.platform.read_callback(request)
         except CallbackRefused as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,26 @@ class Oracle:
         return answer["result"]
 
 
-@pytest.fixture(scope="session")
-def wechatpy() -> Iterator[Oracle]:
+@contextmanager
+def running(script: str) -> Iterator[Oracle]:
+    """A script of this folder under .venv-oracles."""
     if not PYTHON.exists():
         pytest.skip("no .venv-oracles: run `make test-oracles`")
-    script = Path(__file__).with_name("wechatpy_oracle.py")
-    with subprocess.Popen([PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    path = Path(__file__).with_name(script)
+    with subprocess.Popen([PYTHON, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Oracle(process)
         assert process.stdin
         process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def wechatpy() -> Iterator[Oracle]:
+    with running("wechatpy_oracle.py") as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
+def lark() -> Iterator[Oracle]:
+    """lark-oapi, one process for all tests: importing it takes some ten seconds."""
+    with running("lark_oracle.py") as oracle:
+        yield oracle
