@@ -1,1 +1,1 @@
-"""Demo data: a small company on duty, connected to the simulated chat platform. Never part of a real instance."""
+"""Demo data: a small company on duty, connected to the simulated chat platforms. Never part of a real instance."""

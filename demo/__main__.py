@@ -12,7 +12,7 @@ from config import ConfigError, Settings
 from demo import info
 from demo.load import load
 from demo.record import NotADemo
-from demo.simulated_wecom import SetupFailed
+from demo.simulated.control import SetupFailed
 
 
 def main(arguments: list[str]) -> int:

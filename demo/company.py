@@ -9,11 +9,12 @@ from models import Role, Severity
 
 ORGANISATION = "星河科技"
 APPLICATION = "值班铃"
+GROUP = "支付值班群"
 
 
 @dataclass(frozen=True)
 class DemoPerson:
-    """username is also the person's id on the simulated platform; is_linked: has opened the application there once."""
+    """username is also what the simulator calls the person; is_linked: has opened the applications there once."""
 
     username: str
     name: str
@@ -40,10 +41,13 @@ class DemoLevel:
 
 @dataclass(frozen=True)
 class DemoChannel:
+    """tells_groups: the first level posts to the group of every platform that has groups, too."""
+
     name: str
     description: str
     policy: str
     levels: tuple[DemoLevel, ...]
+    tells_groups: bool = False
 
 
 CHANNELS = (
@@ -52,6 +56,7 @@ CHANNELS = (
         "下单、支付与对账的核心链路",
         "先找值班，再找全组",
         (DemoLevel(("lin",), 10, repeats=3), DemoLevel(("wu", "wang", "zhou"), 0)),
+        tells_groups=True,
     ),
     DemoChannel("基础设施", "数据库、消息队列与网络", "全组同时通知", (DemoLevel(("lin", "wu", "wang"), 0),)),
 )

@@ -5,26 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import requests
 from sqlalchemy import select
 
 from config import Settings
-from demo import record, simulated_wecom
-from demo.company import CHANNELS, HISTORY, ORGANISATION, PEOPLE, SOURCES, DemoLevel, PastIncident
+from demo import record
+from demo.company import CHANNELS, FIRST_ALERT, HISTORY, ORGANISATION, PEOPLE, SOURCES, DemoLevel, PastIncident
+from demo.connect import connect
+from demo.simulated import APPLICATIONS
+from demo.simulated.control import SECONDS, SetupFailed, SimulatedApp
 from extensions import db
-from models import Alert, AlertSource, Channel, Incident, Integration, Membership, Role
-from platforms.base import PlatformIdentity
-from services import (
-    accounts,
-    alert_sources,
-    alerts,
-    api_tokens,
-    channels,
-    incidents,
-    integrations,
-    linking,
-    policies,
-    setup,
-)
+from models import Alert, AlertSource, Channel, Incident, Membership
+from platforms import PLATFORMS
+from services import accounts, alert_sources, alerts, api_tokens, channels, incidents, policies
 from services.clock import utcnow
 from sources import SOURCES as SOURCE_KINDS
 
@@ -32,9 +25,10 @@ ADMIN = "admin"
 
 
 def load(settings: Settings) -> None:
-    """Make the demo company unless it is there, and see that its application works at today's addresses.
+    """Make the demo company unless it is there, and see that its applications work at today's addresses.
 
-    Raises record.NotADemo if people use the instance already, simulated_wecom.SetupFailed.
+    A platform that an earlier version did not know is added. Raises record.NotADemo if people use the instance
+    already, SetupFailed.
     """
     known = record.read(settings)
     if accounts.is_empty():
@@ -45,41 +39,26 @@ def load(settings: Settings) -> None:
     elif not known:
         raise record.NotADemo("This instance has its own data; the demo is for an empty DUTYBELL_HOME.")
     is_first_time = "base_url" not in known
+    for app in connectable():
+        connect(app, known, settings)
     known |= {"base_url": settings.public_url, "simulator_url": settings.simulator_url}
-    connect(known, settings)
     record.write(settings, known)
     if is_first_time:
         push_url = alert_sources.push_url(source_of("standard", known["tenant_id"]))
         db.session.commit()  # before the call: the product has to answer it
-        simulated_wecom.push_first_alert(push_url)
+        push_first_alert(push_url)
 
 
-def connect(known: dict[str, Any], settings: Settings) -> None:
-    """Connect the company to its application as an administrator would, value by value; safe to repeat.
+def connectable() -> list[SimulatedApp]:
+    """The platforms that the product connects to and the simulator plays."""
+    return [app for slug, app in APPLICATIONS.items() if slug in PLATFORMS]
 
-    Each side proves the other: the product calls the platform, the platform the callback address and the domain.
-    """
-    integration = db.session.get_one(Integration, known["integration_id"])
-    addresses = integrations.addresses(integration) | {"home_url": home_url(integration, settings)}
-    db.session.commit()
-    ownership_file = simulated_wecom.make_application(known["wecom"], addresses, settings)
-    if ownership_file:
-        known["ownership_file"] = ownership_file
-    name = known["ownership_file"]
-    values = {
-        "corp_id": known["wecom"]["corp_id"],
-        "agent_id": str(known["wecom"]["agent_id"]),
-        "trusted_domain": settings.public_host,
-        "ownership_file_name": name,
-        "ownership_file_content": name.removeprefix("WW_verify_").removesuffix(".txt"),
-    }
-    secret_values = {name: known["wecom"][name] for name in ("secret", "token", "encoding_aes_key")}
-    integration = db.session.get_one(Integration, known["integration_id"], populate_existing=True)
-    if not integration.secrets:
-        values |= secret_values
-    setup.save(integration, values, by=administrator(integration.tenant_id), now=utcnow())
-    db.session.commit()
-    simulated_wecom.prove(known["wecom"], addresses, settings)
+
+def push_first_alert(push_url: str) -> None:
+    """Raise an alert as a monitoring system does, so that the simulated chats are not empty."""
+    answer = requests.post(push_url, json=FIRST_ALERT, timeout=SECONDS)
+    if not answer.ok:
+        raise SetupFailed(f"The first alert was answered {answer.status_code}: {answer.text}")
 
 
 def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -103,13 +82,8 @@ def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:
     for c in CHANNELS:
         levels = [level_json(level, people) for level in c.levels]
         policies.create(spaces[c.name], policies.draft(name=c.policy, levels=levels), now=began_at)
-    integration = setup.begin("wecom", "self_built", by=admin, now=now)
-    for person in PEOPLE:
-        if person.is_linked:
-            identity = PlatformIdentity(person.username, person.name)
-            linking.link(integration, people[person.username].user, identity, source="admin", now=now)
     _, api_token = api_tokens.create("demo", [scope.value for scope in api_tokens.Scope], by=admin, now=now)
-    return {"tenant_id": admin.tenant_id, "integration_id": integration.id, "api_token": api_token}
+    return {"tenant_id": admin.tenant_id, "api_token": api_token}
 
 
 def make_past_incident(
@@ -144,7 +118,7 @@ def make_past_incident(
 
 
 def level_json(level: DemoLevel, people: dict[str, Membership]) -> dict[str, Any]:
-    """A policy's step that reaches everybody through 个人渠道 → 企业微信."""
+    """A policy's step that reaches everybody through 个人渠道; every platform adds its own (connect.py)."""
     return {
         "user_ids": [people[username].user_id for username in level.usernames],
         "personal": {
@@ -159,13 +133,3 @@ def level_json(level: DemoLevel, people: dict[str, Membership]) -> dict[str, Any
 def source_of(kind: str, tenant_id: int) -> AlertSource:
     wanted = select(AlertSource).where(AlertSource.tenant_id == tenant_id, AlertSource.type == kind)
     return db.session.scalars(wanted.order_by(AlertSource.id).limit(1)).one()
-
-
-def administrator(tenant_id: int) -> Membership:
-    wanted = select(Membership).where(Membership.tenant_id == tenant_id, Membership.role == Role.ADMIN)
-    return db.session.scalars(wanted.order_by(Membership.id).limit(1)).one()
-
-
-def home_url(integration: Integration, settings: Settings) -> str:
-    """The home page as it will be once the trusted domain is today's."""
-    return f"{settings.public_url}/h5/{integration.platform}/{integration.public_key}"

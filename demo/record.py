@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
 from config import Settings
 from demo.company import PEOPLE
 from services.passwords import WeakPassword, check_acceptable, one_time_password
-
-FIRST_AGENT_ID = 1000002
 
 
 class NotADemo(Exception):
@@ -26,7 +23,7 @@ def read(settings: Settings) -> dict[str, Any]:
     """The record, or {} before the first load. Raises NotADemo unless the instance runs as one."""
     if not settings.demo:
         raise NotADemo("This is not a demo instance (DEMO is not 1).")
-    return dict(json.loads(path(settings).read_text())) if path(settings).exists() else {}
+    return upgraded(json.loads(path(settings).read_text())) if path(settings).exists() else {}
 
 
 def write(settings: Settings, record: dict[str, Any]) -> None:
@@ -39,17 +36,23 @@ def write(settings: Settings, record: dict[str, Any]) -> None:
 
 
 def invent() -> dict[str, Any]:
-    """A new demo's passwords, and the credentials that its application will have on the simulated platform."""
-    return {
-        "passwords": {name: acceptable_password(name) for name in ("admin", *(person.username for person in PEOPLE))},
-        "wecom": {
-            "corp_id": f"ww{secrets.token_hex(8)}",
-            "agent_id": FIRST_AGENT_ID,
-            "secret": _letters_and_digits(43),
-            "token": _letters_and_digits(32),
-            "encoding_aes_key": _letters_and_digits(42) + secrets.choice("AEIMQUYcgkosw048"),
-        },
+    """A new demo's passwords. Its applications are added one by one (load.connect)."""
+    names = ("admin", *(person.username for person in PEOPLE))
+    return {"passwords": {name: acceptable_password(name) for name in names}, "applications": {}}
+
+
+def upgraded(known: dict[str, Any]) -> dict[str, Any]:
+    """A record as this version writes it: the first releases knew one platform and its one application."""
+    if "applications" in known:
+        return known
+    rest = {name: known[name] for name in known if name not in {"wecom", "integration_id", "ownership_file"}}
+    wecom = {
+        "integration_id": known["integration_id"],
+        "credentials": known["wecom"],
+        "learned": {name: known[name] for name in ("ownership_file",) if name in known},
+        "is_settled": "base_url" in known,
     }
+    return rest | {"applications": {"wecom": wecom}}
 
 
 def acceptable_password(username: str) -> str:
@@ -61,8 +64,3 @@ def acceptable_password(username: str) -> str:
         except WeakPassword:
             continue
         return password
-
-
-def _letters_and_digits(count: int) -> str:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    return "".join(secrets.choice(alphabet) for _ in range(count))

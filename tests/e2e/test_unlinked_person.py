@@ -59,5 +59,5 @@ def escalate_to_everybody(page: Page) -> None:
 
 
 def told(page: Page) -> Locator:
-    """The line about Zhou under 通知到谁."""
-    return page.locator(".told li", has_text="周成")
+    """The line about Zhou's WeCom under 通知到谁."""
+    return page.locator(".told li", has_text=re.compile("周成.*企业微信", re.DOTALL))
