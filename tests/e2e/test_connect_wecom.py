@@ -7,13 +7,24 @@ import uuid
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.wecom_console import PATIENCE_MS, AdminConsole, ChatClient
+from tests.e2e.wizard import (
+    APP,
+    CHANNEL,
+    COMPANY,
+    PASSWORD,
+    begin,
+    bind,
+    box,
+    check,
+    go_on,
+    on_step,
+    passes,
+    turns_green,
+)
 from tests.servers import Product
-
-PASSWORD = "correct horse battery staple"
-COMPANY, APP, CHANNEL = "星河科技", "值班铃", "支付核心"
 
 
 @pytest.fixture
@@ -40,10 +51,6 @@ def test_an_administrator_connects_wecom_and_a_responder_handles_an_alert(contex
 
     title = push(push_url)
     handle_by_card(console, client, product, title)
-
-
-def box(page: Page, label: str) -> Locator:
-    return page.get_by_role("textbox", name=label, exact=True)
 
 
 def create_first_administrator(page: Page, product: Product) -> None:
@@ -112,7 +119,7 @@ def create_alert_source(page: Page) -> str:
 def connect(page: Page, wecom: AdminConsole, product: Product) -> None:
     """Every step in the documented order; each check turns green on the page that is open."""
     next_step(page, product, "打开集成中心")
-    page.get_by_role("button", name="开始接入").click()
+    begin(page, "企业微信")
     on_step(page, "创建应用")
     wecom.create_company(COMPANY)
     go_on(page, "配置应用 Logo、名称和可见范围")
@@ -156,25 +163,6 @@ def connect(page: Page, wecom: AdminConsole, product: Product) -> None:
     wecom.set_home_page(page.locator("#value-home_url").input_value())
 
 
-def on_step(page: Page, title: str) -> None:
-    expect(page.locator("#wizard-title")).to_contain_text(title)
-
-
-def go_on(page: Page, title: str) -> None:
-    page.get_by_role("button", name="下一步").click()
-    on_step(page, title)
-
-
-def check(page: Page, label: str) -> Locator:
-    return page.locator("#step-checks .check", has_text=label)
-
-
-def turns_green(page: Page, label: str) -> None:
-    """On the open page by itself: nothing is loaded again here."""
-    expect(check(page, label)).to_have_class(re.compile("check-passed"))
-    expect(page.locator(".wizard-steps [aria-current=step]")).to_contain_text("已验证")
-
-
 def refuse_what_belongs_elsewhere(page: Page, wecom: AdminConsole) -> None:
     box(page, "企业 ID").fill(wecom.read_secret())
     page.locator("#wizard-title").click()
@@ -187,13 +175,8 @@ def refuse_what_belongs_elsewhere(page: Page, wecom: AdminConsole) -> None:
 def bind_from_workbench(console: Page, client: ChatClient, one_time_password: str) -> None:
     """The first opening links; the wizard's step turns green meanwhile."""
     app = client.open_app(APP)
-    expect(app.get_by_role("heading", name="关联账号")).to_be_visible()
     expect(app.locator(".who-card")).to_contain_text("lin")
-    box(app, "账号").fill("lin")
-    box(app, "密码").fill(one_time_password)
-    app.get_by_role("button", name="登录并继续").click()
-    expect(app.get_by_text("与账号 林芳 (lin) 关联？")).to_be_visible()
-    app.get_by_role("button", name="确认关联").click()
+    bind(app, "lin", one_time_password)
     box(app, "新密码").fill(PASSWORD)
     box(app, "再次输入新密码").fill(PASSWORD)
     app.get_by_role("button", name="保存新密码").click()
@@ -205,14 +188,10 @@ def bind_from_workbench(console: Page, client: ChatClient, one_time_password: st
 def try_a_card(console: Page, client: ChatClient) -> None:
     go_on(console, "试一下")
     console.get_by_role("button", name="发送测试卡片").click()
-    turns_green_without_the_rest(console, "测试消息")
+    passes(console, "测试消息")
     client.open_chats()
     client.page.locator(".card .buttons button").first.click()
     turns_green(console, "卡片按钮")
-
-
-def turns_green_without_the_rest(page: Page, label: str) -> None:
-    expect(check(page, label)).to_have_class(re.compile("check-passed"))
 
 
 def push(push_url: str) -> str:
