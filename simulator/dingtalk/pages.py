@@ -1,11 +1,11 @@
-"""The browser's sign-in page (login.dingtalk.com) on the plain host: choose who scans.
+"""Pages at their real addresses: the browser's sign-in (login.dingtalk.com), deep links into the console.
 
 https://open.dingtalk.com/document/development/obtain-identity-credentials
 """
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 
 from simulator.base import Page
 from simulator.dingtalk import login
@@ -44,3 +44,16 @@ def confirm() -> Page:
             return redirect(login.grant(world, link, request.form.get("userid", "")))
     except login.BadLink as error:
         return render_template("notice.html", title="无法登录", detail=str(error)), 400
+
+
+@bp.get("/fe/app")
+@bp.get("/fe/card")
+def console() -> Page:
+    """The apps or the templates of the company, if there is but one."""
+    world = current_dingtalk()
+    with world.store.lock:
+        corps = list(world.state.corps)
+    if len(corps) == 1:
+        page = "cards" if request.path == "/fe/card" else "apps"
+        return redirect(url_for(f"dingtalk_console.{page}", corp_id=corps[0]))
+    return redirect(url_for("dingtalk_console.corps"))

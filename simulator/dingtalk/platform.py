@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 from flask import jsonify, redirect, request, url_for
 
 from simulator.base import Json, Laboratory, Organisation, Page, Platform, Webview
-from simulator.dingtalk import api, control, events, login, pages, reports
+from simulator.dingtalk import api, client, console_apps, control, events, login, pages, reports
 from simulator.dingtalk.context import PLATFORM, DingTalk
 from simulator.dingtalk.state import DingTalkState
 from simulator.webview import is_own_port, local_path, notice, origin_of, shows
 
 CODE_PATH = "/__dingtalk/code"
 SIGN_IN_HOST = "login.dingtalk.com"
+SHOWN_PEOPLE = 6
 
 
 class DingTalkPlatform(Platform):
@@ -21,7 +22,7 @@ class DingTalkPlatform(Platform):
 
     slug = PLATFORM
     name = "钉钉"
-    blueprints = (api.bp, control.bp, pages.bp)
+    blueprints = (api.bp, control.bp, console_apps.bp, client.bp, pages.bp)
     machine_paths = ("/v1.0/", "/v2.0/", "/topapi/", "/gettoken", "/get_jsapi_ticket", "/auth/scopes", "/call_back/")
     user_agent = "AliApp(DingTalk/7.6.0) DingTalk/7.6.0"
     bridge = "dingtalk/bridge.js"
@@ -50,13 +51,24 @@ class DingTalkPlatform(Platform):
         events.retry(self.world)
 
     def console_url(self) -> str:
-        return url_for("pages.index")
+        return url_for("dingtalk_console.corps")
 
     def client_url(self) -> str:
-        return url_for("pages.index")
+        return url_for("dingtalk_client.people")
 
     def organisations(self) -> list[Organisation]:
-        return [Organisation(corp.corp_id, corp.name, url_for("pages.index"), []) for corp in self.state.corps.values()]
+        return [
+            Organisation(
+                corp.corp_id,
+                corp.name,
+                url_for("dingtalk_console.apps", corp_id=corp.corp_id),
+                [
+                    (person.name, url_for("dingtalk_client.chats", corp_id=corp.corp_id, userid=person.userid))
+                    for person in list(corp.people.values())[:SHOWN_PEOPLE]
+                ],
+            )
+            for corp in self.state.corps.values()
+        ]
 
     @property
     def webviews(self) -> dict[str, list[str]]:

@@ -99,7 +99,7 @@ def create_app(
     if world.state.app(client_id):
         raise SetupError(f"Client ID {client_id} 已存在")
     agent_id = agent_id or 3_000_000_001 + sum(len(each.apps) for each in world.state.corps.values())
-    secret = client_secret or random_text(64)
+    secret = client_secret or random_text(62) + "-_"
     app = App(client_id, secret, agent_id, corp.corp_id, name.strip(), world.now)
     corp.apps[client_id] = app
     world.store.touch()
