@@ -5,24 +5,39 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis  # before the first application: one without Redis would hide it from Huey for the whole run
+from argon2 import PasswordHasher
 from flask import Flask
 
 import schema
 from app import create_app
 from config import EncryptionKey, Settings
 from extensions import db
-from tests.private_servers import SharedServer, Unavailable, is_required, start_postgresql, start_redis
+from services import passwords
+from tests import compiled_once
+from tests.private_servers import (
+    SharedServer,
+    Unavailable,
+    is_required,
+    memory_folder,
+    start_postgresql,
+    start_redis,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "template_dutybell"
 REDIS_DATABASES = 16
+PRODUCT_HASHER = passwords.HASHER
+CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+compiled_once.patch_routes()
 
 
 def make_settings(home: Path, **changes: object) -> Settings:
@@ -37,10 +52,15 @@ def make_settings(home: Path, **changes: object) -> Settings:
 
 
 @contextmanager
-def running_app(settings: Settings) -> Iterator[Flask]:
-    """The application of `settings` inside its context; its connections are closed at the end."""
-    app = create_app(settings)
+def running_app(settings: Settings, make: Callable[[Settings], Flask] = create_app) -> Iterator[Flask]:
+    """The application of `settings` inside its context; its connections are closed at the end.
+
+    make: how it is made, with pages unless said otherwise.
+    """
+    app = make(settings)
+    app.jinja_env.bytecode_cache = compiled_once.TEMPLATES
     with app.app_context():
+        compiled_once.share_statements(db.engine)
         try:
             yield app
         finally:
@@ -55,8 +75,19 @@ def fill(settings: Settings) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return make_settings(tmp_path)
+def data_folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder for this test's data, in memory where that is possible: few tests are about the disk."""
+    shared = memory_folder()
+    if shared is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared, prefix="dutybell-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def settings(data_folder: Path) -> Settings:
+    return make_settings(data_folder)
 
 
 @pytest.fixture
@@ -65,6 +96,27 @@ def app(settings: Settings, sqlite_template: Path) -> Iterator[Flask]:
     shutil.copy(sqlite_template, settings.home / "dutybell.sqlite")
     with running_app(settings) as app:
         yield app
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hashes that cost next to nothing, as most tests have an account; see product_hasher."""
+    _hash_with(CHEAP_HASHER)
+    yield
+    _hash_with(PRODUCT_HASHER)
+
+
+@pytest.fixture
+def product_hasher() -> Iterator[None]:
+    """For tests that are about what a password costs: hashes are as dear as in production."""
+    _hash_with(PRODUCT_HASHER)
+    yield
+    _hash_with(CHEAP_HASHER)
+
+
+def _hash_with(hasher: PasswordHasher) -> None:
+    passwords.HASHER = hasher
+    passwords._decoy.cache_clear()
 
 
 # --- what is shared by the whole run, over all worker processes ---------------------------------------------------
@@ -112,7 +164,7 @@ def empty_postgresql_database(postgresql_url: str, request: pytest.FixtureReques
 
 def _database(url: str, test: str, template: str) -> Iterator[str]:
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{abs(hash(test))}"
-    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE {template}')
+    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE {template} {_how_to_copy(url)}')
     yield f"{url}/{name}"
     _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -134,6 +186,12 @@ def redis_url(_redis_server: str) -> Iterator[str]:
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     yield url
+
+
+def _how_to_copy(url: str) -> str:
+    """Copying files is quicker than writing them to the log; before PostgreSQL 15 there is no other way."""
+    with psycopg.connect(_plain(url) + "/postgres") as connection:
+        return "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
 
 
 def _url_or_skip(server: SharedServer) -> str:

@@ -33,6 +33,8 @@ POSTGRES_FOLDERS = (  # Debian, Red Hat, Homebrew; the newest version wins
     "opt/homebrew/opt/postgresql*/bin",
     "usr/local/opt/postgresql*/bin",
 )
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY_BYTES = 2 * 1024**3
 # Tests need speed, not durability: these settings give up what a power cut would take.
 POSTGRES_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 
@@ -113,6 +115,12 @@ def end(pid: int) -> None:
         pass
 
 
+def memory_folder() -> Path | None:
+    """A folder in memory for databases that live as long as a test; None where there is none or little room."""
+    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY_BYTES
+    return MEMORY if has_room else None
+
+
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
 
 
@@ -123,7 +131,7 @@ def start_postgresql() -> Server:
 
 def make_cluster() -> Path:
     """A new cluster in a folder of its own; returns the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-", dir=memory_folder()))
     as_owner = _postgresql_owner()
     if as_owner:
         os.chown(folder, as_owner["user"], as_owner["group"])

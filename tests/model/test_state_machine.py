@@ -15,7 +15,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import make_settings, running_app
 from tests.factories import NOW
-from tests.faults.platforms.conftest import home  # noqa: F401
 from tests.model.machine import Duty, Stage
 
 ALWAYS: dict[str, Any] = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -24,9 +23,9 @@ LONG = settings(max_examples=200, stateful_step_count=50, print_blob=True, **ALW
 
 
 @pytest.fixture
-def stage(home: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:  # noqa: F811
-    shutil.copy(sqlite_template, home / "dutybell.sqlite")
-    with time_machine.travel(NOW, tick=False) as clock, running_app(make_settings(home)) as app:
+def stage(data_folder: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    shutil.copy(sqlite_template, data_folder / "dutybell.sqlite")
+    with time_machine.travel(NOW, tick=False) as clock, running_app(make_settings(data_folder)) as app:
         stage = Stage(app, clock)
         monkeypatch.setattr("services.integrations.platform_for", lambda integration: stage.platform)
         yield stage

@@ -50,8 +50,8 @@ class Secrets:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return make_settings(tmp_path, encryption_keys=(EncryptionKey("t1", bytes(range(100, 132))),))
+def settings(data_folder: Path) -> Settings:
+    return make_settings(data_folder, encryption_keys=(EncryptionKey("t1", bytes(range(100, 132))),))
 
 
 @pytest.fixture

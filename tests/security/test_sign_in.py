@@ -80,7 +80,7 @@ def test_empty_blank_and_nul_passwords_open_nothing(client: Browser, responder: 
 
 
 def test_unknown_names_cost_the_same_work_as_wrong_passwords(
-    client: Browser, responder: Membership, monkeypatch: pytest.MonkeyPatch
+    product_hasher: None, client: Browser, responder: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One hash each, whatever the name; its time is that of argon2, which drowns the rest."""
     hashed: list[int] = []

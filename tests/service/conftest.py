@@ -11,19 +11,21 @@ from flask import Flask
 
 from config import Settings
 from tests.conftest import make_settings, running_app
+from worker import create_worker_app
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, data_folder: Path) -> Settings:
     """Settings that name a migrated, empty database of the kind asked for."""
     if request.param == "postgresql":
-        return make_settings(tmp_path, database_url=request.getfixturevalue("postgresql_database"))
-    settings = make_settings(tmp_path)
-    shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "dutybell.sqlite")
+        return make_settings(data_folder, database_url=request.getfixturevalue("postgresql_database"))
+    settings = make_settings(data_folder)
+    shutil.copy(request.getfixturevalue("sqlite_template"), data_folder / "dutybell.sqlite")
     return settings
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    with running_app(settings) as app:
+    """The worker's application: services know no pages, and adding those takes longer than most of the tests."""
+    with running_app(settings, create_worker_app) as app:
         yield app

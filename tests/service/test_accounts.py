@@ -60,7 +60,7 @@ def test_there_are_no_rules_of_composition(password: str) -> None:
     passwords.check_acceptable(password, "lin")
 
 
-def test_hashing_costs_at_least_19_mib_and_two_rounds() -> None:
+def test_hashing_costs_at_least_19_mib_and_two_rounds(product_hasher: None) -> None:
     hashed = passwords.hash_password(PASSWORD)
     assert hashed.startswith("$argon2id$")
     assert passwords.HASHER.memory_cost >= 19 * 1024
@@ -159,7 +159,7 @@ def test_an_address_is_locked_after_a_hundred_failures(founder: Membership) -> N
     assert attempt(address="192.0.2.10")
 
 
-def test_a_crowd_of_guesses_at_once_counts_as_a_crowd(founder: Membership, app: Flask) -> None:
+def test_a_crowd_of_guesses_at_once_counts_as_a_crowd(product_hasher: None, founder: Membership, app: Flask) -> None:
     outcomes: list[str] = []
     start = threading.Barrier(12)
 
@@ -185,7 +185,7 @@ def test_a_crowd_of_guesses_at_once_counts_as_a_crowd(founder: Membership, app: 
     assert outcomes.count("compared") <= throttling.PER_ACCOUNT
 
 
-def test_old_hashes_are_renewed_while_the_password_is_at_hand(founder: Membership) -> None:
+def test_old_hashes_are_renewed_while_the_password_is_at_hand(product_hasher: None, founder: Membership) -> None:
     from argon2 import PasswordHasher
 
     weak = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)

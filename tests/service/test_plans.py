@@ -15,12 +15,14 @@ from sqlalchemy import event, select, text
 
 import metrics
 from bench import large_data
+from config import Settings
 from extensions import db
 from jobs import outbox, retention
 from models import DeliveryState, Incident, Membership, Progress, Role, Severity
 from services import cards, delivery_queries, incident_queries, notifications, overview, timeline
 from services.clock import utcnow
 from services.instance import current_settings
+from tests.conftest import running_app
 
 INCIDENTS = 400
 LARGE = (
@@ -29,6 +31,13 @@ LARGE = (
 )
 OF_ONE = ("responders", "alerts", "alert_events", "timeline_entries", "notifications", "cards", "card_codes")
 """Tables that are read for one incident at a time: an organisation's rows are too many."""
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """With pages, some of which are asked for here."""
+    with running_app(settings) as app:
+        yield app
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tests.web.conftest import Browser
 
 
 @pytest.fixture
-def settings(tmp_path: Path, postgresql_database: str) -> Settings:
-    return make_settings(tmp_path, database_url=postgresql_database)
+def settings(data_folder: Path, postgresql_database: str) -> Settings:
+    return make_settings(data_folder, database_url=postgresql_database)
 
 
 @pytest.fixture

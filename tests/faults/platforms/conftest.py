@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,21 +26,10 @@ def platform_server() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """In memory where that is possible: these tests are not about the disk."""
-    shared = Path("/dev/shm")
-    if not shared.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=shared, prefix="faults-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def world(home: Path, sqlite_template: Path, platform_server: Simulator) -> Iterator[World]:
-    shutil.copy(sqlite_template, home / "dutybell.sqlite")
+def world(data_folder: Path, sqlite_template: Path, platform_server: Simulator) -> Iterator[World]:
+    shutil.copy(sqlite_template, data_folder / "dutybell.sqlite")
     places = {f"wecom_{name}_base": platform_server.url for name in ("api", "oauth", "login", "console")}
-    settings = make_settings(home, **places)
+    settings = make_settings(data_folder, **places)
     with time_machine.travel(NOW, tick=False) as clock, running_app(settings) as app:
         platform_server.control("reset", {"all": True})
         platform_server.control("wecom/limits", {"account_limit": 100_000})
