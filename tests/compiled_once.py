@@ -33,6 +33,8 @@ def share_statements(engine: Engine) -> None:
 
     They are kept by dialect, an object of each engine; the first that has spoken with its database serves them all.
     """
+    if not getattr(engine.dialect, "server_version_info", None):
+        return
     first = _FIRST.setdefault(engine.dialect.name, engine)
     engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
@@ -54,4 +56,4 @@ def patch_routes() -> None:
 
         return build
 
-    Rule._compile_builder = later  # type: ignore[method-assign]
+    Rule._compile_builder = later  # type: ignore[assignment,method-assign]

@@ -28,8 +28,8 @@ def platform_server() -> Iterator[Simulator]:
 @pytest.fixture
 def world(data_folder: Path, sqlite_template: Path, platform_server: Simulator) -> Iterator[World]:
     shutil.copy(sqlite_template, data_folder / "dutybell.sqlite")
-    places = {f"wecom_{name}_base": platform_server.url for name in ("api", "oauth", "login", "console")}
-    settings = make_settings(data_folder, **places)
+    hosts = dict.fromkeys(("api", "oauth", "login", "console"), platform_server.url)
+    settings = make_settings(data_folder, platform_hosts={"wecom": hosts})
     with time_machine.travel(NOW, tick=False) as clock, running_app(settings) as app:
         platform_server.control("reset", {"all": True})
         platform_server.control("wecom/limits", {"account_limit": 100_000})
