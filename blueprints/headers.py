@@ -5,16 +5,11 @@ from __future__ import annotations
 from functools import cache
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from platforms import PLATFORMS
 from services import integrations
 from services.instance import current_settings
-
-FRAME_ANCESTORS: dict[str, tuple[str, ...]] = {
-    "h5": tuple(origin for kind in PLATFORMS.values() for origin in kind.capabilities.frame_ancestors)
-}
-"""Blueprint → origins that may show its pages in a frame; most clients open pages in a webview of their own."""
 
 LANDING_FORMS = frozenset({"auth", "h5", "preferences"})
 """Blueprints whose forms may end, over redirects, at a platform's sign-in: browsers hold form-action against those."""
@@ -39,8 +34,9 @@ def add_headers(response: Response) -> Response:
     """Complete an answer's headers; what a view has set itself stays."""
     settings = current_settings()
     given = {name.lower() for name, _value in response.headers}
-    policy = content_policy(request.blueprint)
-    wanted = _fixed(policy, is_framed=bool(FRAME_ANCESTORS.get(request.blueprint or "")), is_https=settings.is_https)
+    framed_by = _frame_ancestors()
+    policy = content_policy(request.blueprint, framed_by)
+    wanted = _fixed(policy, is_framed=bool(framed_by), is_https=settings.is_https)
     response.headers.extend([header for header in wanted if header[0].lower() not in given])
     _set_caching(response)
     return response
@@ -61,10 +57,16 @@ def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, 
     )
 
 
-def content_policy(blueprint: str | None) -> str:
-    """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames."""
+def content_policy(blueprint: str | None, framed_by: tuple[str, ...] = ()) -> str:
+    """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames but by these."""
     landings = _sign_in_hosts() if blueprint in LANDING_FORMS else ()
-    return _policy(FRAME_ANCESTORS.get(blueprint or "", ()), landings)
+    return _policy(framed_by, landings)
+
+
+def _frame_ancestors() -> tuple[str, ...]:
+    """Origins that may show this page in a frame: those of a platform's own client, for its in-app pages alone."""
+    kind = PLATFORMS.get(g.get("h5_address", ("", ""))[0])
+    return kind.capabilities.frame_ancestors if kind else ()
 
 
 def _sign_in_hosts() -> tuple[str, ...]:
