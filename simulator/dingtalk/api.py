@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from simulator import faults
+from simulator import faults, recording
 from simulator.dingtalk import cards, contacts, errors, events, groups, login, notices, robots, tokens
 from simulator.dingtalk.context import PLATFORM, Call, DingTalk, current_dingtalk
 from simulator.dingtalk.errors import ApiError, OldError, json_response
@@ -134,7 +134,7 @@ def _exchange(run: Callable[..., Any], token: str, *, is_token: bool) -> Respons
             except (ApiError, OldError) as error:
                 response = error.response()
         response = faults.spoil(fault, response)
-    _record(world, response, raw, at=at, started=started, note=", ".join(notes))
+    recording.incoming(world.wire, PLATFORM, response, at=at, started=started, note=", ".join(notes))
     return response
 
 
@@ -268,21 +268,3 @@ def _asking(world: DingTalk, raw: bytes) -> tuple[Corp, App] | None:
         body = request.args.to_dict()
     names = ("appKey", "client_id", "clientId", "appkey")
     return world.state.app(next((str(body[name]) for name in names if name in body), ""))
-
-
-def _record(world: DingTalk, response: Response, raw: bytes, *, at: float, started: float, note: str) -> None:
-    is_dropped = isinstance(response, faults.DroppedAnswer)
-    text = "" if is_dropped or response.is_streamed else response.get_data()[:70_000].decode("utf-8", "replace")
-    world.wire.add(
-        at=at,
-        platform=PLATFORM,
-        direction="in",
-        method=request.method,
-        path=request.path,
-        query=request.query_string.decode("utf-8", "replace"),
-        request=raw.decode("utf-8", "replace"),
-        status=0 if is_dropped else response.status_code,
-        response=text,
-        ms=round((time.perf_counter() - started) * 1000, 2),
-        note=note,
-    )

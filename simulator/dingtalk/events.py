@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from simulator import outbound
+from simulator import outbound, recording
 from simulator.dingtalk import crypto, tokens
 from simulator.dingtalk.context import PLATFORM, Call, DingTalk, Failed, Waiting
 from simulator.dingtalk.state import App, Corp, Group, Subscription, random_text
@@ -181,22 +181,8 @@ def _post(world: DingTalk, app: App, settings: Subscription, payload: Json, odd:
     if answer.status and world.faults.take(called, ["callback_lost"]):
         answer = outbound.Answer(0, b"", answer.ms, "fault: callback_lost")
     reply, problem = _read(settings, suffix, answer)
-    parts = urlsplit(url)
-    world.wire.add(
-        at=world.now,
-        platform=PLATFORM,
-        direction="out",
-        method="POST",
-        path=f"{parts.scheme}://{parts.netloc}{parts.path}",
-        query=parts.query,
-        request=body.decode(),
-        status=answer.status,
-        response=answer.body.decode("utf-8", "replace"),
-        ms=answer.ms,
-        plaintext=plaintext,
-        plain_answer=reply,
-        note=problem,
-    )
+    texts = {"plaintext": plaintext, "plain_answer": reply, "note": problem}
+    recording.outgoing(world.wire, PLATFORM, url, body, answer, at=world.now, **texts)
     text = reply or answer.body.decode("utf-8", "replace")
     return Delivery(answer.status, text, problem, payload)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from simulator import outbound
+from simulator import outbound, recording
 from simulator.base import CannotPress
 from simulator.dingtalk import crypto, faces
 from simulator.dingtalk.cards import parameters
@@ -113,23 +113,10 @@ def _call(world: DingTalk, card: Card, route: Route, body: Json, odd: Odd) -> ou
         headers["x-ddpaas-signature"] = crypto.card_signature(secret, stamp)
     raw = json.dumps(body, ensure_ascii=False).encode()
     answer = outbound.send("POST", route.url, body=raw, headers=headers, seconds=ANSWER_SECONDS)
-    parts = urlsplit(route.url)
-    called = Caller(PLATFORM, parts.path, card.corp_id, app_id=card.client_id)
+    called = Caller(PLATFORM, urlsplit(route.url).path, card.corp_id, app_id=card.client_id)
     if answer.status and world.faults.take(called, ["callback_lost"]):
         answer = outbound.Answer(0, b"", answer.ms, "fault: callback_lost")
-    world.wire.add(
-        at=world.now,
-        platform=PLATFORM,
-        direction="out",
-        method="POST",
-        path=f"{parts.scheme}://{parts.netloc}{parts.path}",
-        query=parts.query,
-        request=raw.decode(),
-        status=answer.status,
-        response=_text(answer),
-        ms=answer.ms,
-        note=answer.error,
-    )
+    recording.outgoing(world.wire, PLATFORM, route.url, raw, answer, at=world.now, note=answer.error)
     return answer
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from simulator import faults
+from simulator import faults, recording
 from simulator.feishu import chats, gateway, inspection, messages, oauth, scopes, tokens, updates
 from simulator.feishu.context import PLATFORM, Call, Feishu, current_feishu
 from simulator.feishu.errors import ApiError, error_body
@@ -94,11 +94,13 @@ def not_found() -> Response:
 def _answered(name: str, possible: set[str], answer: Callable[[faults.Fault | None], Response]) -> Response:
     feishu = current_feishu()
     started, at = time.perf_counter(), feishu.now
+    request.get_data()  # kept for the wire log before a form is read from it
     fault = feishu.faults.take(_caller(feishu, name), possible)
     response = faults.instead(fault)
     if response is None:
         response = faults.spoil(fault, answer(fault))
-    _record(feishu, response, at=at, started=started, fault=fault)
+    note = f"fault: {fault.fault}" if fault else ""
+    recording.incoming(feishu.wire, PLATFORM, response, at=at, started=started, note=note)
     return response
 
 
@@ -211,21 +213,3 @@ def _json(payload: Json, status: int = 200, log_id: str = "") -> Response:
     response = Response(json.dumps(payload, ensure_ascii=False), status=status, mimetype="application/json")
     response.headers["X-Tt-Logid"] = log_id or time.strftime("%Y%m%d%H%M%S") + secrets.token_hex(9).upper()
     return response
-
-
-def _record(feishu: Feishu, response: Response, *, at: float, started: float, fault: faults.Fault | None) -> None:
-    is_dropped = isinstance(response, faults.DroppedAnswer)
-    text = "" if is_dropped or response.is_streamed else response.get_data()[:70_000].decode("utf-8", "replace")
-    feishu.wire.add(
-        at=at,
-        platform=PLATFORM,
-        direction="in",
-        method=request.method,
-        path=request.path,
-        query=request.query_string.decode("utf-8", "replace"),
-        request=request.get_data().decode("utf-8", "replace"),
-        status=0 if is_dropped else response.status_code,
-        response=text,
-        ms=round((time.perf_counter() - started) * 1000, 2),
-        note=f"fault: {fault.fault}" if fault else "",
-    )

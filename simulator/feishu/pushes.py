@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from simulator import outbound
+from simulator import outbound, recording
 from simulator.faults import Caller
 from simulator.feishu import crypto
 from simulator.feishu.context import PLATFORM, Feishu
@@ -21,7 +21,6 @@ from simulator.feishu.state import App, Pending
 
 CHECK_SECONDS, ANSWER_SECONDS = 1.0, 3.0
 REPEATS = (15.0, 300.0, 3600.0, 21600.0)
-MAX_SHOWN = 70_000
 JSON_TYPE = "application/json;charset=utf-8"
 
 Json = dict[str, Any]
@@ -127,20 +126,7 @@ def compact(value: Any) -> str:
 
 
 def record(feishu: Feishu, url: str, body: bytes, answer: outbound.Answer, **texts: str) -> None:
-    parts = urlsplit(url)
-    feishu.wire.add(
-        at=feishu.now,
-        platform=PLATFORM,
-        direction="out",
-        method="POST",
-        path=f"{parts.scheme}://{parts.netloc}{parts.path}",
-        query=parts.query,
-        request=body.decode("utf-8", "replace"),
-        status=answer.status,
-        response=answer.body[:MAX_SHOWN].decode("utf-8", "replace"),
-        ms=answer.ms,
-        **texts,
-    )
+    recording.outgoing(feishu.wire, PLATFORM, url, body, answer, at=feishu.now, **texts)
 
 
 def _deliver(feishu: Feishu, pending: Pending, odd: Odd) -> Delivery:

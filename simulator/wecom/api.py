@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from simulator import faults
+from simulator import faults, recording
 from simulator.wecom import contacts, messages, oauth, tickets, tokens, updates
 from simulator.wecom.context import PLATFORM, Call, WeCom, current_wecom
 from simulator.wecom.errors import ApiError, error_body
@@ -78,7 +78,8 @@ def api(name: str) -> Response:
     response = faults.instead(fault)
     if response is None:
         response = faults.spoil(fault, _json(_answer(wecom, name, raw, fault)))
-    _record(wecom, response, raw, at=at, started=started, fault=fault)
+    note = f"fault: {fault.fault}" if fault else ""
+    recording.incoming(wecom.wire, PLATFORM, response, at=at, started=started, note=note)
     return response
 
 
@@ -166,23 +167,3 @@ def _json(payload: dict[str, Any]) -> Response:
     response.headers["Error-Code"] = str(payload["errcode"])
     response.headers["Error-Msg"] = payload["errmsg"]
     return response
-
-
-def _record(
-    wecom: WeCom, response: Response, raw: bytes, *, at: float, started: float, fault: faults.Fault | None
-) -> None:
-    is_dropped = isinstance(response, faults.DroppedAnswer)
-    text = "" if is_dropped or response.is_streamed else response.get_data()[:70_000].decode("utf-8", "replace")
-    wecom.wire.add(
-        at=at,
-        platform=PLATFORM,
-        direction="in",
-        method=request.method,
-        path=request.path,
-        query=request.query_string.decode("utf-8", "replace"),
-        request=raw.decode("utf-8", "replace"),
-        status=0 if is_dropped else response.status_code,
-        response=text,
-        ms=round((time.perf_counter() - started) * 1000, 2),
-        note=f"fault: {fault.fault}" if fault else "",
-    )

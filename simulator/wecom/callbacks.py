@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from simulator import outbound
+from simulator import outbound, recording
 from simulator.faults import Caller
 from simulator.wecom import crypto, xml
 from simulator.wecom.context import PLATFORM, WeCom
@@ -83,7 +82,7 @@ def verify(wecom: WeCom, corp_id: str, settings: Callback) -> str:
     url = _with_query(settings.url, query)
     answer = outbound.send("GET", url, seconds=VERIFY_SECONDS)
     reason = _verification_problem(answer, number)
-    _record(wecom, "GET", url, "", answer, plaintext=number.decode(), note=reason or "URL verified")
+    _record(wecom, url, b"", answer, method="GET", plaintext=number.decode(), note=reason or "URL verified")
     return f"openapi回调地址请求不通过：{reason}" if reason else ""
 
 
@@ -174,7 +173,7 @@ def _try(
             reply = delivery.reply = read_reply(settings, corp.corp_id, answer.body)
         except (crypto.CryptoError, xml.XmlError) as error:
             note = f"passive reply ignored: {error}"
-    _record(wecom, "POST", url, body.decode(), answer, plaintext=plaintext, plain_answer=reply, note=note)
+    _record(wecom, url, body, answer, plaintext=plaintext, plain_answer=reply, note=note)
     return Attempt(answer.status, reply or text, note)
 
 
@@ -192,18 +191,7 @@ def _with_query(url: str, query: dict[str, str]) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
-def _record(wecom: WeCom, method: str, url: str, body: str, answer: outbound.Answer, **texts: Any) -> None:
-    parts = urlsplit(url)
-    wecom.wire.add(
-        at=wecom.store.now(),
-        platform=PLATFORM,
-        direction="out",
-        method=method,
-        path=f"{parts.scheme}://{parts.netloc}{parts.path}",
-        query=parts.query,
-        request=body,
-        status=answer.status,
-        response=answer.body.decode("utf-8", "replace"),
-        ms=answer.ms,
-        **texts,
-    )
+def _record(
+    wecom: WeCom, url: str, body: bytes, answer: outbound.Answer, *, method: str = "POST", **texts: str
+) -> None:
+    recording.outgoing(wecom.wire, PLATFORM, url, body, answer, at=wecom.store.now(), method=method, **texts)

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from simulator import outbound
+from simulator import outbound, recording
 from simulator.base import ControlError
 from simulator.wecom import callbacks
 from simulator.wecom.context import PLATFORM, WeCom
@@ -194,7 +194,16 @@ def check_ownership(wecom: WeCom, app: App) -> None:
         url = f"{scheme}://{domain}/{name}"
         answer = outbound.send("GET", url, seconds=FETCH_SECONDS)
         problem = _file_problem(answer, app.verify_name)
-        _record_fetch(wecom, url, answer, problem)
+        recording.outgoing(
+            wecom.wire,
+            PLATFORM,
+            url,
+            b"",
+            answer,
+            at=wecom.store.now(),
+            method="GET",
+            note=problem or "domain verified",
+        )
         if not problem:
             with wecom.store.lock:
                 app.domain_verified_at = wecom.store.now()
@@ -265,19 +274,3 @@ def _file_problem(answer: outbound.Answer, content: str) -> str:
     if answer.body.decode("utf-8", "replace").strip() != content:
         return "内容与下载的文件不一致"
     return ""
-
-
-def _record_fetch(wecom: WeCom, url: str, answer: outbound.Answer, problem: str) -> None:
-    wecom.wire.add(
-        at=wecom.store.now(),
-        platform=PLATFORM,
-        direction="out",
-        method="GET",
-        path=url,
-        query="",
-        request="",
-        status=answer.status,
-        response=answer.body.decode("utf-8", "replace"),
-        ms=answer.ms,
-        note=problem or "domain verified",
-    )
