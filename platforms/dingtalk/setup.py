@@ -6,7 +6,18 @@ names of values are keys of its generated addresses. https://open.dingtalk.com/d
 
 from __future__ import annotations
 
-from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
+from platforms.dingtalk import template
+from platforms.setup import (
+    Drawing,
+    DrawnField,
+    SetupCheck,
+    SetupCode,
+    SetupField,
+    SetupFile,
+    SetupMode,
+    SetupStep,
+    SetupValue,
+)
 from texts import N_
 
 APPS_PATH = "/fe/app"
@@ -194,7 +205,7 @@ ADDRESSES = SetupStep(
         SetupValue("home_url", N_("应用首页地址"), N_("网页配置，填到「网页应用」。")),
         SetupValue("pc_home_url", N_("PC 端首页地址"), N_("网页配置，填到「网页应用」。")),
         SetupValue("group_url", N_("酷应用网页地址"), N_("填到「酷应用」的群快捷入口，桌面端和移动端相同。")),
-        SetupValue("egress_ips", N_("服务器出口 IP"), N_("填到「安全设置」。")),
+        SetupValue("egress_ips", N_("服务器出口 IP"), N_("填到「安全设置」。"), separator=","),
         SetupValue("event_url", N_("事件订阅请求网址"), N_("填到「事件订阅」。")),
     ),
 )
@@ -332,6 +343,13 @@ EVENT_TYPES = SetupStep(
         N_("推荐同时选中「群会话解散群」。"),
         N_("再次点击「保存」。"),
     ),
+    codes=(
+        SetupCode("群会话更换群名称", N_("群聊改名后，这里的名称跟着变")),
+        SetupCode("群内安装酷应用", N_("群聊出现在列表中")),
+        SetupCode("群内卸载酷应用", N_("群聊从列表中移除")),
+        SetupCode("群会话解散群", N_("群聊解散后不再发送"), required=False),
+    ),
+    codes_label=N_("群会话事件"),
     drawing=_drawn(
         EVENTS,
         EVENTS,
@@ -351,9 +369,14 @@ PERMISSIONS_STEP = SetupStep(
     console_path=APPS_PATH,
     instructions=(
         N_("进入 开发配置 → 权限管理 页面。"),
-        N_("搜索并申请 qyapi_chat_manage 和 qyapi_robot_sendmsg 两项权限，用来获取群聊信息、向群聊和个人发送消息。"),
-        N_("要使用带按钮的互动卡片，请再申请 Card.Instance.Write。"),
-        N_("要在普通浏览器中登录，请再申请 Contact.User.Read 和 qyapi_get_member。"),
+        N_("逐个搜索下面的权限点，点击「申请权限」；开通后立即生效。"),
+    ),
+    codes=(
+        SetupCode("qyapi_chat_manage", N_("获取应用所在群聊的信息")),
+        SetupCode("qyapi_robot_sendmsg", N_("向群聊和个人发送消息")),
+        SetupCode("Card.Instance.Write", N_("发送和更新带按钮的互动卡片"), required=False),
+        SetupCode("Contact.User.Read", N_("在普通浏览器中登录"), required=False),
+        SetupCode("qyapi_get_member", N_("在普通浏览器中登录"), required=False),
     ),
     drawing=_drawn(
         PERMISSIONS,
@@ -384,7 +407,12 @@ SECURITY_STEP = SetupStep(
         DrawnField("", button=N_("保存")),
     ),
     values=(
-        SetupValue("egress_ips", N_("服务器出口 IP"), N_("若检查失败，请以失败信息中钉钉看到的 IP 为准。")),
+        SetupValue(
+            "egress_ips",
+            N_("服务器出口 IP"),
+            N_("若检查失败，请以失败信息中钉钉看到的 IP 为准。"),
+            separator=",",
+        ),
         SetupValue("redirect_url", N_("重定向 URL")),
     ),
     checks=("egress_ip",),
@@ -396,7 +424,7 @@ CARD_TEMPLATE = SetupStep(
     where=(N_("卡片平台"),),
     console_path=CARDS_PATH,
     instructions=(
-        N_("下载本系统的卡片模板文件。"),
+        N_("下载下面的卡片模板文件。"),
         N_("打开 卡片平台，新建一个「消息卡片」模板，在右上角「更多」中选择「导入」，上传该文件。"),
         N_("检查预览后点击「保存」，再点击「发布」。"),
         N_("复制模板 ID，粘贴到这里。"),
@@ -420,9 +448,11 @@ CARD_TEMPLATE = SetupStep(
             wrong=N_("卡片模板 ID 应以 .schema 结尾"),
             required=False,
             placeholder="b4fd2119-9945-4e13-9989-747da19e3bc7.schema",
+            unless_filled=N_("没有填写卡片模板 ID：消息以链接形式发出，不会随故障更新，链接里的操作需再次确认。"),
             suspects=(LIKE_COOL_APP, LIKE_DING_ID),
         ),
     ),
+    files=(SetupFile(template.FILE_NAME, N_("卡片模板文件"), template.exported()),),
     cautions=(
         N_("已发布的模板不能再修改；本系统升级后若提供了新的模板，请再导入一次并更换模板 ID。"),
         N_("使用卡片需要 Card.Instance.Write 权限。"),
@@ -450,6 +480,11 @@ PUBLISH = SetupStep(
         DrawnField(COOL_APP, N_("已选中"), highlighted=True),
         DrawnField(N_("可见范围"), N_("全部员工"), highlighted=True),
         DrawnField("", button=N_("直接发布")),
+    ),
+    checklist=(
+        N_("「工作台应用」「机器人」「酷应用」都已勾选"),
+        N_("可见范围是「全部员工」"),
+        N_("酷应用已发布，机器人已保存"),
     ),
     cautions=(
         N_("默认只有创建者可见：可见范围之外的成员收不到消息，也打不开应用。"),
@@ -481,6 +516,7 @@ INSTALL = SetupStep(
     ),
     cautions=(N_("列表仍为空时，请在群内卸载酷应用后重新安装。"),),
     checks=("groups",),
+    shows_groups=True,
 )
 
 TRY_IT = SetupStep(
