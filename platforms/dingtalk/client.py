@@ -288,11 +288,9 @@ def _object(answer: Answer) -> Json:
     """The answer's JSON object. A page instead means that this server's address is blocked for some minutes."""
     if answer.status < 500 and answer.body.lstrip()[:1] == b"<":
         raise codes.from_answer("HTML", "", raw=answer.excerpt(), http_status=answer.status)
-    try:
-        content = answer.json()
-    except AnswerNotUnderstood:
+    if answer.status >= 400 and answer.body.lstrip()[:1] != b"{":
         _check_status(answer)
-        raise
+    content = answer.json()
     if content.get("status") == 1111:
         raise codes.from_answer("1111", "", raw=answer.excerpt(), http_status=answer.status)
     return content

@@ -27,6 +27,7 @@ from platforms.dingtalk.client import Client, text_values
 from platforms.dingtalk.errors import (
     CardExists,
     CardUndelivered,
+    ChatGone,
     ChatIdRefused,
     ContentReviewed,
     GroupOwnerOutOfRange,
@@ -186,10 +187,9 @@ class DingTalk:
         """
         try:
             return self.client.create_and_deliver(drawn)
-        except ChatIdRefused as error:
-            if to.is_group:
-                raise
-            raise UserGone(error.detail, platform_code=error.platform_code, raw=error.raw) from None
+        except ChatIdRefused as error:  # there is nobody, or no group, of this id
+            kind = ChatGone if to.is_group else UserGone
+            raise kind(error.detail, platform_code=error.platform_code, raw=error.raw) from None
         except CardUndelivered:
             return self.client.deliver(drawn)
         except CardExists:
@@ -245,13 +245,18 @@ class DingTalk:
     def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         """Exchange a sign-in code: of the client's own sign-in, or of the one in a browser."""
         if in_client:
-            user = self.client.get_user_by_code(code)
-            user_id = str(user.get("userid") or "")
-            return PlatformIdentity(user_id or None, str(user.get("name") or ""))
+            return self._identify_in_client(code)
         person = self.client.get_person_by_auth_code(code)
         if person["corpId"] and person["corpId"] != self.settings.corp_id:
             return PlatformIdentity(None)
         return PlatformIdentity(self.client.get_user_id_by_union_id(person["unionId"]), str(person.get("nick") or ""))
+
+    def _identify_in_client(self, code: str) -> PlatformIdentity:
+        try:
+            user = self.client.get_user_by_code(code)
+        except UserGone:
+            return PlatformIdentity(None)
+        return PlatformIdentity(str(user.get("userid") or "") or None, str(user.get("name") or ""))
 
     # --- groups and checks ----------------------------------------------------------------------------------------
 
