@@ -8,7 +8,7 @@ Fetch = Callable[[], tuple[str, int]]
 
 
 class MemoryTokens:
-    """Keeps what was fetched. fetches: how often the platform was asked for an access token ("app:…")."""
+    """Keeps what was fetched. fetches: how often the platform was asked for a token, "route:…" (an address) apart."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -18,7 +18,7 @@ class MemoryTokens:
         return self.values[kind] if kind in self.values else self.renew(kind, fetch)
 
     def renew(self, kind: str, fetch: Fetch) -> str:
-        self.fetches += kind.startswith("app:")
+        self.fetches += not kind.startswith("route:")
         self.values[kind] = fetch()[0]
         return self.values[kind]
 

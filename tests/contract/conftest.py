@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 
 from platforms.base import CardButton, Fact, IncidentCard, Platform
-from tests.contract import feishu, wecom
+from tests.contract import dingtalk, feishu, wecom
 from tests.contract.connection import Connection
 from tests.contract.receiver import Receiver, running_receiver
 from tests.contract.simulator import Simulator, running_simulator
 
-CONNECTIONS = {"feishu": feishu.make_connection, "wecom": wecom.make_connection}
+CONNECTIONS = {
+    "dingtalk": dingtalk.make_connection,
+    "feishu": feishu.make_connection,
+    "wecom": wecom.make_connection,
+}
 """A maker of a connected application for every platform of the registry."""
 
 

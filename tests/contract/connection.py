@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient, SentMessage
+from platforms.errors import AnswerNotUnderstood, PlatformError
 from tests.contract.receiver import Receiver
 from tests.contract.simulator import Simulator
 from tests.tokens import MemoryTokens
@@ -20,12 +22,19 @@ class Connection(ABC):
 
     send_path       what the path of a sending call ends with
     repeats_presses  whether a press that was not answered is delivered again
+    repeats_cards   whether a card that is sent again under its reference is put into the chat again, since it may
+                    have been made without being put there
+    checks_urls     how many addresses the platform tries when they are entered in its console
+    page            what a page instead of an answer means, and whether the request may have been carried out
     nobody          ids that stand for nobody, or for more people than one
     """
 
     slug: ClassVar[str]
     send_path: ClassVar[str]
     repeats_presses: ClassVar[bool]
+    checks_urls: ClassVar[int]
+    repeats_cards: ClassVar[bool] = False
+    page: ClassVar[tuple[type[PlatformError], bool]] = (AnswerNotUnderstood, True)
     nobody: ClassVar[tuple[str, ...]] = ("@all", "lin|wu", "", "lin\n")
 
     simulator: Simulator
@@ -47,7 +56,7 @@ class Connection(ABC):
 
     @abstractmethod
     def text_of(self, message: dict[str, Any]) -> str:
-        """What a message says that is no card."""
+        """What a message says that is no card. Raises KeyError for a card."""
 
     @abstractmethod
     def sign_in_code(self, name: str) -> str: ...
@@ -65,7 +74,9 @@ class Connection(ABC):
         raise NotImplementedError
 
     def group_messages(self, group: Recipient) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = self.simulator.control(f"messages?platform={self.slug}&chat={group.external_id}")
+        listed: list[dict[str, Any]] = self.simulator.control(
+            f"messages?platform={self.slug}&chat={quote(group.external_id, safe='')}"
+        )
         return listed
 
     def member(self, name: str) -> Recipient:

@@ -6,11 +6,13 @@ import json
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from platforms.base import Recipient
 from platforms.dingtalk import cards, template
 from platforms.dingtalk.platform import DingTalk
 from platforms.dingtalk.settings import DingTalkSettings
+from platforms.errors import PlatformError, RateLimited
 from platforms.http import Transport
 from tests.contract.connection import PEOPLE, Connection
 from tests.contract.receiver import Receiver
@@ -30,7 +32,10 @@ class DingTalkConnection(Connection):
 
     slug: ClassVar[str] = "dingtalk"
     send_path: ClassVar[str] = "card/instances/createAndDeliver"
+    checks_urls: ClassVar[int] = 1
     repeats_presses: ClassVar[bool] = False
+    repeats_cards: ClassVar[bool] = True
+    page: ClassVar[tuple[type[PlatformError], bool]] = (RateLimited, False)
     nobody: ClassVar[tuple[str, ...]] = (*Connection.nobody, "Lin;IM_ROBOT.Wu")
 
     platform: DingTalk
@@ -79,6 +84,12 @@ class DingTalkConnection(Connection):
         event: Any = self.receiver.callbacks[-1]
         assert event.group.external_id == chat_id
         return Recipient(chat_id, name, is_group=True, details=event.group.details)
+
+    def as_seen_by(self, name: str, group: Recipient) -> dict[str, Any]:
+        """The one message of a group as this member sees it."""
+        which = f"chat={quote(group.external_id, safe='')}&person={self.client_of(name)}"
+        (seen,) = self.simulator.control(f"messages?platform=dingtalk&{which}")
+        return dict(seen)
 
     def event(self, content: dict[str, Any], **odd: Any) -> Any:
         """Have the simulator push any event, rightly or wrongly signed."""

@@ -25,6 +25,7 @@ class FeishuConnection(Connection):
 
     slug: ClassVar[str] = "feishu"
     send_path: ClassVar[str] = "im/v1/messages"
+    checks_urls: ClassVar[int] = 2
     repeats_presses: ClassVar[bool] = False
     nobody: ClassVar[tuple[str, ...]] = (*Connection.nobody, "all", "ou_lin,ou_wu", "oc_1234567890abcdef")
 

@@ -25,6 +25,7 @@ class WeComConnection(Connection):
 
     slug: ClassVar[str] = "wecom"
     send_path: ClassVar[str] = "message/send"
+    checks_urls: ClassVar[int] = 1
     repeats_presses: ClassVar[bool] = True
 
     platform: WeCom
