@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
@@ -24,8 +25,8 @@ from platforms.base import (
     TokenStore,
 )
 from platforms.feishu import callbacks, cards, checks, setup
-from platforms.feishu.client import UUID_HOURS, Client
-from platforms.feishu.errors import NotAvailable
+from platforms.feishu.client import UUID_HOURS, Client, Sent
+from platforms.feishu.errors import CardInvalid, NotAvailable
 from platforms.feishu.settings import FeishuSettings
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
@@ -64,7 +65,6 @@ class Feishu:
         one_per_tenant=False,
         workbench_hint=N_("登录飞书客户端，进入 工作台，搜索应用名称，打开本应用，完成一次登录即可关联。"),
         has_groups=True,
-        lists_groups=True,
         group_origin="bot_added",
         no_groups_hint=(
             N_("在飞书中打开要接收通知的群，进入 设置 → 群机器人 → 添加机器人，添加本集成的机器人。"),
@@ -125,16 +125,30 @@ class Feishu:
         Feishu does not say which of the two it was: a message older than this call is the earlier try's.
         """
         asked_at = datetime.now(UTC)
-        sent = self.client.send_card(to.external_id, cards.as_json(card), _uuid(to, card), is_group=to.is_group)
+        try:
+            sent = self._send(to, card)
+        except CardInvalid:
+            if not card.body_is_markup:
+                raise
+            card = _as_plain(card)
+            sent = self._send(to, card)
         was_repeat = earlier_try_unanswered and sent.created_at is not None and sent.created_at < asked_at
         return SentMessage(sent.message_id, truncated_lines=cards.truncated_lines(card), was_repeat=was_repeat)
+
+    def _send(self, to: Recipient, card: IncidentCard) -> Sent:
+        return self.client.send_card(to.external_id, cards.as_json(card), _uuid(to, card), is_group=to.is_group)
 
     def send_text(self, to: Recipient, content: str) -> SentMessage:
         return SentMessage(self.client.send_text(to.external_id, content, is_group=to.is_group).message_id)
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
         """Replace the card for everybody who sees it, as often as needed within 14 days."""
-        self.client.update_card(handle.message_id, cards.as_json(card))
+        try:
+            self.client.update_card(handle.message_id, cards.as_json(card))
+        except CardInvalid:
+            if not card.body_is_markup:
+                raise
+            self.client.update_card(handle.message_id, cards.as_json(_as_plain(card)))
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         return callbacks.read(self.settings, request)
@@ -173,6 +187,11 @@ class Feishu:
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)
+
+
+def _as_plain(card: IncidentCard) -> IncidentCard:
+    """The card with its template's markup shown as it is written: what Feishu would not draw must not lose the news."""
+    return replace(card, body_is_markup=False)
 
 
 def _uuid(to: Recipient, card: IncidentCard) -> str:

@@ -192,6 +192,15 @@ def test_no_text_of_an_alert_mentions_anybody(connection, platform, lin):
     assert marked and not any("](" in content for content in (*marked, text["text"]))
 
 
+def test_a_templates_markup_that_feishu_will_not_draw_does_not_lose_the_news(connection, platform, lin, card):
+    wrong = replace(card, body=("**值班** <at id=ou_nobody></at>",), body_is_markup=True)
+    sent = platform.send_card(lin, wrong)
+    platform.update_card(connection.handle(sent, card), replace(wrong, title="新"))
+    (seen,) = connection.messages("lin")
+    assert connection.title_of(seen) == "新"
+    assert "＜at id&#61;ou&#95;nobody" in json.dumps(seen["card"], ensure_ascii=False)
+
+
 def test_a_group_that_we_left_or_that_is_gone_is_told(connection, platform, card):
     group = connection.make_group("值班群")
     connection.simulator.control("feishu/remove_bot", {"chat_id": group.external_id, "app_id": connection.app_id})
