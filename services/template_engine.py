@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -105,11 +105,13 @@ def _written(_context: Context, value: Any) -> str:
     """What an expression leaves in the text: escaped, unless it cannot be markup."""
     escape = current_run().escape
     text = shown(value).replace(KEPT_LINE, "")
-    if escape is None or isinstance(value, Trusted) or PLAIN_ADDRESS.fullmatch(text):
+    if escape is None or isinstance(value, HARMLESS) or PLAIN_ADDRESS.fullmatch(text):
         return text
     return "\n".join(escape(plain(line)) for line in text.split("\n"))
 
 
+HARMLESS = (Trusted, int, float, datetime, timedelta)
+"""Written by us, so without any markup."""
 PLAIN_ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&,;=%+-]+", re.ASCII)
 """An address without anything that could end a link or begin another markup: escaping it would break it."""
 

@@ -98,8 +98,7 @@ def look(kind: str) -> ResponseReturnValue:
     """What is typed for one channel kind, as its card; asked for while somebody types."""
     if kind not in template_previews.kinds():
         raise NotFound()
-    sheet = Sheet.read(request.form)
-    return render_template("message_templates/_look.html", kind=kind, look=_looks(sheet)[kind])
+    return render_template("message_templates/_look.html", kind=kind, look=_looks(Sheet.read(request.form), kind)[kind])
 
 
 def _draft(sheet: Sheet) -> templates.Draft:
@@ -132,11 +131,12 @@ def _editor(
     )
 
 
-def _looks(sheet: Sheet) -> dict[str, Look]:
+def _looks(sheet: Sheet, *wanted: str) -> dict[str, Look]:
+    """Of the wanted channel kinds, by default of all."""
     chosen, tenant, now = _incident(sheet), current_member().tenant, utcnow()
     return {
         kind: template_previews.look_at(kind, sheet.texts.get(kind, ""), tenant=tenant, now=now, incident=chosen)
-        for kind in template_previews.kinds()
+        for kind in wanted or template_previews.kinds()
     }
 
 

@@ -33,6 +33,8 @@ CONSOLE_PAGES = (
     "/channels/1/policies",
     "/channels/1/policies/new",
     "/channels/1/settings",
+    "/templates",
+    "/templates/new",
     "/policies/1",
     "/deliveries",
     "/integrations/im/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import event, select
 
+from blueprints.templating import markdown
 from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
 from models import AuditEntry, Channel, DispatchPolicy, Incident, Role, Template
@@ -363,6 +365,25 @@ def test_a_problem_is_said_and_the_built_in_text_shown(office: Office) -> None:
     assert say(found.problem) == "第 1 行：没有过滤器 foo"
     assert found.lines[0] == "资源：db-03"
     assert look(office, "").problem is None
+
+
+@pytest.mark.parametrize("kind", [kind for kind, shows in template_previews.kinds().items() if shows.escape_body])
+def test_what_an_alert_says_never_becomes_markup_on_any_platform(office: Office, kind: str) -> None:
+    hostile = (
+        "[x](http://evil.example) **b** _i_ `c` # h <at id=all></at> <b>b</b> ![i](http://evil.example/i) @所有人 ~s~"
+    )
+    office.incident.title, office.incident.labels = hostile, {"env": f"# {hostile}"}
+    shown_as = ("incident.title", "incident.labels.env", "incident.labels", "'a ' ~ incident.title | upper")
+    text = "\n\n".join(f"{{{{ {expression} }}}}" for expression in shown_as)
+    tenant = office.lin.tenant
+    found = template_previews.look_at(kind, text, tenant=tenant, now=utcnow(), incident=office.incident)
+    assert found.problem is None
+    assert found.card.body_is_markup
+    shown = markdown("\n".join(found.lines))
+    assert not re.search(r"<(?!/?p>)", shown), shown
+    assert "@所有人" not in shown
+    own = template_previews.look_at(kind, "**{{ incident.labels.x | default('b') }}**", tenant=tenant, now=utcnow())
+    assert markdown(own.lines[0]) == "<p><strong>b</strong></p>\n"
 
 
 def test_long_alerts_do_not_stop_a_card(office: Office, boss) -> None:
