@@ -7,38 +7,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from platforms import checks
 from platforms.dingtalk.client import Client
 from platforms.dingtalk.errors import CardExists, IpNotAllowed, PermissionMissing
-from platforms.errors import ContentRefused, CredentialInvalid, GroupGone, PlatformError, SettingsIncomplete, remember
+from platforms.errors import ContentRefused, CredentialInvalid, GroupGone, PlatformError
 from platforms.setup import CheckResult
 
 NO_CHAT = "cidDutybellCheck0000000000=="
 NO_MESSAGE = "DutybellCheck+00/="
 """Made up, so that DingTalk looks at our permission and then finds nothing."""
 NEEDS_SCOPES = ("qyapi_chat_manage", "qyapi_robot_sendmsg")
+OWNERS: checks.Owners = ((IpNotAllowed, ("egress_ip",)), (CredentialInvalid, ("credentials",)))
 
 
 def run(client: Client, name: str) -> CheckResult:
-    """Try the check called `name`; a failure is explained, not raised. Unknown names are a mistake of ours."""
-    try:
-        found = CHECKS[name](client)
-    except SettingsIncomplete as error:
-        return CheckResult(False, failed(error), is_premature=True)
-    except PlatformError as error:
-        return CheckResult(False, failed(error), is_premature=_is_another_checks_matter(name, error))
-    return CheckResult(True, found)
-
-
-def _is_another_checks_matter(name: str, error: PlatformError) -> bool:
-    """One cause turns one check red: the others wait until it is mended."""
-    if isinstance(error, IpNotAllowed):
-        return name != "egress_ip"
-    return isinstance(error, CredentialInvalid) and name != "credentials"
-
-
-def failed(error: PlatformError) -> dict[str, Any]:
-    """Everything that a page needs to explain a failure."""
-    return remember(error) | {"message": error.message, "hint": error.hint}
+    """Try the check called `name`; a failure is explained, not raised."""
+    return checks.run(client, name, CHECKS, OWNERS)
 
 
 def _credentials(client: Client) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class DingTalk:
         tells_in_reply=True,
         has_refresh_button=False,
         coalesce_seconds=1.0,
+        sends_per_second=18,
         sends_per_member_minute=0,
         sends_per_member_hour=0,
         dedupe_hours=24 * 7,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from platforms.errors import CredentialInvalid, PlatformError, SettingsIncomplete, remember
+from platforms import checks
+from platforms.errors import CredentialInvalid, PlatformError
 from platforms.feishu.client import Client
 from platforms.feishu.errors import AppDisabled, AppNotReleased, BotMissing, FeishuError, IpNotAllowed, ScopeMissing
 from platforms.setup import CheckResult
@@ -19,13 +20,12 @@ NEEDED = (
 )
 """What we ask for, and what does as well: any one of them."""
 RECOMMENDED = ("contact:user.id:readonly",)
-OWNERS: tuple[tuple[str, type[PlatformError]], ...] = (
-    ("credentials", CredentialInvalid),
-    ("ip_allowlist", IpNotAllowed),
-    ("bot", AppNotReleased),
-    ("bot", AppDisabled),
+OWNERS: checks.Owners = (
+    (CredentialInvalid, ("credentials",)),
+    (IpNotAllowed, ("ip_allowlist",)),
+    (AppNotReleased, ("bot",)),
+    (AppDisabled, ("bot",)),
 )
-"""Which check turns red for a cause; the others wait until it is mended."""
 
 
 class BotNotEnabled(BotMissing):
@@ -46,24 +46,8 @@ class RedirectUrlMissing(FeishuError):
 
 
 def run(client: Client, name: str) -> CheckResult:
-    """Try the check called `name`; a failure is explained, not raised. Unknown names are a mistake of ours."""
-    try:
-        found = CHECKS[name](client)
-    except SettingsIncomplete as error:
-        return CheckResult(False, failed(error).detail, is_premature=True)
-    except PlatformError as error:
-        return CheckResult(False, failed(error).detail, is_premature=_is_another_checks_matter(name, error))
-    return CheckResult(True, found, is_premature=found.get("confirmed") is False)
-
-
-def _is_another_checks_matter(name: str, error: PlatformError) -> bool:
-    return any(isinstance(error, kind) and owner != name for owner, kind in OWNERS)
-
-
-def failed(error: PlatformError) -> CheckResult:
-    """A failure with everything a page needs to explain it."""
-    memo = remember(error)
-    return CheckResult(False, memo | {"message": error.message, "hint": error.hint})
+    """Try the check called `name`; a failure is explained, not raised."""
+    return checks.run(client, name, CHECKS, OWNERS)
 
 
 def _credentials(client: Client) -> dict[str, Any]:

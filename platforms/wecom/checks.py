@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from platforms.errors import CredentialInvalid, PlatformError, SettingsIncomplete, remember
+from platforms import checks
+from platforms.errors import CredentialInvalid
 from platforms.setup import CheckResult
 from platforms.wecom.client import Client
 from platforms.wecom.errors import IpNotTrusted, WeComError
 from texts import N_
 
 ROOT_DEPARTMENT = 1
+OWNERS: checks.Owners = ((IpNotTrusted, ("trusted_ip",)), (CredentialInvalid, ("credentials", "endpoint")))
 
 
 class NobodyVisible(WeComError):
@@ -27,27 +29,8 @@ class DomainDiffers(WeComError):
 
 
 def run(client: Client, name: str) -> CheckResult:
-    """Try the check called `name`; a failure is explained, not raised. Unknown names are a mistake of ours."""
-    try:
-        found = CHECKS[name](client)
-    except SettingsIncomplete as error:
-        return CheckResult(False, failed(error).detail, is_premature=True)
-    except PlatformError as error:
-        return CheckResult(False, failed(error).detail, is_premature=_is_another_checks_matter(name, error))
-    return CheckResult(True, found, is_premature=found.get("confirmed") is False)
-
-
-def _is_another_checks_matter(name: str, error: PlatformError) -> bool:
-    """One cause turns one check red: the others wait until it is mended."""
-    if isinstance(error, IpNotTrusted):
-        return name != "trusted_ip"
-    return isinstance(error, CredentialInvalid) and name not in {"credentials", "endpoint"}
-
-
-def failed(error: PlatformError) -> CheckResult:
-    """A failure with everything a page needs to explain it."""
-    memo = remember(error)
-    return CheckResult(False, memo | {"message": error.message, "hint": error.hint})
+    """Try the check called `name`; a failure is explained, not raised."""
+    return checks.run(client, name, CHECKS, OWNERS)
 
 
 def _credentials(client: Client) -> dict[str, Any]:
