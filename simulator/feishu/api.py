@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.feishu import chats, gateway, inspection, messages, oauth, scopes, tokens, updates
+from simulator.feishu import chats, gateway, inspection, messages, oauth, scopes, tokens, updates, warrooms
 from simulator.feishu.context import PLATFORM, Call, Feishu, current_feishu
 from simulator.feishu.errors import ApiError, error_body
 from simulator.feishu.gateway import PERSON, Endpoint
@@ -45,6 +45,10 @@ ENDPOINTS = {
     ("GET", "im/v1/messages/:message_id"): Endpoint(messages.read, scopes.READ),
     ("POST", "interactive/v1/card/update"): Endpoint(updates.update_clicked_card, scopes.UPDATE, required=("token",)),
     ("GET", "im/v1/chats"): Endpoint(chats.listed, scopes.CHATS),
+    ("POST", "im/v1/chats"): Endpoint(warrooms.create, scopes.CREATE_CHAT),
+    ("POST", "im/v1/chats/:chat_id/members"): Endpoint(warrooms.add_members, scopes.ADD_MEMBERS, required=("id_list",)),
+    ("DELETE", "im/v1/chats/:chat_id"): Endpoint(warrooms.delete, scopes.DELETE_CHAT),
+    ("GET", "contact/v3/users/:user_id"): Endpoint(inspection.user, scopes.USERS, is_counted=False),
     ("GET", "im/v1/chats/:chat_id"): Endpoint(chats.read, scopes.CHATS),
     ("GET", "im/v1/chats/:chat_id/members"): Endpoint(chats.members, scopes.CHAT_MEMBERS),
     ("GET", "im/v1/chats/:chat_id/members/is_in_chat"): Endpoint(chats.is_in_chat, scopes.CHAT_MEMBERS),
@@ -120,6 +124,8 @@ def _issued(issue: Callable[[Feishu, Json], Json], fault: faults.Fault | None) -
     feishu = current_feishu()
     if request.method != "POST":
         return not_found()
+    if fault and fault.fault == "errcode":
+        return _json({"code": fault.code, "msg": _injected(fault).message})
     if fault and fault.fault in faults.ERRORS:
         return _refusal(_injected(fault))
     body = request.get_json(force=True, silent=True)

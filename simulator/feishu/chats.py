@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 def listed(call: Call) -> Json:
     """Groups with the bot, oldest first unless asked otherwise, never single chats."""
-    _check_bot(call)
+    check_bot(call)
     chats = [chat for chat in call.feishu.state.chats.values() if _is_listed(call, chat)]
     by_activity = call.query.get("sort_type") == "ByActiveTimeDesc"
     chats.sort(key=(lambda chat: _last_active(call, chat)) if by_activity else lambda chat: chat.created_at)
@@ -32,7 +32,7 @@ def listed(call: Call) -> Json:
 
 def read(call: Call) -> Json:
     """A chat in detail for its members; from outside the name alone."""
-    chat = _chat(call)
+    chat = chat_of(call)
     counts = {"user_count": str(len(chat.people)), "bot_count": str(len(chat.bots))}
     row = _row(call, chat) | counts | {"chat_mode": "p2p" if chat.is_p2p else "group", "chat_type": "private"}
     if call.app.app_id in chat.bots:
@@ -41,7 +41,7 @@ def read(call: Call) -> Json:
 
 
 def is_in_chat(call: Call) -> Json:
-    chat = _chat(call)
+    chat = chat_of(call)
     if chat.is_dissolved:
         raise ApiError(232009)
     return {"is_in_chat": call.app.app_id in chat.bots}
@@ -49,7 +49,7 @@ def is_in_chat(call: Call) -> Json:
 
 def members(call: Call) -> Json:
     """The people of a group; bots are not listed."""
-    chat, id_type = _chat(call), call.query.get("member_id_type", "open_id")
+    chat, id_type = chat_of(call), call.query.get("member_id_type", "open_id")
     id_of = call.id_maker(id_type)
     if call.app.app_id not in chat.bots:
         raise ApiError(232011)
@@ -60,13 +60,15 @@ def members(call: Call) -> Json:
     return {"items": [row | {"tenant_key": chat.tenant_key} for row in rows], "member_total": len(chat.people), **more}
 
 
-def _check_bot(call: Call) -> None:
+def check_bot(call: Call) -> None:
+    """232025 unless the bot ability is released."""
     if not call.app.has_bot:
         raise ApiError(232025)
 
 
-def _chat(call: Call) -> Chat:
-    _check_bot(call)
+def chat_of(call: Call) -> Chat:
+    """The chat of the path. Raises ApiError."""
+    check_bot(call)
     chat = call.feishu.state.chats.get(call.parts["chat_id"])
     if chat is None:
         raise ApiError(232006)

@@ -214,11 +214,12 @@ def sign_in() -> Response:
 
 @bp.post("/event")
 def send_event() -> Response:
-    """Deliver any event, subscribed or not: `{"app_id", "type", "event", "tamper"?, "timestamp"?, "to"?: "card"}`.
+    """Deliver any event, subscribed or not: `{"app_id", "type", "event", "event_id"?, "tamper"?, "timestamp"?, "to"?}`.
 
     Or `"plaintext"` instead of type and event, sent once. → `{"http_status", "answer", "event_id", "next_at"}`.
-    tamper  signature, unsigned, token, app_id, tenant_key, plaintext, base64, padding or replay
-    to      "card" sends it to the callbacks' address instead
+    event_id  of an earlier event, which is delivered once more then
+    tamper    signature, unsigned, token, app_id, tenant_key, plaintext, base64, padding or replay
+    to        "card" sends it to the callbacks' address instead
     """
     feishu, body = current_feishu(), request.get_json(force=True)
     app, stamp = _app(feishu, body), body.get("timestamp")
@@ -231,7 +232,9 @@ def send_event() -> Response:
         )
         answer = pushes.post(feishu, app, url, plaintext, odd)
         return jsonify({"http_status": answer.status, "answer": answer.body.decode("utf-8", "replace")})
-    delivery = pushes.emit(feishu, app, str(body["type"]), body.get("event") or {}, odd=odd, is_forced=True)
+    event_id = str(body.get("event_id") or "")
+    event = body.get("event") or {}
+    delivery = pushes.emit(feishu, app, str(body["type"]), event, odd=odd, event_id=event_id, is_forced=True)
     if delivery is None:
         raise Unknown("the app has no address for events")
     last = delivery.attempts[-1]

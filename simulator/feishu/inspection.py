@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.feishu.context import Call
 from simulator.feishu.errors import ApiError
+from simulator.feishu.messages import find_person
 from simulator.feishu.scopes import granted
 from simulator.feishu.state import TOKEN_SECONDS, Person, random_text
 
@@ -72,6 +73,28 @@ def ids_of(call: Call) -> Json:
         is_known = person is not None and _is_visible(call, person)
         rows.append({kind: value} | ({"user_id": id_of(person.user_id)} if person and is_known else {}))
     return {"user_list": rows}
+
+
+def user(call: Call) -> Json:
+    """One person of the contact range; fields whose permission is missing are left out."""
+    id_type, given = call.query.get("user_id_type", "open_id"), call.parts["user_id"]
+    if call.id_maker(id_type) is None:
+        raise ApiError(99992402)
+    person = find_person(call.app, call.tenant.people, call.tenant.union_id, id_type, given)
+    if person is None:
+        raise ApiError(41012)
+    if not call.app.is_for(person):
+        raise ApiError(41050)
+    who = {"open_id": call.app.open_id(person.user_id), "union_id": call.tenant.union_id(person.user_id)}
+    guarded = {
+        "user_id": ("contact:user.employee_id:readonly", person.user_id),
+        "name": ("contact:user.base:readonly", person.name),
+        "email": ("contact:user.email:readonly", person.email),
+        "mobile": ("contact:user.phone:readonly", person.mobile),
+        "status": ("contact:user.employee:readonly", {"is_resigned": person.is_resigned}),
+    }
+    works = granted(call.app)
+    return {"user": who | {name: value for name, (scope, value) in guarded.items() if scope in works}}
 
 
 def js_ticket(call: Call) -> Json:

@@ -228,10 +228,19 @@ def _nobody(call: Call, id_type: str, given: str) -> ApiError:
 def _check_person(call: Call, person: Person) -> None:
     if person.is_resigned:
         raise ApiError(230029)
-    if not call.app.is_for(person) or (call.fault and call.fault.fault == "invalid_users"):
+    left_out = _left_out(call, person)
+    if not call.app.is_for(person) or left_out == "invalid_users":
         raise ApiError(230013)
-    if call.app.app_id in person.stopped or (call.fault and call.fault.fault in faults.PARTIAL):
+    if call.app.app_id in person.stopped or left_out:
         raise ApiError(230053)
+
+
+def _left_out(call: Call, person: Person) -> str:
+    """The armed fault that keeps the message from this person, "" for none."""
+    if call.fault is None or call.fault.fault not in faults.PARTIAL:
+        return ""
+    named = call.fault.users.split("|") if call.fault.users else [person.user_id]
+    return call.fault.fault if {person.user_id, call.app.open_id(person.user_id)} & set(named) else ""
 
 
 def _check_chat(call: Call, chat: Chat) -> None:

@@ -73,15 +73,23 @@ def check_url(feishu: Feishu, app: App, url: str) -> str:
 
 
 def emit(
-    feishu: Feishu, app: App, event_type: str, event: Json, *, odd: Odd | None = None, is_forced: bool = False
+    feishu: Feishu,
+    app: App,
+    event_type: str,
+    event: Json,
+    *,
+    odd: Odd | None = None,
+    event_id: str = "",
+    is_forced: bool = False,
 ) -> Delivery | None:
     """Send an event that the released version subscribes; None when it does not. Do not hold the store's lock.
 
-    is_forced  whatever is subscribed; a failed try is repeated after 15 s, 5 min, 1 h and 6 h.
+    is_forced  whatever is subscribed; event_id: of an event that was sent before, as a duplicate
+    A failed try is repeated after 15 s, 5 min, 1 h and 6 h.
     """
     if not app.event_url or not (is_forced or may_receive(app, event_type)):
         return None
-    event_id = secrets.token_hex(16)
+    event_id = event_id or secrets.token_hex(16)
     pending = Pending(event_id, app.app_id, envelope(feishu, app, event_type, event, event_id=event_id), 0, feishu.now)
     return _deliver(feishu, pending, odd or Odd())
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from simulator.webview import label_of
@@ -30,6 +31,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(16)}"
 
 
+@lru_cache(maxsize=200_000)
 def _derived(prefix: str, *parts: str) -> str:
     return f"{prefix}_{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:32]}"
 

@@ -170,3 +170,14 @@ def test_flat_answers_stay_flat(lab: Lab) -> None:
         {"scope_name": "im:chat", "grant_status": 1},
         {"scope_name": "im:message", "grant_status": 1},
     ]
+
+
+def test_some_people_may_be_left_out(lab):
+    fault = {"platform": "feishu", "fault": "invalid_users", "users": "wu", "count": 2}
+    lab.control("faults", fault)
+    assert [lab.send(None, lab.open_id(who))["code"] for who in ("lin", "wu", "wu")] == [0, 230013, 0]
+
+
+def test_a_token_call_may_fail_with_any_number(lab):
+    lab.control("faults", {"platform": "feishu", "fault": "errcode", "code": 10014, "path": "tenant_access_token"})
+    assert refusal(lab, lab.app["app_id"], lab.app["secret"]) == (200, {"code": 10014, "msg": "unknown error"})

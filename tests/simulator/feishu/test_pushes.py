@@ -183,3 +183,10 @@ def test_the_last_post_may_be_repeated_byte_for_byte(wired, product):
     wired.control("feishu/event", body)
     wired.control("feishu/event", body | {"tamper": "replay"})
     assert product.posts[-1][0] == product.posts[-2][0]
+
+
+def test_an_event_may_be_delivered_twice(wired, product):
+    body = {"app_id": wired.app["app_id"], "type": "im.chat.updated_v1", "event": {}}
+    first = wired.control("feishu/event", body)
+    wired.control("feishu/event", body | {"event_id": first["event_id"]})
+    assert [body["header"]["event_id"] for body in product.received] == [first["event_id"]] * 2
