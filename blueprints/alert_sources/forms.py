@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from models import Channel
@@ -15,8 +16,8 @@ from services.alert_sources import NAME_CHARS
 from sources import SOURCES
 
 TITLE_CHOICES = (
-    ("name", _l("告警名称 / 实例（alertname / instance）")),
-    ("summary", _l("摘要（annotations.summary），缺少时用告警名称 / 实例")),
+    SelectChoice("name", _l("告警名称 / 实例（alertname / instance）")),
+    SelectChoice("summary", _l("摘要（annotations.summary），缺少时用告警名称 / 实例")),
 )
 TYPE_NOTES = {
     "standard": _l("脚本或任意系统用一个 HTTP 请求推送"),

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField, ValidationError
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from models import Integration
@@ -47,7 +48,7 @@ def form_field(described: SetupField) -> Any:
     label = _(described.label)
     options: dict[str, Any] = {"description": _(described.help) if described.help else ""}
     if described.is_choice:
-        choices = [(value, _(text)) for value, text in described.choices]
+        choices = [SelectChoice(value, _(text)) for value, text in described.choices]
         return RadioField(label, choices=choices, default=described.default, **options)
     options["validators"] = [Length(max=LONGEST_VALUE), Shape(described)]
     return (PasswordField if described.is_secret else StringField)(label, **options)

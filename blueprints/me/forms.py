@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from zoneinfo import available_timezones
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import SelectField, SelectMultipleField, StringField, widgets
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from models import Severity
@@ -20,6 +23,11 @@ NEVER = "0"
 LIFETIMES = {"30": _l("30 天"), "90": _l("90 天"), "365": _l("1 年"), NEVER: _l("永不过期")}
 
 
+def offered(labels: Mapping[str, Any]) -> list[SelectChoice]:
+    """The choices of a field; labels: value → what is shown."""
+    return [SelectChoice(value, label) for value, label in labels.items()]
+
+
 def choices_field(label: object, **values: object) -> SelectMultipleField:
     """Several of a few: check boxes."""
     boxes = {"widget": widgets.ListWidget(prefix_label=False), "option_widget": widgets.CheckboxInput()}
@@ -28,11 +36,11 @@ def choices_field(label: object, **values: object) -> SelectMultipleField:
 
 class ProfileForm(FlaskForm):
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
-    locale = SelectField(_l("语言"), choices=[("", _l("跟随浏览器")), ("zh_CN", "中文"), ("en", "English")])
+    locale = SelectField(_l("语言"), choices=offered({"": _l("跟随浏览器"), "zh_CN": "中文", "en": "English"}))
     theme = SelectField(
         _l("外观"),
         [InputRequired()],
-        choices=[("auto", _l("跟随系统")), ("light", _l("浅色")), ("dark", _l("深色"))],
+        choices=offered({"auto": _l("跟随系统"), "light": _l("浅色"), "dark": _l("深色")}),
         default="auto",
     )
     timezone = SelectField(_l("时区"), description=_l("页面上的时间按此时区显示。"))
@@ -67,7 +75,7 @@ class TokenForm(FlaskForm):
         description=_l("写明用途，例如“大屏”或“值班脚本”。"),
     )
     scopes = choices_field(_l("权限范围"), description=_l("不会超出您自己的权限。"))
-    lifetime = SelectField(_l("有效期"), [InputRequired()], choices=list(LIFETIMES.items()), default="90")
+    lifetime = SelectField(_l("有效期"), [InputRequired()], choices=offered(LIFETIMES), default="90")
 
     def __init__(self, **values: object) -> None:
         super().__init__(**values)
