@@ -100,7 +100,12 @@ def found(known: IntegrationCheck) -> str:
         return _(
             "%(departments)s 个部门、%(people)s 位成员可见", departments=facts["departments"], people=facts["people"]
         )
-    return str(facts.get("domain") or facts.get("endpoint") or facts.get("person") or facts.get("group") or "")
+    if facts.get("recommended"):
+        return _("建议再开通：%(scopes)s", scopes=facts["recommended"])
+    if "groups" in facts:
+        return _("%(groups)s 个群", groups=facts["groups"])
+    shown = ("domain", "endpoint", "person", "group", "redirect_url")
+    return next((str(facts[name]) for name in shown if facts.get(name)), "")
 
 
 def sketch(drawing: Drawing | None, where: tuple[str, ...]) -> dict[str, Any] | None:
