@@ -79,6 +79,7 @@ class DingTalk:
         one_per_tenant=False,
         workbench_hint=N_("登录钉钉客户端，进入 钉钉 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录即可关联。"),
         has_groups=True,
+        group_parameter="openConversationId",
         group_origin="cool_app",
         no_groups_hint=(
             N_("前往钉钉，在群聊的 酷应用栏 → 更多酷应用 中为该群安装本应用的酷应用。"),
