@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Blueprint, Response, current_app
 from werkzeug.wrappers import Response as BaseResponse
@@ -55,6 +55,18 @@ class Webview:
     person: str
 
 
+class Reports(Protocol):
+    """What a platform's module `reports` has: the answers to the control interface, see Platform."""
+
+    def listed(self, world: Any, person: str, chat: str, /) -> list[Json]: ...
+
+    def press(self, world: Any, body: Json, /) -> Json: ...
+
+    def summary(self, world: Any, /) -> Json: ...
+
+    def reset(self, world: Any, /, *, everything: bool) -> None: ...
+
+
 class Platform(ABC):
     """One platform, as its folder implements it. An object is made for each simulator from its Laboratory.
 
@@ -73,32 +85,34 @@ class Platform(ABC):
     user_agent: str = ""
     bridge: str = ""
 
+    reports: Reports
+
     # The state under its name in the file, and what everything in the folder is handed.
     state: Section
     world: Any
 
-    @abstractmethod
     def messages(self, *, person: str, chat: str) -> list[Json]:
         """As this person sees them, or as the chat shows them, oldest first; both "" for everything.
 
         Each {"id", "platform", "to", "kind", "card", "buttons": [{"key", "text"}], "updates", "at", …}.
         Raises Unknown. The lock is held.
         """
+        return self.reports.listed(self.world, person, chat)
 
-    @abstractmethod
     def press(self, body: Json) -> Json:
         """`{"message_id", "person", "key", …}` → `{"http_status", "answer", …}` of a real call.
 
         Raises Unknown or CannotPress. The lock is not held.
         """
+        return self.reports.press(self.world, body)
 
-    @abstractmethod
     def summary(self) -> Json:
         """What exists, without secrets of apps. The lock is held."""
+        return self.reports.summary(self.world)
 
-    @abstractmethod
     def reset(self, *, everything: bool) -> None:
         """Forget messages, codes and counters; with everything also organisations and limits. The lock is held."""
+        self.reports.reset(self.world, everything=everything)
 
     def tick(self) -> None:  # noqa: B027  # most platforms plan nothing
         """Do what is due by now: the clock was moved. The lock is not held."""

@@ -14,7 +14,8 @@ from simulator import faults, recording
 from simulator.dingtalk import cards, contacts, errors, events, groups, login, notices, robots, tokens
 from simulator.dingtalk.context import PLATFORM, Call, DingTalk, current_dingtalk
 from simulator.dingtalk.errors import ApiError, OldError, json_response
-from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp, random_text
+from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp
+from simulator.ids import random_text
 
 bp = Blueprint("dingtalk_api", __name__)
 

@@ -10,8 +10,9 @@ from flask import abort, flash, render_template, request
 from simulator.dingtalk import events, setup, tokens
 from simulator.dingtalk.console import Page, back, bp, find_corp
 from simulator.dingtalk.context import DingTalk, current_dingtalk
-from simulator.dingtalk.state import EVERYBODY, App, CoolApp, Corp, Subscription, random_text
+from simulator.dingtalk.state import EVERYBODY, App, CoolApp, Corp, Subscription
 from simulator.i18n import t
+from simulator.ids import random_text
 
 APP = "/<corp_id>/apps/<client_id>"
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from simulator import outbound, recording
-from simulator.dingtalk import crypto, tokens
+from simulator import outbound, recording, sealing
+from simulator.dingtalk import tokens
 from simulator.dingtalk.context import PLATFORM, Call, DingTalk, Failed, Waiting
-from simulator.dingtalk.state import App, Corp, Group, Subscription, random_text
+from simulator.dingtalk.state import App, Corp, Group, Subscription
 from simulator.faults import Caller
+from simulator.ids import random_text
 
 ANSWER_SECONDS = 2.5
 RETRY_SECONDS = (10, 30)
@@ -171,7 +172,7 @@ def _post(world: DingTalk, app: App, settings: Subscription, payload: Json, odd:
     suffix = app.corp_id if app.suffix == "corp_id" else app.client_id
     plaintext = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     sealed_for = "dingsomebodyelse0000" if odd.tamper == "suffix" else suffix
-    encrypted = crypto.encrypt(settings.aes_key, plaintext.encode(), sealed_for)
+    encrypted = sealing.encrypt(settings.aes_key, plaintext.encode(), sealed_for)
     url = _signed_url(world, settings, encrypted, odd)
     if odd.tamper == "ciphertext":
         encrypted = encrypted[:-8] + ("AAAA" if encrypted[-8:-4] != "AAAA" else "BBBB") + encrypted[-4:]
@@ -190,7 +191,7 @@ def _post(world: DingTalk, app: App, settings: Subscription, payload: Json, odd:
 def _signed_url(world: DingTalk, settings: Subscription, encrypted: str, odd: Odd) -> str:
     """The address with both names of the signature, the time in milliseconds and a nonce of eight."""
     stamp, nonce = str(odd.timestamp or int(world.now * 1000)), random_text(8)
-    given = crypto.signature(settings.token, stamp, nonce, encrypted)
+    given = sealing.signature(settings.token, stamp, nonce, encrypted)
     if odd.tamper == "signature":
         given = ("0" if given[0] != "0" else "1") + given[1:]
     query = {"signature": given, "msg_signature": given, "timestamp": stamp, "nonce": nonce}
@@ -206,9 +207,9 @@ def _read(settings: Subscription, suffix: str, answer: outbound.Answer) -> tuple
     try:
         body = json.loads(answer.body)
         stamp, nonce = str(body["timeStamp"]), str(body["nonce"])
-        if not crypto.is_signed(settings.token, stamp, nonce, str(body["encrypt"]), str(body["msg_signature"])):
+        if not sealing.is_signed(settings.token, stamp, nonce, str(body["encrypt"]), str(body["msg_signature"])):
             return "", "signature of the reply is wrong"
-        message, received = crypto.decrypt(settings.aes_key, str(body["encrypt"]))
+        message, received = sealing.decrypt(settings.aes_key, str(body["encrypt"]))
     except (ValueError, KeyError, TypeError) as error:
         return "", f"reply is not an encrypted one ({type(error).__name__})"
     reply = message.decode("utf-8", "replace")

@@ -9,7 +9,8 @@ from typing import Any
 
 from simulator.dingtalk.context import Call
 from simulator.dingtalk.errors import ApiError
-from simulator.dingtalk.state import Group, awkward_id, random_text
+from simulator.dingtalk.state import Group, awkward_id
+from simulator.ids import HEX, random_text
 
 MAX_NAME = 20
 
@@ -56,7 +57,7 @@ def create(call: Call) -> Json:
         raise ApiError("permession.checkFailed", "群主不在应用可见性内")
     userids = [str(userid) for userid in call.body.get("useridlist") or []]
     members = [userid for userid in dict.fromkeys([owner, *userids]) if call.person(userid)]
-    group = Group(awkward_id("cid"), "chat" + random_text(32, "0123456789abcdef"), name, owner, members)
+    group = Group(awkward_id("cid"), "chat" + random_text(32, HEX), name, owner, members)
     call.corp.groups[group.cid] = group
     call.world.store.touch()
     return {"conversationTag": 2, "openConversationId": group.cid, "chatid": group.chat_id}

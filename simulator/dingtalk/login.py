@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from simulator.dingtalk.context import Call, DingTalk
 from simulator.dingtalk.errors import ApiError, OldError, invalid_token
-from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp, LoginCode, Person, Token, random_text
+from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp, LoginCode, Person, Token
+from simulator.ids import random_text
 
 CODE_SECONDS = 300
 SCOPES = {"openid", "openid corpid"}

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import jsonify, redirect, request, url_for
 
-from simulator.base import Json, Laboratory, Organisation, Page, Platform, Webview
+from simulator.base import Laboratory, Organisation, Page, Platform, Webview
 from simulator.dingtalk import api, client, console_apps, control, events, login, pages, reports
 from simulator.dingtalk.context import PLATFORM, DingTalk
 from simulator.dingtalk.state import DingTalkState
@@ -23,6 +23,7 @@ class DingTalkPlatform(Platform):
     slug = PLATFORM
     name = "钉钉"
     blueprints = (api.bp, control.bp, console_apps.bp, client.bp, pages.bp)
+    reports = reports
     machine_paths = ("/v1.0/", "/v2.0/", "/topapi/", "/gettoken", "/get_jsapi_ticket", "/auth/scopes", "/call_back/")
     user_agent = "AliApp(DingTalk/7.6.0) DingTalk/7.6.0"
     bridge = "dingtalk/bridge.js"
@@ -34,18 +35,6 @@ class DingTalkPlatform(Platform):
         self.laboratory = laboratory
         self.world = DingTalk(laboratory.store, laboratory.wire, laboratory.faults)
         self.state = self.world.state
-
-    def messages(self, *, person: str, chat: str) -> list[Json]:
-        return reports.listed(self.world, person, chat)
-
-    def press(self, body: Json) -> Json:
-        return reports.press(self.world, body)
-
-    def summary(self) -> Json:
-        return reports.summary(self.world)
-
-    def reset(self, *, everything: bool) -> None:
-        reports.reset(self.world, everything=everything)
 
     def tick(self) -> None:
         events.retry(self.world)

@@ -5,6 +5,9 @@ https://open.dingtalk.com/document/development/event-callback-card
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +15,7 @@ from urllib.parse import urlsplit
 
 from simulator import outbound, recording
 from simulator.base import CannotPress
-from simulator.dingtalk import crypto, faces
+from simulator.dingtalk import faces
 from simulator.dingtalk.cards import parameters
 from simulator.dingtalk.context import PLATFORM, DingTalk
 from simulator.dingtalk.errors import ApiError
@@ -110,7 +113,7 @@ def _call(world: DingTalk, card: Card, route: Route, body: Json, odd: Odd) -> ou
         stamp = str(odd.timestamp or int(world.now * 1000))
         secret = "x" if odd.tamper == "signature" else route.secret
         headers["x-ddpaas-signature-timestamp"] = stamp
-        headers["x-ddpaas-signature"] = crypto.card_signature(secret, stamp)
+        headers["x-ddpaas-signature"] = card_signature(secret, stamp)
     raw = json.dumps(body, ensure_ascii=False).encode()
     answer = outbound.send("POST", route.url, body=raw, headers=headers, seconds=ANSWER_SECONDS)
     called = Caller(PLATFORM, urlsplit(route.url).path, card.corp_id, app_id=card.client_id)
@@ -141,6 +144,11 @@ def _apply(world: DingTalk, card: Card, userid: str, raw: bytes) -> str:
         card.answers[userid] = card.answers.get(userid, 0) + 1
     world.store.touch()
     return ""
+
+
+def card_signature(api_secret: str, timestamp: str) -> str:
+    """Base64 of HMAC-SHA256 over the decimal timestamp; the body is not covered."""
+    return base64.b64encode(hmac.new(api_secret.encode(), timestamp.encode(), hashlib.sha256).digest()).decode()
 
 
 def _text(answer: outbound.Answer) -> str:

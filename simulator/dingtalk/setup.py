@@ -23,11 +23,10 @@ from simulator.dingtalk.state import (
     Template,
     Version,
     awkward_id,
-    random_text,
 )
+from simulator.ids import HEX, random_text
 
 LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
-HEX = "0123456789abcdef"
 USERID = re.compile(r"^[^\s/]{1,64}$")
 ADDRESS = re.compile(r"^[0-9a-fA-F:.*]{2,45}$")
 VERSION = re.compile(r"^([1-9]\d?)\.(\d{1,2})\.(\d{1,2})$")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +15,6 @@ TOKEN_SECONDS = 7200
 KEY_SECONDS = 24 * 3600  # how long a message can be recalled or asked about
 MAX_MESSAGES = 20_000
 EVERYBODY = "all"
-
-_ALPHABET = string.ascii_letters + string.digits
-
-
-def random_text(length: int, alphabet: str = _ALPHABET) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
 def awkward_id(prefix: str = "") -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from simulator.dingtalk.context import DingTalk
 from simulator.dingtalk.errors import ApiError, OldError, too_fast
-from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp, Token, random_text
+from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp, Token
+from simulator.ids import random_text
 
 DAY_SECONDS = 86400
 

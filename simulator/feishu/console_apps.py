@@ -12,8 +12,9 @@ from simulator.feishu import setup, tokens
 from simulator.feishu.console import Page, back, bp, find_app
 from simulator.feishu.context import Feishu, current_feishu
 from simulator.feishu.scopes import EVENTS, NAMES, granted
-from simulator.feishu.state import CARD_CALLBACK, HISTORIC_CALLBACK, random_text
+from simulator.feishu.state import CARD_CALLBACK, HISTORIC_CALLBACK
 from simulator.i18n import t
+from simulator.ids import random_text
 
 APP = "/app/<app_id>"
 CALLBACKS = {CARD_CALLBACK: "卡片回传交互", HISTORIC_CALLBACK: "消息卡片回传交互（旧）"}

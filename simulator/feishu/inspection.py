@@ -11,7 +11,8 @@ from simulator.feishu.context import Call
 from simulator.feishu.errors import ApiError
 from simulator.feishu.messages import find_person
 from simulator.feishu.scopes import granted
-from simulator.feishu.state import TOKEN_SECONDS, Person, random_text
+from simulator.feishu.state import TOKEN_SECONDS, Person
+from simulator.ids import random_text
 
 MAX_WANTED = 50
 MANY_ADDRESSES = ["203.0.113.21", "203.0.113.22"]

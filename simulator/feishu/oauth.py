@@ -16,7 +16,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from simulator.feishu.context import Call, Feishu
 from simulator.feishu.errors import ApiError
 from simulator.feishu.scopes import granted
-from simulator.feishu.state import TOKEN_SECONDS, App, LoginCode, Person, TokenOwner, random_text
+from simulator.feishu.state import TOKEN_SECONDS, App, LoginCode, Person, TokenOwner
+from simulator.ids import random_text
 
 CODE_SECONDS, PAGE_CODE_SECONDS = 300, 180
 MAX_SCOPES = 50

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, redirect, render_template, request, url_for
 
-from simulator.base import Json, Laboratory, Organisation, Page, Platform, Webview
+from simulator.base import Laboratory, Organisation, Page, Platform, Webview
 from simulator.feishu import api, client, console_apps, control, login, oauth, reports
 from simulator.feishu.context import PLATFORM, Feishu
 from simulator.feishu.login import AUTHORISE_PATHS
@@ -23,6 +23,7 @@ class FeishuPlatform(Platform):
     slug = PLATFORM
     name = "飞书"
     blueprints = (login.bp, api.bp, control.bp, console_apps.bp, client.bp)
+    reports = reports
     machine_paths = ("/open-apis/", "/oauth/v3/")
     user_agent = "Lark/7.40.6 LarkLocale/zh_CN ChannelName/Feishu"
 
@@ -31,18 +32,6 @@ class FeishuPlatform(Platform):
     def __init__(self, laboratory: Laboratory) -> None:
         self.world = Feishu(laboratory.store, laboratory.wire, laboratory.faults)
         self.state = self.world.state
-
-    def messages(self, *, person: str, chat: str) -> list[Json]:
-        return reports.listed(self.world, person, chat)
-
-    def press(self, body: Json) -> Json:
-        return reports.press(self.world, body)
-
-    def summary(self) -> Json:
-        return reports.summary(self.world)
-
-    def reset(self, *, everything: bool) -> None:
-        reports.reset(self.world, everything=everything)
 
     def console_url(self) -> str:
         return url_for("feishu_console.tenants")

@@ -11,8 +11,9 @@ from simulator.base import ControlError
 from simulator.feishu import pushes
 from simulator.feishu.context import Feishu
 from simulator.feishu.oauth import without_query
-from simulator.feishu.state import App, Features, Person, Tenant, Version, new_id, random_text
+from simulator.feishu.state import App, Features, Person, Tenant, Version, new_id
 from simulator.feishu.tokens import APP_ID
+from simulator.ids import random_text
 
 USER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 VERSION = re.compile(r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import string
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import deepcopy
@@ -12,18 +11,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from simulator.ids import random_text
 from simulator.webview import label_of
 
 TOKEN_SECONDS = 7200
 TOKEN_RENEWAL_SECONDS = 1800
 MAX_MESSAGES = 50_000
 CARD_CALLBACK, HISTORIC_CALLBACK = "card.action.trigger", "card.action.trigger_v1"
-
-_ALPHABET = string.ascii_letters + string.digits
-
-
-def random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def new_id(prefix: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from simulator.feishu.context import Feishu
 from simulator.feishu.errors import ApiError
-from simulator.feishu.state import TOKEN_RENEWAL_SECONDS, TOKEN_SECONDS, App, TokenOwner, random_text
+from simulator.feishu.state import TOKEN_RENEWAL_SECONDS, TOKEN_SECONDS, App, TokenOwner
+from simulator.ids import random_text
 
 APP_ID = re.compile(r"^cli_[0-9a-zA-Z]{8,32}$")
 MAX_KNOWN_TOKENS = 20_000

@@ -10,9 +10,9 @@ import secrets
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from simulator import outbound, recording
+from simulator import outbound, recording, sealing
 from simulator.faults import Caller
-from simulator.wecom import crypto, xml
+from simulator.wecom import xml
 from simulator.wecom.context import PLATFORM, WeCom
 from simulator.wecom.state import App, Callback, Corp
 
@@ -77,7 +77,7 @@ def verify(wecom: WeCom, corp_id: str, settings: Callback) -> str:
     if problem:
         return problem
     number = str(secrets.randbelow(10**19)).encode()
-    encrypted = crypto.encrypt(settings.encoding_aes_key, number, corp_id)
+    encrypted = sealing.encrypt(settings.encoding_aes_key, number, corp_id)
     query = _signed_query(wecom, settings, encrypted) | {"echostr": encrypted}
     url = _with_query(settings.url, query)
     answer = outbound.send("GET", url, seconds=VERIFY_SECONDS)
@@ -110,11 +110,11 @@ def read_reply(settings: Callback, corp_id: str, body: bytes) -> str:
     root = xml.parse(body)
     encrypted = xml.text_of(root, "Encrypt")
     stamp, nonce, given = (xml.text_of(root, name) for name in ("TimeStamp", "Nonce", "MsgSignature"))
-    if not crypto.is_signed(settings.token, stamp, nonce, encrypted, given):
-        raise crypto.CryptoError("MsgSignature of the reply is wrong")
-    message, receive_id = crypto.decrypt(settings.encoding_aes_key, encrypted)
+    if not sealing.is_signed(settings.token, stamp, nonce, encrypted, given):
+        raise sealing.CryptoError("MsgSignature of the reply is wrong")
+    message, receive_id = sealing.decrypt(settings.encoding_aes_key, encrypted)
     if receive_id != corp_id:
-        raise crypto.CryptoError("receiveid of the reply is not the corp")
+        raise sealing.CryptoError("receiveid of the reply is not the corp")
     return message.decode("utf-8", "replace")
 
 
@@ -139,7 +139,7 @@ def _post_of(wecom: WeCom, corp: Corp, app: App, settings: Callback, *, plaintex
     if odd.tamper == "replay" and key in wecom.last_callbacks:
         return wecom.last_callbacks[key]
     receive_id = "ww0000000000000000" if odd.tamper == "receive_id" else corp.corp_id
-    encrypted = crypto.encrypt(settings.encoding_aes_key, plaintext.encode(), receive_id)
+    encrypted = sealing.encrypt(settings.encoding_aes_key, plaintext.encode(), receive_id)
     query = _signed_query(wecom, settings, encrypted, odd.timestamp)
     if odd.tamper == "signature":
         query["msg_signature"] = ("0" if query["msg_signature"][0] != "0" else "1") + query["msg_signature"][1:]
@@ -171,7 +171,7 @@ def _try(
     if answer.status == 200 and answer.body.strip() not in (b"", b"success", b"ok"):
         try:
             reply = delivery.reply = read_reply(settings, corp.corp_id, answer.body)
-        except (crypto.CryptoError, xml.XmlError) as error:
+        except (sealing.CryptoError, xml.XmlError) as error:
             note = f"passive reply ignored: {error}"
     _record(wecom, url, body, answer, plaintext=plaintext, plain_answer=reply, note=note)
     return Attempt(answer.status, reply or text, note)
@@ -183,7 +183,7 @@ def _called(corp: Corp, app: App, url: str) -> Caller:
 
 def _signed_query(wecom: WeCom, settings: Callback, encrypted: str, timestamp: int | None = None) -> dict[str, str]:
     stamp, nonce = str(timestamp or int(wecom.store.now())), str(secrets.randbelow(10**10))
-    given = crypto.signature(settings.token, stamp, nonce, encrypted)
+    given = sealing.signature(settings.token, stamp, nonce, encrypted)
     return {"msg_signature": given, "timestamp": stamp, "nonce": nonce}
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from flask import Response, abort, flash, render_template, request
 
 from simulator.i18n import t
+from simulator.ids import random_text
 from simulator.wecom import setup, tokens
 from simulator.wecom.console import Page, back, bp, find_corp
 from simulator.wecom.context import WeCom, current_wecom
-from simulator.wecom.state import CONTACT_SYNC, App, Callback, Corp, random_text
+from simulator.wecom.state import CONTACT_SYNC, App, Callback, Corp
 
 MAX_LOGO_BYTES = 512 * 1024
 LOGO_TYPES = {"image/png", "image/jpeg"}

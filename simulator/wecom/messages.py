@@ -13,10 +13,11 @@ from typing import Any
 
 from simulator import faults
 from simulator.counters import DAY
+from simulator.ids import random_text
 from simulator.wecom import cards
 from simulator.wecom.context import Call
 from simulator.wecom.errors import ApiError, bad_parameter
-from simulator.wecom.state import Message, random_text
+from simulator.wecom.state import Message
 
 MAX_USERS, MAX_PARTIES, MAX_TAGS = 1000, 100, 100
 MAX_TEXT_BYTES = 2048

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from simulator.ids import random_text
 from simulator.wecom.context import Call, WeCom
 from simulator.wecom.errors import ApiError
-from simulator.wecom.state import App, Corp, LoginCode, Ticket, random_text
+from simulator.wecom.state import App, Corp, LoginCode, Ticket
 
 CODE_SECONDS = 300
 TICKET_SECONDS = 1800

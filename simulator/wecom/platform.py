@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Response, redirect, render_template, request, url_for
 
-from simulator.base import Json, Laboratory, Organisation, Page, Platform, Webview
+from simulator.base import Laboratory, Organisation, Page, Platform, Webview
 from simulator.webview import is_own_port, local_path, notice, origin_of, shows
 from simulator.wecom import api, client, console_apps, control, login, oauth, reports
 from simulator.wecom.context import PLATFORM, WeCom
@@ -23,6 +23,7 @@ class WeComPlatform(Platform):
     slug = PLATFORM
     name = "企业微信"
     blueprints = (api.bp, control.bp, console_apps.bp, client.bp, login.bp)
+    reports = reports
     machine_paths = ("/cgi-bin/",)
     user_agent = "wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh"
 
@@ -32,18 +33,6 @@ class WeComPlatform(Platform):
     def __init__(self, laboratory: Laboratory) -> None:
         self.world = WeCom(laboratory.store, laboratory.wire, laboratory.faults)
         self.state = self.world.state
-
-    def messages(self, *, person: str, chat: str) -> list[Json]:
-        return [] if chat else reports.listed(self.world, person)
-
-    def press(self, body: Json) -> Json:
-        return reports.press(self.world, body)
-
-    def summary(self) -> Json:
-        return reports.summary(self.world)
-
-    def reset(self, *, everything: bool) -> None:
-        reports.reset(self.world, everything=everything)
 
     def console_url(self) -> str:
         return url_for("wecom_console.corps")

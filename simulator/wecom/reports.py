@@ -27,8 +27,10 @@ def find_person(wecom: WeCom, text: str) -> tuple[str, str]:
     return corps[0].corp_id, person.userid
 
 
-def listed(wecom: WeCom, person: str = "") -> list[Json]:
-    """Messages as the person sees them now, or everybody's, a row for each receiver, oldest first."""
+def listed(wecom: WeCom, person: str = "", chat: str = "") -> list[Json]:
+    """Messages as the person sees them now, or everybody's, a row for each receiver, oldest first; no chat has any."""
+    if chat:
+        return []
     if person:
         corp_id, userid = find_person(wecom, person)
         return [_row(message, userid) for message in wecom.state.inbox(corp_id, userid) if not message.recalled]

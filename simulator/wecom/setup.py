@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from simulator import outbound, recording
 from simulator.base import ControlError
+from simulator.ids import random_text
 from simulator.wecom import callbacks
 from simulator.wecom.context import PLATFORM, WeCom
 from simulator.wecom.state import (
@@ -23,7 +24,6 @@ from simulator.wecom.state import (
     Department,
     Person,
     TrustedIp,
-    random_text,
 )
 
 DOMAIN = re.compile(r"^(localhost|([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*)(:[0-9]{1,5})?$")

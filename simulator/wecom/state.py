@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
-import string
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from simulator.ids import random_text
 from simulator.webview import label_of
 
 ROOT_DEPARTMENT = 1
@@ -19,12 +18,7 @@ TOKEN_SECONDS = 7200
 RESPONSE_CODE_SECONDS = 72 * 3600
 MAX_MESSAGES = 50_000
 
-_ALPHABET = string.ascii_letters + string.digits
 USERID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")
-
-
-def random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 @dataclass

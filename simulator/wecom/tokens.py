@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.counters import HOUR, MINUTE
+from simulator.ids import random_text
 from simulator.wecom.context import WeCom
 from simulator.wecom.errors import ApiError
-from simulator.wecom.state import TOKEN_SECONDS, App, Corp, TokenOwner, random_text
+from simulator.wecom.state import TOKEN_SECONDS, App, Corp, TokenOwner
 
 MAX_KNOWN_TOKENS = 20_000
 

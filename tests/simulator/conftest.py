@@ -10,9 +10,10 @@ from xml.etree.ElementTree import fromstring
 import pytest
 from flask import Flask, Response, request
 
+from simulator import sealing
 from simulator.app import create_app
 from simulator.server import RunningServer, start
-from simulator.wecom import crypto, xml
+from simulator.wecom import xml
 
 CORP = "ww1234567890abcdef"
 TOKEN = "oncallCallbackToken2024"
@@ -122,16 +123,16 @@ class Product:
     def _callback(self) -> Any:
         query = request.args
         if request.method == "GET":
-            plain, receive_id = crypto.decrypt(KEY, query["echostr"])
+            plain, receive_id = sealing.decrypt(KEY, query["echostr"])
             assert receive_id == CORP
             return self.verify(plain)
         self.posts.append((request.query_string.decode(), request.get_data()))
         encrypted = xml.text_of(xml.parse(request.get_data()), "Encrypt")
-        if not crypto.is_signed(TOKEN, query["timestamp"], query["nonce"], encrypted, query.get("msg_signature", "")):
+        if not sealing.is_signed(TOKEN, query["timestamp"], query["nonce"], encrypted, query.get("msg_signature", "")):
             return "bad signature", 403
         try:
-            plain, receive_id = crypto.decrypt(KEY, encrypted)
-        except crypto.CryptoError:
+            plain, receive_id = sealing.decrypt(KEY, encrypted)
+        except sealing.CryptoError:
             return "bad cipher text", 403
         if receive_id != CORP:
             return "foreign receiver", 403
@@ -148,8 +149,8 @@ class Product:
 
 def passive(inner: str) -> Response:
     """An encrypted reply as the product would send it."""
-    encrypted = crypto.encrypt(KEY, inner.encode(), CORP)
-    signed = crypto.signature(TOKEN, "1718000124", "n1", encrypted)
+    encrypted = sealing.encrypt(KEY, inner.encode(), CORP)
+    signed = sealing.signature(TOKEN, "1718000124", "n1", encrypted)
     parts = f"<Encrypt><![CDATA[{encrypted}]]></Encrypt><MsgSignature><![CDATA[{signed}]]></MsgSignature>"
     return Response(f"<xml>{parts}<TimeStamp>1718000124</TimeStamp><Nonce><![CDATA[n1]]></Nonce></xml>")
 

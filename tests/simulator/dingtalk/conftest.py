@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
+from simulator import sealing
 from simulator.app import create_app
-from simulator.dingtalk import crypto
 from simulator.server import RunningServer, start
 
 CORP = "ding9f50b15bccd16741"
@@ -134,7 +134,7 @@ class Product:
         query = request.args.to_dict()
         encrypted = request.get_json()["encrypt"]
         assert set(request.get_json()) == {"encrypt"}
-        if not crypto.is_signed(
+        if not sealing.is_signed(
             TOKEN,
             query["timestamp"],
             query["nonce"],
@@ -143,8 +143,8 @@ class Product:
         ):
             return "bad signature", 403
         try:
-            plain, suffix = crypto.decrypt(KEY, encrypted)
-        except crypto.CryptoError:
+            plain, suffix = sealing.decrypt(KEY, encrypted)
+        except sealing.CryptoError:
             return "bad cipher text", 403
         if suffix != self.suffix:
             return "foreign", 403
@@ -161,8 +161,8 @@ class Product:
 
 def sealed(text: str, suffix: str = CLIENT, token: str = TOKEN) -> dict[str, str]:
     """The encrypted answer to an event."""
-    encrypted = crypto.encrypt(KEY, text.encode(), suffix)
-    signed = crypto.signature(token, "1767225600500", "r3plyN0n", encrypted)
+    encrypted = sealing.encrypt(KEY, text.encode(), suffix)
+    signed = sealing.signature(token, "1767225600500", "r3plyN0n", encrypted)
     return {"msg_signature": signed, "timeStamp": "1767225600500", "nonce": "r3plyN0n", "encrypt": encrypted}
 
 

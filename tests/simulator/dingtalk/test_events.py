@@ -4,7 +4,8 @@ from threading import Event
 
 import pytest
 
-from simulator.dingtalk import crypto, events
+from simulator import sealing
+from simulator.dingtalk import events, presses
 from tests.simulator.dingtalk.conftest import CLIENT, CORP, KEY, TOKEN, sealed
 
 VECTORS = [
@@ -30,13 +31,13 @@ VECTORS = [
 
 @pytest.mark.parametrize(("token", "key", "suffix", "signed", "encrypted", "plain"), VECTORS, ids=["A", "D"])
 def test_the_official_vectors(token, key, suffix, signed, encrypted, plain):
-    assert crypto.is_signed(token, signed[0], signed[1], encrypted, signed[2])
-    assert crypto.decrypt(key, encrypted) == (plain, suffix)
-    again = crypto.encrypt(key, plain, suffix, b"0123456789abcdef")
-    assert crypto.decrypt(key, again) == (plain, suffix)
-    with pytest.raises(crypto.CryptoError):
-        crypto.decrypt(key[:-1], encrypted)
-    assert crypto.card_signature("cardApiSecret123", "1767225602000") == "TRpkmYInHDN2dGBsN2se9wLRuR9obEvSCWUKByf4bhA="
+    assert sealing.is_signed(token, signed[0], signed[1], encrypted, signed[2])
+    assert sealing.decrypt(key, encrypted) == (plain, suffix)
+    again = sealing.encrypt(key, plain, suffix, b"0123456789abcdef")
+    assert sealing.decrypt(key, again) == (plain, suffix)
+    with pytest.raises(sealing.CryptoError):
+        sealing.decrypt(key[:-1], encrypted)
+    assert presses.card_signature("cardApiSecret123", "1767225602000") == "TRpkmYInHDN2dGBsN2se9wLRuR9obEvSCWUKByf4bhA="
 
 
 def save(lab, product, **changes):

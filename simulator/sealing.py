@@ -1,6 +1,7 @@
-"""WeCom's callback encryption, written from the protocol: AES-256-CBC, padding to 32 bytes, SHA-1 signature.
+"""How WeCom and DingTalk seal what they push, written from their protocols: AES-256-CBC, padding to 32 bytes, SHA-1.
 
 https://developer.work.weixin.qq.com/document/path/91144
+https://open.dingtalk.com/document/development/http-callback-overview
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ class CryptoError(ValueError):
 
 
 def aes_key(encoding_aes_key: str) -> bytes:
-    """The 32 bytes behind an EncodingAESKey of 43 letters and digits."""
+    """The 32 bytes behind a key of 43 letters and digits, whose last may carry bits too many."""
     if len(encoding_aes_key) != 43 or not encoding_aes_key.isascii() or not encoding_aes_key.isalnum():
-        raise CryptoError("EncodingAESKey must be 43 letters and digits")
+        raise CryptoError("the key must be 43 letters and digits")
     return base64.b64decode(encoding_aes_key + "=")
 
 
