@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy import update as update_rows
+from sqlalchemy.exc import IntegrityError
 
 from errors import AppError, Conflict, InvalidInput, NotFound
 from extensions import db
@@ -72,16 +73,15 @@ def draft(*, name: str, texts: Mapping[str, str], description: str = "", is_defa
 
 
 def create(written: Draft, *, by: Membership, now: datetime) -> Template:
-    """Raises InvalidInput if the name is taken or a text cannot be rendered, AccessDenied."""
+    """Raises InvalidInput if the name is taken or a text cannot be rendered, AccessDenied, Conflict."""
     rights.require(by, "channel.edit")
     count = select(func.count()).select_from(Template).where(Template.tenant_id == by.tenant_id)
     if (db.session.scalar(count) or 0) >= MAX_TEMPLATES:
         raise InvalidInput(N_("模板名称"), N_("模板已达 200 个，请先删除不用的"))
     _check(written, by.tenant_id, None, now)
     template = Template(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now)
-    _write(template, written, now)
     db.session.add(template)
-    db.session.flush()
+    _write(template, written, now)
     audit.record("template.created", by=by, target=template.name, now=now, kinds=sorted(template.texts))
     return template
 
@@ -98,7 +98,6 @@ def update(template: Template, written: Draft, *, by: Membership, now: datetime,
     was_default, old_name = template.is_default, template.name
     changed = sorted(kind for kind in kinds() if template.texts.get(kind, "") != written.texts.get(kind, ""))
     _write(template, written, now)
-    db.session.flush()
     told: dict[str, Any] = {"old_name": old_name} if old_name != template.name else {}
     if was_default is not template.is_default:
         told["is_default"] = template.is_default
@@ -151,13 +150,19 @@ def _check(written: Draft, tenant_id: int, own_id: int | None, now: datetime) ->
 
 
 def _write(template: Template, written: Draft, now: datetime) -> None:
+    """Raises Conflict if somebody took the name, or made another one the default, at this moment."""
     if written.is_default:
         others = update_rows(Template).where(Template.tenant_id == template.tenant_id, Template.is_default.is_(True))
         if template.id is not None:
             others = others.where(Template.id != template.id)
-        db.session.execute(others.values(is_default=False, version=Template.version + 1))
+        with db.session.no_autoflush:
+            db.session.execute(others.values(is_default=False, version=Template.version + 1))
     unknown = {kind: text for kind, text in (template.texts or {}).items() if kind not in kinds()}
     template.name, template.description = written.name, written.description
     template.is_default = written.is_default
     template.texts = unknown | dict(written.texts)
     template.revision, template.changed_at = secrets.token_hex(8), now
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        raise Conflict() from error

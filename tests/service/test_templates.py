@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from blueprints.templating import markdown
 from errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -300,6 +300,14 @@ def test_an_edit_of_what_somebody_else_changed_is_refused(office: Office, boss) 
     template = write(boss)
     with pytest.raises(Conflict):
         templates.update(template, templates.draft(name="x", texts={}), by=boss, now=utcnow(), version=99)
+
+
+def test_of_two_defaults_at_once_one_is_refused(office: Office, boss, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(boss)
+    monkeypatch.setattr(templates, "update_rows", lambda _table: update(Template).where(Template.id == 0))
+    with pytest.raises(Conflict):
+        write(boss, name="第二")
+    db.session.rollback()
 
 
 def test_changes_are_recorded(office: Office, boss) -> None:
