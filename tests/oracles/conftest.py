@@ -59,6 +59,12 @@ def wechatpy() -> Iterator[Oracle]:
 
 
 @pytest.fixture(scope="session")
+def dingtalk_sdk() -> Iterator[Oracle]:
+    with running("dingtalk_oracle.py") as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
 def lark() -> Iterator[Oracle]:
     """lark-oapi, one process for all tests: importing it takes some ten seconds."""
     with running("lark_oracle.py") as oracle:
