@@ -36,6 +36,8 @@ PUBLIC_KEY_BYTES = 24
 NAME_LENGTH = 40
 EDITING_SHOWN = timedelta(minutes=5)
 TRY_AGAIN_AFTER = timedelta(seconds=10)
+TRY_AGAIN_AT_LEAST = timedelta(seconds=60)
+"""Between two tries of a check on a page that is open: the longer it has been waited for, the longer, up to this."""
 
 
 class ApplicationTaken(AppError):
@@ -280,7 +282,8 @@ def try_all(integration: Integration, *, by: Membership, now: datetime) -> None:
 def due_again(integration: Integration, *, now: datetime) -> list[str]:
     """Active checks of a watched page that are worth another try: not passed, not tried just now.
 
-    Wrong credentials are not tried again by themselves: platforms ban addresses for that.
+    Wrong credentials are not tried again by themselves: platforms ban addresses for that. A page that is left open
+    for hours asks rarely: calls may be counted against a month's quota.
     """
     known = checks.by_name(integration)
     return [
@@ -293,7 +296,8 @@ def due_again(integration: Integration, *, now: datetime) -> list[str]:
 def _is_worth_a_try(check: IntegrationCheck | None, now: datetime) -> bool:
     if check is None:
         return True
-    if check.state is CheckState.PASSED or (check.at and now - check.at < TRY_AGAIN_AFTER):
+    pause = min(max((now - check.since) / 20, TRY_AGAIN_AFTER), TRY_AGAIN_AT_LEAST)
+    if check.state is CheckState.PASSED or (check.at and now - check.at < pause):
         return False
     error = recall(check.detail) if check.state is CheckState.FAILED and "code" in check.detail else None
     return error is None or error.failure != "credential_invalid"

@@ -201,6 +201,15 @@ def test_a_watched_page_tries_again_what_may_have_changed(app):
     assert set(later) == {"visible_range", "trusted_ip"}, "a wrong secret is not tried again by itself"
 
 
+def test_a_page_that_is_left_open_asks_ever_more_rarely(app):
+    integration = begin()
+    checks.wait(integration, "trusted_ip", now=NOW).at = NOW + timedelta(hours=8)
+    db.session.commit()
+    for seconds, is_due in ((11, False), (59, False), (61, True)):
+        due = setup.due_again(integration, now=NOW + timedelta(hours=8, seconds=seconds))
+        assert ("trusted_ip" in due) is is_due
+
+
 # --- steps --------------------------------------------------------------------------------------------------------
 
 
