@@ -278,6 +278,7 @@ class Capabilities:
     frame_ancestors     origins of the platform's own clients that show our pages in a frame
     sign_in_scripts     scripts under static/, in order, that ask the client for a sign-in code; (): a redirect does
     group_parameter     what names the group in the address that its quick entry opens; "": groups have no such entry
+    code_names          how the parameter with the code may be called on the way back from sign_in_url
     group_origin        how a group becomes known by an event: "cool_app", "bot_added"
     sends_per_chat_second   messages a second to one person or group, sends_per_second: of one application; 0: no limit
     update_days         for how long a card can be changed; 0: as long as there is a right to
@@ -311,6 +312,7 @@ class Capabilities:
     frame_ancestors: tuple[str, ...] = ()
     sign_in_scripts: tuple[str, ...] = ()
     group_parameter: str = ""
+    code_names: tuple[str, ...] = ("code",)
     group_origin: str = "bot_added"
     sends_per_chat_second: int = 0
     sends_per_second: int = 0

@@ -6,16 +6,19 @@ import re
 
 NAMES = (
     "access_token|corpsecret|suite_access_token|provider_access_token|app_secret|appsecret|client_secret|clientSecret"
-    "|accessToken|tenant_access_token|app_access_token|refresh_token|secret|code|ticket|user_ticket|response_code"
+    "|accessToken|tenant_access_token|app_access_token|refresh_token|refreshToken|secret|apiSecret|ticket|user_ticket"
+    "|jsapiTicket|response_code|authCode|aes_key"
 )
-IN_QUERY = re.compile(rf"(?i)\b({NAMES})=[^&\s\"'<>]+")
+IN_QUERY = re.compile(rf"(?i)\b({NAMES}|code)=[^&\s\"'<>]+")
 IN_JSON = re.compile(rf"(?i)(\"(?:{NAMES})\"\s*:\s*\")[^\"]*")
+CODE_IN_JSON = re.compile(r"(?i)(\"code\"\s*:\s*\")(?![a-z.]+\")[^\"]*")
+"""A sign-in code is random; one of words is a platform's error ("param.cardNotExist"), which people have to read."""
 RAW_CHARACTERS = 500
 
 
 def redacted(text: str) -> str:
     """Return `text` with the values of secret parameters and JSON members replaced by ***."""
-    return IN_JSON.sub(r"\1***", IN_QUERY.sub(r"\1=***", text))
+    return CODE_IN_JSON.sub(r"\1***", IN_JSON.sub(r"\1***", IN_QUERY.sub(r"\1=***", text)))
 
 
 def raw_excerpt(body: bytes) -> str:

@@ -161,7 +161,8 @@ def oauth() -> ResponseReturnValue:
     opened_at = datetime.fromtimestamp(opened.opened_at, UTC)
     linking.use_state(request.args["state"], tenant_id=integration.tenant_id, opened_at=opened_at, now=utcnow())
     db.session.commit()
-    code = request.args.get("code")
+    codes = (request.args.get(name, "") for name in visit().platform.capabilities.code_names)
+    code = next(filter(None, codes), "")
     if not code:
         raise linking.SignInExpired("refused on the platform")
     identity = integrations.platform_for(integration).identify(

@@ -89,6 +89,7 @@ class DingTalk:
         callbacks=(callbacks.EVENT, callbacks.CARD),
         frame_ancestors=("https://*.dingtalk.com",),
         sign_in_scripts=("vendor/dingtalk/jsapi.min.js", "js/sign_in_dingtalk.js"),
+        code_names=("code", "authCode"),
         monthly_calls=5000,
         folds_ids=False,
     )

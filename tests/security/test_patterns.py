@@ -13,6 +13,9 @@ from blueprints import gate
 from blueprints.access import safe_next
 from models import Severity
 from platforms import PLATFORMS, redaction, shortening, xml
+from platforms.dingtalk import cards as dingtalk_cards
+from platforms.dingtalk import client as dingtalk_client
+from platforms.dingtalk import codes as dingtalk_codes
 from platforms.wecom import cards, client
 from platforms.wecom import errors as wecom_errors
 from services import accounts, filters, policy_levels, wording
@@ -30,6 +33,10 @@ SUBSTITUTED = {
     "log: address": logs.IN_URL,
     "platform answer: query": redaction.IN_QUERY,
     "platform answer: JSON": redaction.IN_JSON,
+    "platform answer: code": redaction.CODE_IN_JSON,
+    "platform answer: another's address": dingtalk_codes.SEEN_IP,
+    "platform answer: permission": dingtalk_codes.SCOPE,
+    "card: Markdown": dingtalk_cards.MARKDOWN,
     "platform answer: address": wecom_errors.FROM_IP,
     "platform answer: hint": wecom_errors.HINT,
     "card: broadcast": shortening.BROADCAST,
@@ -43,6 +50,8 @@ WHOLE = {
     "request id": gate.REQUEST_ID,
     "user name": accounts.USERNAME,
     "user id": client.USER_ID,
+    "user id with capitals": dingtalk_client.USER_ID,
+    "group id": dingtalk_client.CHAT_ID,
     "task id": cards.TASK_ID,
     "channel kind": policy_levels.CHANNEL_KIND,
     "clock": policy_levels.CLOCK,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from extensions import db
 from models import CheckState, GroupChat, GroupState, Incident, Integration, IntegrationStatus, Progress
+from platforms.base import PlatformIdentity
 from platforms.crypto import CallbackCipher
 from platforms.dingtalk import cards
 from platforms.dingtalk.callbacks import card_signature
@@ -157,3 +159,22 @@ def test_what_is_not_genuine_is_refused_and_changes_nothing(console: Console, se
     assert console.client.post(console.base, json={}).status_code == 404
     db.session.expire_all()
     assert incident.progress is Progress.TRIGGERED
+
+
+@pytest.mark.parametrize("name", ["code", "authCode"])
+def test_the_way_back_from_signing_in_may_name_the_code_either_way(
+    client: Any, integration: Integration, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    asked: list[tuple[str, bool]] = []
+
+    def identify(_self: DingTalk, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
+        asked.append((code, in_client))
+        return PlatformIdentity("Lin0001", "林值班")
+
+    monkeypatch.setattr(DingTalk, "identify", identify)
+    home, here = f"/h5/dingtalk/{integration.public_key}", "http://localhost:8000"
+    there = urlsplit(client.get(f"{home}/log-in", base_url=here).location)
+    assert there.netloc == "login.dingtalk.com"
+    back = client.get(f"{home}/oauth?state={parse_qs(there.query)['state'][0]}&{name}=abc123", base_url=here)
+    assert back.location.endswith("/bind")
+    assert asked == [("abc123", False)]

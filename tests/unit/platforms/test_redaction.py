@@ -15,14 +15,17 @@ from platforms.redaction import raw_excerpt, redacted
         '{"errcode":0,"access_token":"CANARY","expires_in":7200}',
         '{"response_code": "CANARY"}',
         "url: /a?code=CANARY (Caused by x)",
+        '{"code": "CANARY0123"}',
+        '{"callbackUrl":"https://x","apiSecret":"CANARY"}',
     ],
 )
 def test_values_of_secret_names_are_cut(text):
     assert "CANARY" not in redacted(text)
 
 
-def test_other_values_stay():
-    assert redacted("errcode=40001 corpid=ww1") == "errcode=40001 corpid=ww1"
+@pytest.mark.parametrize("text", ["errcode=40001 corpid=ww1", '{"code":"param.cardNotExist","requestid":"A-1"}'])
+def test_other_values_stay(text):
+    assert redacted(text) == text
 
 
 def test_an_excerpt_is_short_printable_and_one_line():
