@@ -131,7 +131,9 @@ def _exchange(run: Callable[..., Any], token: str, *, is_token: bool) -> Respons
         with world.store.lock:
             try:
                 _inject(world, fault, token, is_old=run is _old_call)
-                response = json_response(run(world, token, raw, fault, notes))
+                answer = run(world, token, raw, fault, notes)
+                is_quoted = run is _old_call and world.state.limits.quoted_numbers
+                response = json_response(_quoted(answer) if is_quoted else answer)
             except (ApiError, OldError) as error:
                 response = error.response()
         response = faults.spoil(fault, response)
@@ -230,6 +232,15 @@ def _form_or_json(raw: bytes) -> dict[str, Any]:
 
 def _ok(answer: dict[str, Any]) -> dict[str, Any]:
     return {"errcode": 0, "errmsg": "ok", "request_id": random_text(12).lower()} | answer
+
+
+def _quoted(value: Any) -> Any:
+    """Numbers and booleans as texts, at any depth."""
+    if isinstance(value, dict):
+        return {name: _quoted(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_quoted(part) for part in value]
+    return json.dumps(value) if isinstance(value, int | float) else value
 
 
 def _ticket(name: str, life: str) -> dict[str, Any]:

@@ -156,7 +156,10 @@ def unwrapped(url: str) -> str:
 def placed(url: str, corp: Corp, group: Group | None = None) -> str:
     """An address as the client opens it: from the workbench with the company, from a group with the group as well."""
     url = url.replace("$CORPID$", corp.corp_id)
-    return url.replace("$ENCCID$", quote(group.cid, safe="")) if group else url
+    if group is None:
+        return url
+    once = quote(group.cid, safe="")
+    return url.replace("$DOUBLE_ENCCID$", quote(once, safe="")).replace("$ENCCID$", once)
 
 
 def _person(world: DingTalk, corp_id: str, userid: str) -> tuple[Corp, Person]:

@@ -258,6 +258,7 @@ class Limits:
     receivers  userIds of one batchSend; banned: every call is answered by a page, as for a blocked address
     strict_route_keys   registering a taken key is refused (the API page), else answered by what is there (the guide)
     silent_repeats      a used outTrackId is answered with success and changes nothing, else refused
+    quoted_numbers      the old API writes numbers and booleans as texts, as its examples do
     """
 
     qps: int = 20
@@ -267,6 +268,7 @@ class Limits:
     banned: bool = False
     strict_route_keys: bool = True
     silent_repeats: bool = False
+    quoted_numbers: bool = False
 
 
 @dataclass

@@ -166,6 +166,10 @@ def test_contacts_within_the_scope(lab):
     assert (page["has_more"], page["next_cursor"], page["list"][0]["mobile"]) == (True, 1, "13800000001")
     rest = lab.old("/topapi/v2/user/list", {"dept_id": 1, "cursor": 1, "size": 10})["result"]
     assert (rest["has_more"], "next_cursor" in rest) == (False, False)
+    lab.control("dingtalk/limits", {"quoted_numbers": True})
+    quoted = lab.old("/topapi/v2/user/list", {"dept_id": 1, "cursor": 1, "size": 10})
+    assert (quoted["errcode"], quoted["result"]["has_more"]) == ("0", "false")
+    lab.control("dingtalk/limits", {"quoted_numbers": False})
     lab.change(permissions=["qyapi_get_member", "qyapi_get_department_member", "qyapi_get_member_by_mobile"], scope=[2])
     assert "mobile" not in lab.old("/topapi/v2/user/get", {"userid": "zhou"})["result"]
     assert lab.old("/topapi/v2/user/get", {"userid": "lin"})["errcode"] == 50002
