@@ -11,6 +11,7 @@ from flask_babel import gettext
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from models import Delivery
 from platforms import PLATFORMS
 from services import failures, timeline
 from services.clock import utcnow
@@ -61,6 +62,21 @@ def channel_label(kind: str) -> str:
     return gettext(labels.get(kind, kind))
 
 
+def recipient(sent: Delivery) -> str:
+    """Who a message is for; a group whose name nobody knew by the end of its id."""
+    if sent.group_chat_id is not None and sent.recipient_name.startswith("…"):
+        return gettext("未命名群聊 (…%(tail)s)", tail=sent.recipient_name[1:])
+    return sent.recipient_name or "—"
+
+
+def way(sent: Delivery) -> str:
+    """Through what: "企业微信", "钉钉 · 群聊"."""
+    if not sent.channel_kind:
+        return gettext("无可用渠道")
+    label = channel_label(sent.channel_kind)
+    return gettext("%(channel)s · 群聊", channel=label) if sent.group_chat_id is not None else label
+
+
 def capped(count: int) -> str:
     """A count that stopped at its cap as "999+"."""
     return f"{COUNT_CAP - 1}+" if count >= COUNT_CAP else str(count)
@@ -77,7 +93,7 @@ def translated(words: Iterable[str]) -> list[str]:
 
 def register(app: Flask) -> None:
     """Make these known to every template."""
-    for rule in (markdown, via_label, channel_label, capped, minutes, clock_time, listed):
+    for rule in (markdown, via_label, channel_label, recipient, way, capped, minutes, clock_time, listed):
         app.add_template_filter(rule)
     app.jinja_env.globals.update(
         translated=translated,

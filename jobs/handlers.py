@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from jobs import deliver, group_names, ingest, retention, setup_checks, tell, timers, trial_cards, update_cards
+from jobs import (
+    deliver,
+    group_lists,
+    group_names,
+    ingest,
+    retention,
+    setup_checks,
+    tell,
+    timers,
+    trial_cards,
+    update_cards,
+)
 from jobs.runner import Handler
 
 HANDLERS = {
@@ -16,6 +27,7 @@ HANDLERS = {
     "auto_close": Handler(timers.auto_close, timers.gave_up),
     "refresh_cards": Handler(timers.refresh_cards),
     "run_check": Handler(setup_checks.run),
+    "list_groups": Handler(group_lists.run),
     "read_group_name": Handler(group_names.run),
     "purge": Handler(retention.purge),
 }

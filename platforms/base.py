@@ -272,7 +272,7 @@ class Capabilities:
     user_agent_mark     what the user agent of the platform's own browser contains
     one_per_tenant      an organisation connects this platform once
     workbench_hint      how a person opens the application once, to be linked
-    has_groups          cards can be sent to group chats
+    has_groups          cards can be sent to group chats; lists_groups: read_groups() also finds those nobody told us of
     no_groups_hint      what to do, step by step, while there is no group to choose
     callbacks           the last parts of the addresses that the platform calls: ("",) or ("event", "card")
     frame_ancestors     origins of the platform's own clients that show our pages in a frame
@@ -307,6 +307,7 @@ class Capabilities:
     reply_reaches_all: bool = True
     tells_in_reply: bool = False
     has_groups: bool = False
+    lists_groups: bool = False
     no_groups_hint: tuple[str, ...] = ()
     callbacks: tuple[str, ...] = ("",)
     frame_ancestors: tuple[str, ...] = ()

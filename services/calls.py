@@ -47,9 +47,13 @@ class Use:
         return self.calls / self.limit if self.limit else 0.0
 
     @property
+    def is_used_up(self) -> bool:
+        return bool(self.limit) and self.calls >= self.limit
+
+    @property
     def tone(self) -> str:
-        if self.limit and self.calls >= self.limit:
-            return "danger"
+        if self.is_used_up:
+            return "bad"
         return "warn" if self.share >= NEARLY else "ok"
 
 

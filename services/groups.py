@@ -18,7 +18,7 @@ from extensions import db, insert_once
 from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent
-from services import integrations, outbox, rights
+from services import outbox, rights
 from services.wording import say
 from texts import N_, Text
 
@@ -75,19 +75,6 @@ def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
 
 
 # --- lists --------------------------------------------------------------------------------------------------------
-
-
-def refresh(integration: Integration, *, now: datetime) -> list[GroupChat]:
-    """Ask the platform which groups there are, and store it. Commits before the call and leaves the rest staged.
-
-    Raises PlatformError.
-    """
-    known = [as_group(chat) for chat in of_integration(integration)]
-    platform = integrations.platform_for(integration)
-    db.session.commit()
-    found = platform.read_groups(known)
-    take_list(integration, found, asked_at=now, now=now)
-    return of_integration(integration)
 
 
 def take_list(integration: Integration, found: Sequence[Group], *, asked_at: datetime, now: datetime) -> None:

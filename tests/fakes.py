@@ -141,7 +141,7 @@ class GroupPlatform(FakePlatform):
 
     slug: ClassVar[str] = "chat"
     label: ClassVar[str] = "畅聊"
-    modes: ClassVar[tuple[SetupMode, ...]] = ()
+    modes: ClassVar[tuple[SetupMode, ...]] = (SetupMode("self_built", "自建应用", (), ()),)
     hosts: ClassVar[Hosts] = {}
     addresses: ClassVar[Mapping[str, str]] = {"callback/event": "callback/event", "home_url": "home"}
     capabilities = replace(

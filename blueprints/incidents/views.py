@@ -111,11 +111,11 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
 
 
 def newest_deliveries(told: list[Notification]) -> list[Delivery]:
-    """The last message to each person through each channel kind, in the order in which people were first told."""
-    newest: dict[tuple[int | None, str], Delivery] = {}
+    """The last message to each person through each channel kind and to each group, in the order of the first ones."""
+    newest: dict[tuple[int | None, int | None, str], Delivery] = {}
     for notification in told:
         for delivery in notification.deliveries:
-            key = (delivery.user_id, delivery.channel_kind)
+            key = (delivery.user_id, delivery.group_chat_id, delivery.channel_kind)
             if key not in newest or newest[key].id < delivery.id:
                 newest[key] = delivery
     return list(newest.values())

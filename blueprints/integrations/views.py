@@ -12,6 +12,7 @@ from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
 from blueprints.integrations.forms import RenameForm
+from blueprints.integrations.groups import ORIGINS, groups_shown
 from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import ShownCheck, shown_check
 from blueprints.integrations.wizard import checks_tag, test_form
@@ -19,7 +20,7 @@ from errors import InvalidInput
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import checks, circuits, deliveries, integrations, linking, setup
+from services import calls, checks, circuits, deliveries, integrations, linking, setup
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -86,6 +87,9 @@ def detail_page(integration: Integration, **context: Any) -> str:
         last_day=deliveries.last_day(integration, now=utcnow()),
         held_up=circuits.note(integration, utcnow()),
         etag=checks_tag(integration),
+        month=calls.use(db.session, integration, now=utcnow()),
+        origins=ORIGINS,
+        **groups_shown(integration),
         **(defaults | context),
     )
 

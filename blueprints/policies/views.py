@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -10,17 +10,17 @@ from blueprints.access import current_member, requires
 from blueprints.channels.views import tabs_of
 from blueprints.incident_actions import is_fragment
 from blueprints.incident_forms import severity_choices
+from blueprints.policies import bp, group_picker
 from blueprints.policies.checking import Checked
 from blueprints.policies.sheet import Sheet
 from errors import AppError, InvalidInput
 from extensions import db
 from models import Channel, DispatchPolicy
 from platforms import PLATFORMS
-from services import alert_sources, channels, filters, policies, responders, templates
+from services import alert_sources, channels, filters, groups, policies, responders, rights, templates
 from services.clock import utcnow
 from services.notifications import AddressBook
 
-bp = Blueprint("policies", __name__)
 CHANNEL = "/channels/<int:channel_id>/policies"
 POLICY = "/policies/<int:policy_id>"
 OUT_OF_REACH = ("app_not_linked", "link_pending")
@@ -32,12 +32,15 @@ def index(channel_id: int) -> ResponseReturnValue:
     channel = _channel(channel_id)
     names = {member.user_id: member.user.name for member in responders.candidates(channel.tenant_id)}
     rows = [(policy, policies.levels_of(policy)) for policy in policies.in_channel(channel)]
-    return render_template("policies/index.html", rows=rows, names=names, **tabs_of(channel))
+    wanted = {group_id for _policy, levels in rows for level in levels for group_id in level.group_ids}
+    chats = {chat.id: groups.shown_name(chat) for chat in groups.known(channel.tenant_id, wanted)}
+    return render_template("policies/index.html", rows=rows, names=names, chats=chats, **tabs_of(channel))
 
 
 @bp.get(f"{CHANNEL}/new")
 @requires("channel.edit")
 def new(channel_id: int) -> ResponseReturnValue:
+    group_picker.ask_for_lists(current_member().tenant_id)
     return _editor(_channel(channel_id), Sheet())
 
 
@@ -46,7 +49,7 @@ def new(channel_id: int) -> ResponseReturnValue:
 def create(channel_id: int) -> ResponseReturnValue:
     channel, sheet = _channel(channel_id), Sheet.read(request.form)
     if "change" in request.form:
-        sheet.change(request.form["change"])
+        _change(sheet, request.form["change"])
         return _editor(channel, sheet)
     checked = Checked(sheet)
     if checked.draft is not None:
@@ -67,6 +70,8 @@ def create(channel_id: int) -> ResponseReturnValue:
 @requires("channel.view")
 def edit(policy_id: int) -> ResponseReturnValue:
     policy = _policy(policy_id)
+    if rights.can(current_member(), "channel.edit"):
+        group_picker.ask_for_lists(policy.tenant_id)
     return _editor(policy.channel, Sheet.of(policy), policy=policy)
 
 
@@ -75,7 +80,7 @@ def edit(policy_id: int) -> ResponseReturnValue:
 def save(policy_id: int) -> ResponseReturnValue:
     policy, sheet = _policy(policy_id), Sheet.read(request.form)
     if "change" in request.form:
-        sheet.change(request.form["change"])
+        _change(sheet, request.form["change"])
         return _editor(policy.channel, sheet, policy=policy)
     checked = Checked(sheet, policy)
     if checked.draft is not None:
@@ -138,6 +143,14 @@ def delete(policy_id: int) -> ResponseReturnValue:
     return _to_list(channel_id)
 
 
+def _change(sheet: Sheet, wish: str) -> None:
+    """Do what a button beside a row says: to the sheet, or to what it offers."""
+    if wish.startswith(group_picker.REFRESH):
+        group_picker.refresh(wish, current_member().tenant_id)
+    else:
+        sheet.change(wish)
+
+
 def _editor(
     channel: Channel,
     sheet: Sheet,
@@ -149,6 +162,7 @@ def _editor(
     people = responders.candidates(channel.tenant_id)
     book = AddressBook(channel.tenant_id, [member.user_id for member in people])
     kinds = [kind.capabilities.channel_kind for kind in PLATFORMS.values()]
+    offered = group_picker.pickers(channel.tenant_id)
     sources = [source for source in alert_sources.all_for(current_member()) if source.channel_id == channel.id]
     return render_template(
         "policies/_form.html" if is_fragment() else "policies/edit.html",
@@ -158,6 +172,8 @@ def _editor(
         errors=errors or {},
         people=[(str(member.user_id), member.user.name) for member in people],
         kinds=kinds,
+        pickers=offered,
+        strays=group_picker.strays(sheet, offered, channel.tenant_id),
         unlinked=_unlinked(book, kinds),
         sources=sources,
         severities=severity_choices(),
@@ -182,10 +198,10 @@ def _unlinked(book: AddressBook, kinds: list[str]) -> dict[str, dict[str, str]]:
 def _preview(channel: Channel, sheet: Sheet) -> policies.Preview | None:
     """How many recent alerts match; None while the conditions cannot be read."""
     try:
-        groups = filters.parse([[condition.to_json() for condition in group] for group in sheet.groups])
+        wanted = filters.parse([[condition.to_json() for condition in group] for group in sheet.groups])
     except InvalidInput:
         return None
-    return policies.preview(groups, channel=channel, now=utcnow())
+    return policies.preview(wanted, channel=channel, now=utcnow())
 
 
 def _channel(channel_id: int) -> Channel:

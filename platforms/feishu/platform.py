@@ -65,6 +65,7 @@ class Feishu:
         one_per_tenant=False,
         workbench_hint=N_("登录飞书客户端，进入 工作台，搜索应用名称，打开本应用，完成一次登录即可关联。"),
         has_groups=True,
+        lists_groups=True,
         group_origin="bot_added",
         no_groups_hint=(
             N_("在飞书中打开要接收通知的群，进入 设置 → 群机器人 → 添加机器人，添加本集成的机器人。"),

@@ -386,5 +386,5 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
     assert calls.use(db.session, integration, now=utcnow()) == calls.Use(2, 10)
     assert calls.use(db.session, integration, now=utcnow() + timedelta(days=31)) == calls.Use(0, 10)
     calls.set_limit(integration, 2, by=make_member("admin", Role.ADMIN))
-    assert calls.use(db.session, integration, now=utcnow()).tone == "danger"
+    assert calls.use(db.session, integration, now=utcnow()).tone == "bad"
     assert db.session.get_one(Incident, sent.incident_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,7 +17,9 @@ from models import GroupChat, GroupState, Integration, Role
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent
 from platforms.errors import NetworkFailed
-from services import groups, outbox
+from services import group_lists, groups, outbox
+from services.clock import utcnow
+from services.wording import say
 from tests.factories import NOW, make_integration, make_member, make_tenant
 from tests.fakes import GroupPlatform
 
@@ -123,7 +126,8 @@ def test_the_list_adds_names_and_what_is_gone(integration, platform):
     tell(integration, "added", external_id="cid-2", name="旧群")
     platform.groups = [Group(CID, "生产告警群"), Group("cid-3", "新群")]
 
-    found = groups.refresh(integration, now=NOW + timedelta(minutes=1))
+    assert group_lists.refresh(integration, now=NOW + timedelta(minutes=1)) is None
+    found = groups.of_integration(integration)
 
     assert {one.external_id: (one.name, one.state, one.origin) for one in found} == {
         CID: ("生产告警群", GroupState.ACTIVE, "bot_added"),
@@ -148,9 +152,11 @@ def test_a_list_that_cannot_be_read_changes_nothing(integration, platform):
     tell(integration, "added")
     platform.groups = NetworkFailed("down")
 
-    with pytest.raises(NetworkFailed):
-        groups.refresh(integration, now=NOW)
+    assert isinstance(group_lists.refresh(integration, now=NOW), NetworkFailed)
     assert chat_of(integration).is_active
+    failed = group_lists.failure(integration)
+    assert failed is not None
+    assert say(failed) == "无法连接平台"
 
 
 def test_the_name_of_a_nameless_group_is_asked_for(app, integration, platform):
@@ -195,3 +201,19 @@ def test_times_are_the_platforms(integration):
     assert chat.is_active
     assert isinstance(chat.state_at, datetime)
     assert chat.state_at == NOW + timedelta(seconds=20)
+
+
+def test_a_list_is_asked_for_when_somebody_is_about_to_choose(app, integration, platform, monkeypatch):
+    assert not group_lists.is_due(integration, now=NOW), "the platform lists only what it is asked about"
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, lists_groups=True))
+    platform.groups = [Group(CID, "生产告警群")]
+    assert group_lists.is_due(integration, now=NOW)
+    group_lists.ask(integration, now=NOW)
+    db.session.commit()
+    assert not group_lists.is_due(integration, now=NOW), "it is being read"
+    db.session.commit()
+
+    Runner(app, HANDLERS, timedelta(seconds=60)).run_due()
+    db.session.expire_all()
+    assert [one.name for one in groups.of_integration(integration)] == ["生产告警群"]
+    assert not group_lists.is_due(integration, now=utcnow())

@@ -1,0 +1,108 @@
+"""The group chats of a connection on its page: listed, refreshed, called as one likes; and how many calls are left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from blueprints import live
+from blueprints.access import current_member, requires
+from blueprints.integrations import bp
+from errors import InvalidInput
+from extensions import db
+from models import Integration
+from platforms import PLATFORMS
+from services import calls, group_lists, groups, setup
+from services.clock import utcnow
+from services.wording import say, say_error
+from texts import N_
+
+ORIGINS = {
+    "cool_app": N_("安装酷应用"),
+    "bot_added": N_("添加机器人"),
+    "listed": N_("从平台读取"),
+}
+MOST_DIGITS = 9
+
+
+def groups_shown(integration: Integration) -> dict[str, Any]:
+    """What the list shows; nothing for a platform without groups."""
+    if not PLATFORMS[integration.platform].capabilities.has_groups:
+        return {}
+    chats = [(chat, groups.shown_name(chat)) for chat in groups.of_integration(integration)]
+    failed = group_lists.failure(integration)
+    why = say(failed) if failed else ""
+    last = groups.last_event_at(integration)
+    etag = live.tag([(chat.id, chat.state, name) for chat, name in chats], why, last)
+    return {"group_chats": chats, "list_failure": why, "last_group_event_at": last, "groups_etag": etag}
+
+
+@bp.get("/<int:integration_id>/groups")
+@requires("integration.view")
+def group_list(integration_id: int) -> ResponseReturnValue:
+    """The list alone, which an empty one asks for until there is a group."""
+    integration = setup.get(integration_id, viewer=current_member())
+    shown = groups_shown(integration)
+    if live.unchanged(shown.get("groups_etag", "")):
+        return live.not_modified(shown["groups_etag"])
+    return render_template(
+        "integrations/_group_list.html",
+        integration=integration,
+        platform=PLATFORMS[integration.platform],
+        origins=ORIGINS,
+        **shown,
+    )
+
+
+@bp.post("/<int:integration_id>/groups")
+@requires("integration.edit")
+def refresh_groups(integration_id: int) -> ResponseReturnValue:
+    """Ask the platform now."""
+    integration = setup.get(integration_id, viewer=current_member())
+    error = group_lists.refresh(integration, now=utcnow())
+    db.session.commit()
+    if error is None:
+        flash(_("群列表已刷新"), "success")
+    else:
+        flash(_("群列表没有读到：%(reason)s", reason=say_error(error)[0]), "warning")
+    return _back(integration_id)
+
+
+@bp.post("/<int:integration_id>/groups/<int:chat_id>/alias")
+@requires("integration.edit")
+def name_group(integration_id: int, chat_id: int) -> ResponseReturnValue:
+    """Call a group otherwise here; empty: as the platform does."""
+    setup.get(integration_id, viewer=current_member())
+    chat = groups.get(chat_id, viewer=current_member())
+    try:
+        groups.rename(chat, request.form.get("alias", ""), by=current_member())
+    except InvalidInput as error:
+        flash(say_error(error)[0], "error")
+        return _back(integration_id)
+    db.session.commit()
+    flash(_("群聊别名已保存"), "success")
+    return _back(integration_id)
+
+
+@bp.post("/<int:integration_id>/monthly_limit")
+@requires("integration.edit")
+def set_monthly_limit(integration_id: int) -> ResponseReturnValue:
+    """Choose what this month's calls are measured by."""
+    integration = setup.hold(integration_id, viewer=current_member())
+    typed = request.form.get("limit", "").strip()
+    is_number = typed.isascii() and typed.isdecimal() and len(typed) <= MOST_DIGITS
+    try:
+        calls.set_limit(integration, int(typed) if is_number else -1, by=current_member())
+    except InvalidInput as error:
+        flash(say_error(error)[0], "error")
+        return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
+    db.session.commit()
+    flash(_("每月额度已保存"), "success")
+    return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
+
+
+def _back(integration_id: int) -> ResponseReturnValue:
+    return redirect(url_for(".detail", integration_id=integration_id) + "#groups", code=303)

@@ -1,0 +1,226 @@
+"""Groups on pages: chosen in a policy's levels, listed and named on a connection's page, shown with their messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from extensions import db
+from models import DispatchPolicy, GroupChat, Integration, IntegrationStatus, Job, Membership
+from platforms import PLATFORMS
+from platforms.base import Group
+from platforms.errors import NetworkFailed
+from services import calls, groups
+from services.clock import utcnow
+from services.notifications import notify
+from tests.factories import make_channel, make_incident, make_integration, make_level, make_policy
+from tests.fakes import GroupPlatform
+from tests.web.conftest import Browser
+from tests.web.test_policies import basics, level
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> GroupPlatform:
+    fake = GroupPlatform()
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: fake)
+    return fake
+
+
+@pytest.fixture
+def integration(app: Any, platform: GroupPlatform) -> Integration:
+    found: Integration = make_integration(platform="chat", name="值班机器人")
+    return found
+
+
+@pytest.fixture
+def chat(integration: Integration) -> GroupChat:
+    return seen(integration, "cid-1", "生产告警群")
+
+
+@pytest.fixture
+def path() -> str:
+    return f"/channels/{make_channel('支付核心').id}/policies/new"
+
+
+def seen(integration: Integration, external_id: str, name: str) -> GroupChat:
+    chat = groups.note_seen(integration, Group(external_id, name), origin="bot_added", now=utcnow())
+    db.session.commit()
+    return chat
+
+
+def gone(chat: GroupChat) -> None:
+    groups.note_gone(chat, now=utcnow() + timedelta(seconds=1))
+    db.session.commit()
+
+
+def only() -> DispatchPolicy:
+    return db.session.scalars(db.select(DispatchPolicy)).one()
+
+
+# --- choosing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_level_of_a_group_is_saved_and_shown(admin_client: Browser, chat: GroupChat, path: str):
+    page = admin_client.get(path).text
+    assert "畅聊 · 值班机器人" in page
+    assert "生产告警群" in page
+
+    fields = basics() | level(groups=[str(chat.id)])
+    assert admin_client.submit(path, fields, page=path).status_code == 303
+    assert only().levels[0]["group_ids"] == [chat.id]
+    assert "生产告警群" in admin_client.get(path.removesuffix("/new")).text
+    assert f'value="{chat.id}" checked' in admin_client.get(f"/policies/{only().id}").text
+
+
+def test_a_level_of_nobody_and_no_group_is_refused(admin_client: Browser, chat: GroupChat, path: str):
+    answer = admin_client.submit(path, basics() | level(), page=path)
+    assert answer.status_code == 422
+    assert "每个环节请至少选择一人或一个群聊" in answer.text
+
+
+def test_a_group_of_another_organisation_is_refused(admin_client: Browser, chat: GroupChat, path: str):
+    answer = admin_client.submit(path, basics() | level(groups=["4711"]), page=path)
+    assert answer.status_code == 422
+    assert "所选群聊不在本组织" in answer.text
+
+
+def test_a_chosen_group_that_is_gone_is_struck_through_with_the_reason(admin_client: Browser, chat: GroupChat):
+    other = seen(chat.integration, "cid-2", "另一个群")
+    channel = make_channel()
+    policy = make_policy(channel, levels=[make_level(group_ids=[chat.id])])
+    gone(chat)
+    gone(other)
+
+    page = admin_client.get(f"/policies/{policy.id}").text
+    assert "<s>生产告警群</s>" in page
+    assert "已移除应用" in page
+    assert "另一个群" not in page
+
+
+def test_a_chosen_group_whose_connection_was_deleted_stays_with_the_reason(admin_client: Browser, chat: GroupChat):
+    policy = make_policy(make_channel(), levels=[make_level(group_ids=[chat.id])])
+    chat_id = chat.id
+    db.session.delete(chat.integration)
+    db.session.commit()
+
+    page = admin_client.get(f"/policies/{policy.id}").text
+    assert f"<s>群聊 {chat_id}</s>" in page
+    assert "集成已删除" in page
+
+
+def test_no_group_yet_says_what_to_do_and_asks_again(admin_client: Browser, integration: Integration, path: str):
+    page = admin_client.get(path).text
+    for hint in GroupPlatform.capabilities.no_groups_hint:
+        assert hint in page
+    assert "还没有收到过群事件" in page
+
+    news = f"/policies/groups/{integration.id}?level=levels-0&known="
+    assert admin_client.get(news).status_code == 204
+    chat = seen(integration, "cid-1", "生产告警群")
+    found = admin_client.get(news).text
+    assert f'name="levels-0-groups" value="{chat.id}"' in found
+    assert f"known={chat.id}" in found
+    assert admin_client.get(f"{news}{chat.id}").status_code == 204
+    assert admin_client.get(f"/policies/groups/{integration.id}?level=x&known=").status_code == 404
+
+
+def test_the_list_is_read_on_the_button_and_what_was_typed_stays(
+    admin_client: Browser, integration: Integration, platform: GroupPlatform, path: str
+):
+    platform.groups = [Group("cid-7", "新加的群")]
+    fields = basics(name="夜班") | level() | {"change": f"refresh-groups:{integration.id}"}
+    page = admin_client.submit(path, fields, page=path).text
+    assert "新加的群" in page
+    assert 'value="夜班"' in page
+
+    platform.groups = NetworkFailed("down")
+    assert "群列表没有读到：无法连接平台" in admin_client.submit(path, fields, page=path).text
+
+
+def test_opening_the_editor_has_the_list_read(
+    admin_client: Browser, integration: Integration, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, lists_groups=True))
+    admin_client.get(path)
+    admin_client.get(path)
+    assert len(db.session.scalars(db.select(Job).where(Job.kind == "list_groups")).all()) == 1
+
+
+def test_without_a_platform_of_groups_nobody_is_asked(admin_client: Browser, path: str):
+    make_integration()
+    assert "群聊渠道" not in admin_client.get(path).text
+
+
+# --- on the connection's page ---------------------------------------------------------------------------------------
+
+
+def test_groups_are_listed_and_named(admin_client: Browser, chat: GroupChat):
+    page = f"/integrations/im/{chat.integration_id}"
+    assert "生产告警群" in admin_client.get(page).text
+
+    admin_client.submit(f"{page}/groups/{chat.id}/alias", {"alias": "夜班群"}, page=page)
+    shown = admin_client.get(page).text
+    assert "夜班群" in shown
+    assert "生产告警群 · 添加机器人" in shown
+
+
+def test_an_empty_list_says_what_to_do_and_fills_by_itself(admin_client: Browser, integration: Integration):
+    page = f"/integrations/im/{integration.id}"
+    assert "把应用添加到群聊。" in admin_client.get(page).text
+    first = admin_client.get(f"{page}/groups")
+    assert "还没有发现群聊" in first.text
+    seen(integration, "cid-1", "生产告警群")
+    assert "生产告警群" in admin_client.get(f"{page}/groups").text
+
+
+def test_the_list_is_read_on_a_button(admin_client: Browser, chat: GroupChat, platform: GroupPlatform):
+    page = f"/integrations/im/{chat.integration_id}"
+    platform.groups = [Group("cid-1", "改了名的群")]
+    admin_client.submit(f"{page}/groups", page=page)
+    assert "改了名的群" in admin_client.get(page).text
+
+
+def test_who_may_not_edit_names_no_group(client: Browser, responder: Membership, chat: GroupChat):
+    client.sign_in(responder)
+    page = f"/integrations/im/{chat.integration_id}"
+    assert "生产告警群" in client.get(page).text
+    assert client.submit(f"{page}/groups/{chat.id}/alias", {"alias": "x"}, page=page).status_code == 403
+
+
+def test_the_months_calls_are_shown_against_a_chosen_limit(
+    admin_client: Browser, integration: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    page = f"/integrations/im/{integration.id}"
+    assert "本月接口调用" not in admin_client.get(page).text
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, monthly_calls=5000))
+    calls.note(db.session.connection(), integration, utcnow())
+    db.session.commit()
+    assert "5000" in admin_client.get(page).text
+
+    admin_client.submit(f"{page}/monthly_limit", {"limit": "1"}, page=page)
+    assert "本月调用次数已达到额度" in admin_client.get(page).text
+    admin_client.submit(f"{page}/monthly_limit", {"limit": "many"}, page=page)
+    assert "0 表示不限" in admin_client.get(page).text
+
+
+# --- messages -------------------------------------------------------------------------------------------------------
+
+
+def test_messages_to_groups_are_shown_by_the_groups_name(admin_client: Browser, chat: GroupChat):
+    nameless = seen(chat.integration, "cidABCDEF", "")
+    gone(chat)
+    chat.integration.status = IntegrationStatus.ACTIVE
+    incident = make_incident(make_channel())
+    notify(incident, cause="assign", user_ids=[], group_ids=[chat.id, nameless.id], now=utcnow())
+    db.session.commit()
+
+    for page in ("/deliveries", f"/incidents/{incident.num}"):
+        shown = admin_client.get(page, follow_redirects=True).text
+        assert "生产告警群" in shown
+        assert "群聊不存在、已解散或已移除应用" in shown
+        assert "未命名群聊 (…ABCDEF)" in shown
+        assert "畅聊 · 群聊" in shown
