@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
-from errors import InvalidInput
+from errors import InvalidInput, NotFound
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
@@ -46,7 +46,9 @@ def group_list(integration_id: int) -> ResponseReturnValue:
     """The list alone, which an empty one asks for until there is a group."""
     integration = setup.get(integration_id, viewer=current_member())
     shown = groups_shown(integration)
-    if live.unchanged(shown.get("groups_etag", "")):
+    if not shown:
+        raise NotFound(str(integration_id))
+    if live.unchanged(shown["groups_etag"]):
         return live.not_modified(shown["groups_etag"])
     return render_template(
         "integrations/_group_list.html",
@@ -77,6 +79,8 @@ def name_group(integration_id: int, chat_id: int) -> ResponseReturnValue:
     """Call a group otherwise here; empty: as the platform does."""
     setup.get(integration_id, viewer=current_member())
     chat = groups.get(chat_id, viewer=current_member())
+    if chat.integration_id != integration_id:
+        raise NotFound(str(chat_id))
     try:
         groups.rename(chat, request.form.get("alias", ""), by=current_member())
     except InvalidInput as error:

@@ -44,8 +44,8 @@ class Receiver:
 
 
 @contextmanager
-def running_receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def running_receiver(receiver: Receiver | None = None) -> Iterator[Receiver]:
+    receiver = receiver or Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from extensions import db
 from models import DeliveryState, Membership, Role, Tenant
-from services import alert_sources, api_tokens, integrations, templates
+from platforms.base import Group
+from services import alert_sources, api_tokens, groups, integrations, templates
 from services.clock import utcnow
 from services.notifications import notify
 from tests.factories import (
@@ -59,8 +60,10 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
     notification = notify(incident, cause="assign", user_ids=[boss.user_id], now=now)
     (delivery,) = notification.deliveries
     delivery.state, delivery.failure_code = DeliveryState.FAILED, "unlinked"
+    chat = groups.note_seen(integration, Group(f"{mark}-chat", f"{mark} group"), origin="bot_added", now=now)
     texts = {"wecom_app": f"{mark} {{{{ incident.title }}}}"}
     template = templates.create(templates.draft(name=f"{mark} template", texts=texts), by=boss, now=now)
+    db.session.flush()
     token, text = api_tokens.create(f"{mark} token", ["read", "handle"], by=boss, now=now)
     db.session.commit()
     ids: dict[str, object] = {
@@ -73,6 +76,7 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
         "integration_id": integration.id,
         "public_key": integration.public_key,
         "link_id": link.id,
+        "chat_id": chat.id,
         "delivery_id": delivery.id,
         "token_id": token.id,
         "template_id": template.id,
