@@ -94,10 +94,11 @@ def emit(
     return _deliver(feishu, pending, odd or Odd())
 
 
-def deliver_due(feishu: Feishu) -> list[Delivery]:
-    """Try again what is due by the simulator's clock. Do not hold the store's lock."""
+def deliver_due(feishu: Feishu, event_id: str = "") -> list[Delivery]:
+    """Try again what is due by the simulator's clock, or this one event of it. Do not hold the store's lock."""
     with feishu.store.lock:
-        due = [pending for pending in feishu.state.pending.values() if pending.due_at <= feishu.now]
+        waiting = [p for p in feishu.state.pending.values() if event_id in ("", p.event_id)]
+        due = [pending for pending in waiting if pending.due_at <= feishu.now]
         for pending in due:
             del feishu.state.pending[pending.event_id]
     return [_deliver(feishu, pending, Odd()) for pending in due]
@@ -151,14 +152,14 @@ def _deliver(feishu: Feishu, pending: Pending, odd: Odd) -> Delivery:
         pending.tries, pending.due_at = pending.tries + 1, feishu.now + wait
         feishu.state.pending[pending.event_id] = pending
         feishu.store.touch()
-    _remind(feishu, wait)
+    _remind(feishu, pending.event_id, wait)
     delivery.next_at = pending.due_at
     return delivery
 
 
-def _remind(feishu: Feishu, seconds: float) -> None:
-    """Look for what is due once that much real time has passed, for those who do not move the clock themselves."""
-    timer = threading.Timer(seconds + 0.5, deliver_due, [feishu])
+def _remind(feishu: Feishu, event_id: str, seconds: float) -> None:
+    """Look whether it is due once that much real time has passed, for those who do not move the clock themselves."""
+    timer = threading.Timer(seconds + 0.5, deliver_due, [feishu, event_id])
     timer.daemon = True
     timer.start()
 

@@ -10,7 +10,6 @@ import pytest
 from flask import Flask, request
 
 from simulator import sealing
-from simulator.app import create_app
 from simulator.server import RunningServer, start
 
 CORP = "ding9f50b15bccd16741"
@@ -40,8 +39,8 @@ VARIABLES = {"title": "[严重] db-03", "footer": "", "buttons": json.dumps(BUTT
 class Lab:
     """Short words for what the tests do to the simulator."""
 
-    def __init__(self) -> None:
-        self.app = create_app()
+    def __init__(self, app: Flask) -> None:
+        self.app = app
         self.http = self.app.test_client()
         self.cid = ""
         self.cool_app_code = ""
@@ -167,8 +166,8 @@ def sealed(text: str, suffix: str = CLIENT, token: str = TOKEN) -> dict[str, str
 
 
 @pytest.fixture
-def lab() -> Lab:
-    lab = Lab()
+def lab(simulator: Flask) -> Lab:
+    lab = Lab(simulator)
     lab.settle()
     return lab
 

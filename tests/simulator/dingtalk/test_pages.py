@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from simulator.app import create_app
 from tests.simulator.dingtalk.conftest import CLIENT, CORP, KEY, TOKEN, Lab
 from tests.simulator.test_pages import Visitor, found
 
@@ -19,7 +20,7 @@ def visitor(lab):
 
 
 def test_from_a_new_company_to_a_card_in_a_group(product):
-    lab = Lab()
+    lab = Lab(create_app())
     visitor = Visitor(lab)
     visitor.get("/dingtalk/console/")
     visitor.post("/dingtalk/console/", {"name": "新企业", "corp_id": "dingnew0001", "with_people": "1"})

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from simulator.app import create_app
 from simulator.feishu import crypto
 from simulator.server import RunningServer, start
 
@@ -159,8 +158,8 @@ class Product:
 
 
 @pytest.fixture
-def lab() -> Lab:
-    return Lab(create_app())
+def lab(simulator: Flask) -> Lab:
+    return Lab(simulator)
 
 
 @pytest.fixture

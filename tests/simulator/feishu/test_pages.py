@@ -2,39 +2,28 @@
 
 import copy
 import re
-from html import unescape
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
 from simulator.app import create_app
+from tests.simulator import test_pages
 from tests.simulator.feishu.conftest import CARD, KEY, OLD_CARD, TENANT, button, column, text
 
 CLIENT = f"/feishu/client/{TENANT}/lin"
 
 
-class Visitor:
-    """Follows redirects and sends each form with the token of the page it stands on."""
+class Visitor(test_pages.Visitor):
+    """The same as in the other platforms' pages, with the fields of a form as arguments."""
 
-    def __init__(self, http):
-        self.http, self.text, self.path = http, "", ""
-
-    def get(self, path, **more):
-        return self._shown(self.http.get(path, follow_redirects=True, **more))
-
-    def post(self, path, **form):
-        token = re.search(r'name="csrf_token" value="([^"]+)"', self.text)
-        data = {"csrf_token": token[1] if token else ""} | form
-        return self._shown(self.http.post(path, data=data, follow_redirects=True))
-
-    def _shown(self, answer):
-        self.text, self.path = unescape(answer.get_data(as_text=True)), answer.request.path
-        return answer
+    def submit(self, path, **form):
+        return self.post(path, form)
 
 
 @pytest.fixture
 def visitor(lab):
-    return Visitor(lab.http)
+    return Visitor(lab)
 
 
 def pages_of(lab):
@@ -67,11 +56,11 @@ def test_every_page_speaks_both_languages(lab, visitor):
 
 def test_an_app_is_set_up_in_the_console_alone(product):
     app = create_app()
-    visitor, http = Visitor(app.test_client()), app.test_client()
+    visitor, http = Visitor(SimpleNamespace(http=app.test_client())), app.test_client()
     visitor.get("/feishu/console/")
-    visitor.post("/feishu/console/", name="新企业", with_people="1", brand="lark")
+    visitor.submit("/feishu/console/", name="新企业", with_people="1", brand="lark")
     tenant_page = visitor.path
-    visitor.post(tenant_page, name="值班铃", description="告警")
+    visitor.submit(tenant_page, name="值班铃", description="告警")
     page = visitor.path.rstrip("/")
     app_id = page.rsplit("/", 1)[1]
     assert "应用还没有发布版本" in visitor.text
@@ -84,33 +73,33 @@ def test_an_app_is_set_up_in_the_console_alone(product):
 
     for action in ("add_bot", "add_web_app"):
         visitor.get(f"{page}/abilities")
-        visitor.post(f"{page}/abilities", action=action)
-    visitor.post(f"{page}/abilities", action="homes", desktop_url="http://localhost:5000/h5", mobile_url="x:y")
+        visitor.submit(f"{page}/abilities", action=action)
+    visitor.submit(f"{page}/abilities", action="homes", desktop_url="http://localhost:5000/h5", mobile_url="x:y")
     assert "请填写有效的 HTTP/HTTPS URL" in visitor.text
-    visitor.post(f"{page}/abilities", action="homes", desktop_url="http://localhost:5000/h5", mobile_url="")
+    visitor.submit(f"{page}/abilities", action="homes", desktop_url="http://localhost:5000/h5", mobile_url="")
     visitor.get(f"{page}/permissions")
-    visitor.post(f"{page}/permissions", action="import", json='{"scopes": {"tenant": ["im:chat", "im:message"]}}')
+    visitor.submit(f"{page}/permissions", action="import", json='{"scopes": {"tenant": ["im:chat", "im:message"]}}')
     assert "待发布" in visitor.text
     visitor.get(f"{page}/events?tab=encryption")
-    visitor.post(f"{page}/events", action="key", encrypt_key=KEY)
-    visitor.post(f"{page}/events", action="event_url", url="http://127.0.0.1:9/")
+    visitor.submit(f"{page}/events", action="key", encrypt_key=KEY)
+    visitor.submit(f"{page}/events", action="event_url", url="http://127.0.0.1:9/")
     assert "请求地址无法连接" in visitor.text
     assert 'value="http://127.0.0.1:9/"' in visitor.text
-    visitor.post(f"{page}/events", action="event_url", url=product.url)
+    visitor.submit(f"{page}/events", action="event_url", url=product.url)
     assert "请求地址已保存" in visitor.text
-    visitor.post(f"{page}/events", action="events", events="im.chat.member.bot.added_v1")
-    visitor.post(f"{page}/events", action="card_url", url=product.url)
-    visitor.post(f"{page}/events", action="callbacks", callbacks="card.action.trigger")
+    visitor.submit(f"{page}/events", action="events", events="im.chat.member.bot.added_v1")
+    visitor.submit(f"{page}/events", action="card_url", url=product.url)
+    visitor.submit(f"{page}/events", action="callbacks", callbacks="card.action.trigger")
     visitor.get(f"{page}/security")
-    visitor.post(f"{page}/security", action="add_redirect", url="http://localhost:5000/oauth?x=1")
+    visitor.submit(f"{page}/security", action="add_redirect", url="http://localhost:5000/oauth?x=1")
     assert "<code>http://localhost:5000/oauth</code>" in visitor.text
     visitor.get(f"{page}/versions")
-    visitor.post(f"{page}/versions", number="1.0.0", available="all")
+    visitor.submit(f"{page}/versions", number="1.0.0", available="all")
     assert "版本 1.0.0 审核中" in visitor.text
-    visitor.post(f"{page}/events", action="card_url", url=product.url)
+    visitor.submit(f"{page}/events", action="card_url", url=product.url)
     assert "版本审核中，暂不能修改配置" in visitor.text
     visitor.get(f"{tenant_page}admin")
-    visitor.post(f"{tenant_page}admin", action="approve", app_id=app_id)
+    visitor.submit(f"{tenant_page}admin", action="approve", app_id=app_id)
     assert "应用已上线" in visitor.text
     assert http.get("/open-apis/bot/v3/info", headers=header).get_json()["code"] == 0
 
@@ -119,16 +108,16 @@ def test_a_rejected_version_brings_nothing(lab, visitor):
     page = f"/feishu/console/app/{lab.app['app_id']}"
     admin = f"/feishu/console/tenant/{TENANT}/admin"
     visitor.get(f"{page}/permissions")
-    visitor.post(f"{page}/permissions", action="save", scopes="im:chat")
+    visitor.submit(f"{page}/permissions", action="save", scopes="im:chat")
     visitor.get(f"{page}/versions")
-    visitor.post(f"{page}/versions", number="1.0.0", available="all")
+    visitor.submit(f"{page}/versions", number="1.0.0", available="all")
     assert "版本号应大于已有版本" in visitor.text
-    visitor.post(f"{page}/versions", number="1.1.0", available="some", users="wu")
+    visitor.submit(f"{page}/versions", number="1.1.0", available="some", users="wu")
     visitor.get(admin)
-    visitor.post(admin, action="reject", app_id=lab.app["app_id"])
+    visitor.submit(admin, action="reject", app_id=lab.app["app_id"])
     assert lab.send({"text": "x"})["code"] == 0
     visitor.get(admin)
-    visitor.post(admin, action="disable", app_id=lab.app["app_id"])
+    visitor.submit(admin, action="disable", app_id=lab.app["app_id"])
     assert lab.code("GET", "bot/v3/info") == 99991662
 
 
@@ -160,7 +149,7 @@ def test_a_card_is_drawn_from_its_own_json(lab, visitor):
     card["body"]["elements"] += [column(opens), {"tag": "hr"}, {"tag": "div", "text": text("<b>纯文本</b>")}]
     lab.sent(card)
     visitor.get(f"{CLIENT}/")
-    page = visitor.http.get(f"{CLIENT}/").get_data(as_text=True)
+    page = lab.http.get(f"{CLIENT}/").get_data(as_text=True)
     assert 'class="fs-head fs-head-red"' in page
     assert "&lt;b&gt;纯文本&lt;/b&gt;" in page
     assert "<strong>空间</strong> 支付" in page
@@ -181,17 +170,17 @@ def test_a_card_of_schema_1_is_drawn_too(lab, visitor):
 def test_a_press_shows_the_toast_in_the_reader_s_language(wired, product):
     toast = {"type": "success", "content": "已认领", "i18n": {"en_us": "Acknowledged"}}
     product.respond = lambda body: {"toast": toast}
-    visitor, message_id = Visitor(wired.http), wired.sent()
+    visitor, message_id = Visitor(wired), wired.sent()
     visitor.get(f"{CLIENT}/")
-    visitor.post(f"{CLIENT}/press", message_id=message_id, key="ack")
+    visitor.submit(f"{CLIENT}/press", message_id=message_id, key="ack")
     assert re.search(r'class="flash toast success">已认领<', visitor.text)
     visitor.get(f"/lang/en?next={CLIENT}/")
-    visitor.post(f"{CLIENT}/press", message_id=message_id, key="ack")
+    visitor.submit(f"{CLIENT}/press", message_id=message_id, key="ack")
     assert "Acknowledged" in visitor.text
 
 
 def test_a_press_through_a_script_answers_json(wired, product):
-    visitor, message_id = Visitor(wired.http), wired.sent()
+    visitor, message_id = Visitor(wired), wired.sent()
     visitor.get(f"{CLIENT}/")
     token = re.search(r'name="csrf_token" value="([^"]+)"', visitor.text)[1]
     form = {"csrf_token": token, "message_id": message_id, "key": "ack"}
@@ -205,11 +194,11 @@ def test_a_press_through_a_script_answers_json(wired, product):
 
 
 def test_groups_are_made_and_get_their_bot_in_the_client(wired, product):
-    visitor = Visitor(wired.http)
+    visitor = Visitor(wired)
     visitor.get(f"{CLIENT}/")
-    visitor.post(f"{CLIENT}/groups", name="值班群", people="wu")
+    visitor.submit(f"{CLIENT}/groups", name="值班群", people="wu")
     page, app_id = visitor.path, wired.app["app_id"]
-    visitor.post(page, action="add_bot", app_id=app_id)
+    visitor.submit(page, action="add_bot", app_id=app_id)
     assert "移出 值班铃" in visitor.text
     assert [body["event"]["name"] for body in product.received] == ["值班群"]
     wired.sent({"text": "大家好"}, page.rsplit("/", 1)[1])
@@ -217,9 +206,9 @@ def test_groups_are_made_and_get_their_bot_in_the_client(wired, product):
     assert "大家好" in visitor.text
     assert "林芳 将机器人 值班铃 添加到群聊" in visitor.text
     visitor.get(page)
-    visitor.post(page, action="rename", name="新名字")
-    visitor.post(page, action="remove_bot", app_id=app_id)
-    visitor.post(page, action="disband")
+    visitor.submit(page, action="rename", name="新名字")
+    visitor.submit(page, action="remove_bot", app_id=app_id)
+    visitor.submit(page, action="disband")
     assert "值班群" not in visitor.text.split('id="main"')[1]
     kinds = [body["header"]["event_type"] for body in product.received]
     assert [kind.rsplit(".", 1)[1] for kind in kinds] == ["added_v1", "updated_v1", "deleted_v1"]
@@ -235,7 +224,7 @@ def test_the_live_part_says_when_nothing_changed(lab):
 def test_the_workbench_opens_the_page_and_signs_in_silently(wired, product):
     home = product.server.url + "/h5"
     wired.change(home_url=home, redirect_urls=[f"{home}/oauth"], user_scopes=["contact:user.phone:readonly"])
-    visitor = Visitor(wired.http)
+    visitor = Visitor(wired)
     visitor.get(f"{CLIENT}/workbench")
     assert f"/__open?url={quote(home, safe='')}" in visitor.text
     host = "http://lin.feishu.localhost"
