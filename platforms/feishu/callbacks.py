@@ -164,13 +164,12 @@ def _historic_press(settings: FeishuSettings, request: CallbackRequest, body: Js
         raise CallbackRefused("historic signature")
     if proof.sent_at is None:
         raise CallbackRefused("timestamp")
-    names = ("open_message_id", "open_id", "token")
-    parts = [_text(body, name) for name in names] + [json.dumps(body.get("action"), sort_keys=True)]
+    key = _click(body) or _identity(request.body)
     pressed = _pressed(_part(body, "action"), _text(body, "open_id"))
     base = (proof.signature, proof.nonce, proof.sent_at)
     if pressed is None:
-        return OtherEvent(*base, _identity(parts), "card.action.trigger_v1")
-    return HistoricPress(*base, _identity(parts), *pressed)
+        return OtherEvent(*base, key, "card.action.trigger_v1")
+    return HistoricPress(*base, key, *pressed)
 
 
 # --- what it is ---------------------------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ def _event(request: CallbackRequest, body: Json, header: Json, proof: _Proof | N
         raise CallbackMalformed("event without id or time")
     base = (proof.signature if proof else _identity(request.body), proof.nonce if proof else "", sent_at)
     if kind == PRESS and (pressed := _pressed(_part(event, "action"), _text(_part(event, "operator"), "open_id"))):
-        return CardPress(*base, key, *pressed)
+        return CardPress(*base, _click(event) or key, *pressed)
     change, group = GROUP_CHANGES.get(kind), _group(event)
     if change and group and (group.name or change != "renamed"):
         return GroupEvent(*base, key, change, group, created or sent_at, fresh_seconds=EVENT_SECONDS)
@@ -200,6 +199,12 @@ def _pressed(action: Json, open_id: str) -> tuple[str, str, str] | None:
     key = _text(action, "option") or _text(value, "key")
     reference = _text(value, "reference")
     return (open_id, reference, key) if open_id and key and reference else None
+
+
+def _click(content: Json) -> str:
+    """What one click has in both shapes, in which it may come twice: its token for later updates; "" without one."""
+    token = _text(content, "token")
+    return _identity(f"click {token}".encode()) if token.startswith("c-") else ""
 
 
 def _group(event: Json) -> Group | None:
@@ -239,9 +244,8 @@ def _moment(digits: str) -> datetime | None:
     return datetime.fromtimestamp(int(digits) / UNITS.get(len(digits), 1), UTC)
 
 
-def _identity(parts: bytes | list[str]) -> str:
-    """64 hex digits that are the same for the same parts."""
-    source = parts if isinstance(parts, bytes) else json.dumps(parts).encode()
+def _identity(source: bytes) -> str:
+    """64 hex digits that are the same for the same bytes."""
     return hashlib.sha256(source).hexdigest()
 
 

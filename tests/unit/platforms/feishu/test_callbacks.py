@@ -164,9 +164,21 @@ def test_a_press_is_read_whole(settings):
     found = callbacks.read(settings, request)
     assert isinstance(found, CardPress)
     assert (found.external_user_id, found.reference, found.button_key) == ("ou_lin", "inc-1024_d-7", "acknowledge.mac")
-    assert found.event_key == "e1"
     assert found.sent_at == NOW
     assert found.fresh_seconds == 300
+
+
+def test_one_click_is_one_press_in_whichever_shape_it_comes():
+    new = callbacks.read(SEALED, sealed(press()))
+    old = callbacks.read(SEALED, historic({"value": VALUE, "tag": "button"}, token="c-1"))
+    another = callbacks.read(SEALED, historic({"value": VALUE, "tag": "button"}, token="c-2"))
+    assert isinstance(new, CardPress) and isinstance(old, CardPress) and isinstance(another, CardPress)
+    assert new.event_key == old.event_key != another.event_key
+    bare = press()
+    del bare["event"]["token"]
+    without = callbacks.read(SEALED, sealed(bare))
+    assert isinstance(without, CardPress)
+    assert without.event_key == "e1"
 
 
 def test_a_choice_of_the_menu_brings_its_own_key():
@@ -175,10 +187,9 @@ def test_a_choice_of_the_menu_brings_its_own_key():
     assert (found.reference, found.button_key) == ("r", "snooze:240.mac")
 
 
-def historic(action: Any) -> CallbackRequest:
-    body = json.dumps(
-        {"open_id": "ou_lin", "open_message_id": "om_1", "tenant_key": "t", "token": "c", "action": action}
-    )
+def historic(action: Any, token: str = "c-1") -> CallbackRequest:
+    content = {"open_id": "ou_lin", "open_message_id": "om_1", "tenant_key": "t", "token": token, "action": action}
+    body = json.dumps(content)
     return signed(body, historic_signature(STAMP, NONCE, TOKEN, body.encode()))
 
 
