@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -71,6 +72,8 @@ CONSOLE_PAGES = (
         )
     ),
 )
+DINGTALK_STEPS = ("permissions", "card_template", "publish", "install")
+FEISHU_STEPS = ("create_app", "callback_keys")
 H5_PAGES = (
     "/incidents",
     "/incidents?filter=open",
@@ -81,6 +84,7 @@ H5_PAGES = (
     "/incidents/4",
     "/incidents/4/more",
     "/incidents/4/snooze",
+    "/incidents/4?do=close",
     "/incidents/999999",
     "/account",
     "/account/switch",
@@ -179,6 +183,21 @@ def test_the_page_for_the_first_administrator(product, watched: Watched):
 def test_console_pages(company: Company, watched: Watched, part: int):  # noqa: F811
     sign_in(watched.page, company, "admin")
     problems = [text for path in CONSOLE_PAGES[part::3] for text in watched.look(company.product.base_url + path)]
+    assert not problems, "\n".join(dict.fromkeys(problems))
+
+
+@pytest.mark.timeout(600)
+def test_pages_of_platforms_that_say_more(company: Company, watched: Watched):  # noqa: F811
+    """What only some wizards have: choices, words to tick, files, checklists, groups; and a group's own page."""
+    sign_in(watched.page, company, "admin")
+    connections = {made["platform"]: made for made in company.info["integrations"]}
+    paths = [f"/integrations/im/{connections['dingtalk']['id']}"]
+    for platform, steps in (("dingtalk", DINGTALK_STEPS), ("feishu", FEISHU_STEPS)):
+        paths += [f"/integrations/im/{connections[platform]['id']}/setup/{key}" for key in steps]
+    dingtalk = connections["dingtalk"]
+    home = f"/h5/dingtalk/{dingtalk['public_key']}"
+    paths += [f"{home}/group?openConversationId={quote(name, safe='')}" for name in (*dingtalk["groups"], "unknown")]
+    problems = [text for path in paths for text in watched.look(company.product.base_url + path)]
     assert not problems, "\n".join(dict.fromkeys(problems))
 
 
