@@ -12,7 +12,7 @@ from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from models import Integration
 from platforms.base import Recipient
 from platforms.errors import PlatformError
-from services import circuits, integrations, retries
+from services import calls, circuits, integrations, retries
 from services.circuits import Bounds
 from services.clock import utcnow
 from services.outbox import OUTAGE
@@ -36,6 +36,7 @@ def run(mine: Claim) -> Outcome:
         platform.send_text(Recipient(mine.payload["to"]), mine.payload["text"])
     except PlatformError as error:
         return _again(mine, error, circuits.note_failure(mine.subject_id, error, utcnow()))
+    calls.note(db.session.connection(), integration, utcnow())
     if integration.outage_count and circuits.succeeded(integration.id):
         outbox.release(integration.id, OUTAGE, utcnow())
     return Done()

@@ -9,7 +9,7 @@ from jobs.outbox import Claim, Dead, Done, Outcome
 from models import Delivery, Integration
 from platforms.base import CardHandle, Recipient
 from platforms.errors import PlatformError
-from services import integrations, trial_cards
+from services import calls, integrations, trial_cards
 from services.clock import utcnow
 
 
@@ -33,4 +33,5 @@ def run(mine: Claim) -> Outcome:
         platform.update_card(handle, card)
     except PlatformError as error:
         return Dead(f"{error.code}: {error.platform_message}")
+    calls.note(db.session.connection(), integration, utcnow())
     return Done()
