@@ -333,9 +333,15 @@ def _state_label(member: Presser) -> str:
 def _check_rights(member: Presser, incident: IncidentValues, action: str) -> None:
     """Whoever sees an incident may refresh its card; acting on it needs the right. Raises Refused."""
     if not sees_incident(incident, member):
-        raise Refused(NO_RIGHT)
+        raise Refused(_no_right(member))
     if action != "refresh" and not rights.can(member, "incident.handle"):
-        raise Refused(NO_RIGHT)
+        raise Refused(_no_right(member))
+
+
+def _no_right(member: Presser) -> Text:
+    """Whoever is linked with the wrong account sees so, and how to be somebody else."""
+    acting = N_("您没有处理该故障的权限（当前以 %(name)s 操作，可打开应用切换账户）")
+    return Text(acting, name=member.user.name)
 
 
 def decide(action: str, incident: IncidentValues, member: Presser, via: str, now: datetime) -> Decision:

@@ -114,7 +114,7 @@ def _steps(setup: overview.Setup) -> list[Step]:
         ),
         Step(
             _("接入即时消息"),
-            _("按向导接入企业微信，成员就能在手机上收到卡片并直接处理。"),
+            _("按向导接入即时消息平台，成员就能在手机上收到卡片并直接处理。"),
             setup.has_integration,
             _open("integrations.index", "integration.edit"),
             _("打开集成中心"),

@@ -42,6 +42,8 @@ from tests.factories import (
 from tests.fakes import FakePlatform, press_of
 from tests.service.messaging import Office
 
+NO_RIGHT = "您没有处理该故障的权限（当前以 %s 操作，可打开应用切换账户）"
+
 
 @pytest.fixture
 def office(app: Flask, monkeypatch: pytest.MonkeyPatch):
@@ -170,7 +172,7 @@ def test_somebody_without_a_link_is_told_how_to_get_one(office: Office, card):
         ),
         (lambda member, link: setattr(member, "state", MembershipState.LEFT), "您的成员状态为 已离职，暂不能操作"),
         (lambda member, link: setattr(member.user, "is_disabled", True), "您的成员状态为 已停用，暂不能操作"),
-        (lambda member, link: setattr(member, "role", Role.VIEWER), "您没有处理该故障的权限"),
+        (lambda member, link: setattr(member, "role", Role.VIEWER), NO_RIGHT % "林晓"),
     ],
 )
 def test_who_may_not_act_is_told_why(office: Office, card, change: Callable, text: str):
@@ -187,7 +189,7 @@ def test_an_incident_of_a_private_channel_is_closed_to_who_does_not_see_it(offic
     make_link(office.integration, make_member("wu"))
     office.press(card, "直接关闭", by="wu")
     assert office.incident.progress is Progress.TRIGGERED
-    assert told(office) == ["您没有处理该故障的权限"]
+    assert told(office) == [NO_RIGHT % "吴凡"]
 
 
 def test_a_viewer_may_refresh(office: Office, card):

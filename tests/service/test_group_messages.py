@@ -245,7 +245,7 @@ def test_who_may_not_is_told_in_the_answer_and_nothing_happens(office, chat):
 
     assert unlinked.answer.text.startswith("未关联应用")
     assert unlinked.answer.is_refusal
-    assert viewer.answer.text == "您没有处理该故障的权限"
+    assert viewer.answer.text.startswith("您没有处理该故障的权限（当前以")
     assert (office.pending("tell"), office.incident.progress) == ([], Progress.TRIGGERED)
 
 
