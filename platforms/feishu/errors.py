@@ -20,6 +20,7 @@ from platforms.errors import (
     PlatformError,
     QuotaExhausted,
     RateLimited,
+    RecipientBusy,
     RecipientUnreachable,
     SignInExpired,
 )
@@ -58,7 +59,7 @@ class TooFrequent(RateLimited):
     hint = N_("系统会在飞书允许的时间后自动重试，无需处理。")
 
 
-class ChatTooFrequent(RateLimited):
+class ChatTooFrequent(RecipientBusy):
     """230020 and its like: five a second for one person, one group (all robots together) or one message."""
 
     code = "feishu.chat_too_frequent"

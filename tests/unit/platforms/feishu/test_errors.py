@@ -12,6 +12,8 @@ from platforms.errors import (
     GroupGone,
     PlatformError,
     QuotaExhausted,
+    RateLimited,
+    RecipientBusy,
     RecipientUnreachable,
     recall,
     remember,
@@ -112,6 +114,8 @@ def test_what_services_tell_apart_is_told_apart():
 
 def test_how_long_to_wait_is_the_headers_word_before_ours():
     assert answer(230020).retry_after == timedelta(seconds=2)
+    assert isinstance(answer(230020), RecipientBusy)
+    assert not isinstance(answer(230020), RateLimited)
     asked = from_answer({"code": 230020, "msg": ""}, waits=timedelta(seconds=7))
     assert asked.retry_after == timedelta(seconds=7)
 
