@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from platforms.base import CardPress, GroupEvent, OtherEvent
-from platforms.errors import CardTooOld, GroupGone, PlatformError, QuotaExhausted, RateLimited
+from platforms.errors import CardTooOld, GroupGone, PlatformError, QuotaExhausted
 from platforms.feishu.callbacks import HistoricPress
 from platforms.feishu.errors import (
     AppDisabled,
