@@ -20,7 +20,7 @@ from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import FROZEN_FOR, Settle
-from models import Delivery, DeliveryState, GroupState, Incident, IntegrationStatus, LinkState, TenantStatus
+from models import Delivery, DeliveryState, GroupState, Incident, IntegrationStatus, LinkState, Severity, TenantStatus
 from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError
 from services import (
@@ -157,6 +157,8 @@ def _begin(mine: Claim, now: datetime) -> Plan | Outcome:
     except PlatformError as error:  # the entered address of a private deployment may not be called
         delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
         delivery_outcomes.failed(delivery, error.failure, error)
+        storms.ended(delivery)
+        delivery_outcomes.let_the_next_go(delivery, now)
         return Done()
 
 
@@ -206,7 +208,8 @@ def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
         return Done()
     if (free_at := storms.allowed_at(scene, capabilities, now)) > now:
         return Later(free_at, "as many as the platform shows")
-    paced_to = pacing.free_at(way.id, scene.to, capabilities, now)
+    is_urgent = scene.incident is None or scene.incident.severity is Severity.CRITICAL
+    paced_to = pacing.free_at(way.id, scene.to, capabilities, now, is_urgent=is_urgent)
     return Later(paced_to, "as fast as the platform takes them") if paced_to else None
 
 

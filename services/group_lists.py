@@ -39,7 +39,7 @@ def refresh(integration: Integration, *, now: datetime) -> PlatformError | None:
         about = {"message": error.message, "hint": error.hint, "params": _shown(error), "raw": error.raw}
         checks.failed(integration, CHECK, now=now, code=error.code, **about)
         return error
-    groups.take_list(integration, found, asked_at=now, now=now)
+    groups.take_list(integration, found, asked=known, asked_at=now, now=now)
     checks.passed(integration, CHECK, now=now)
     return None
 

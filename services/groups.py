@@ -77,16 +77,22 @@ def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
 # --- lists --------------------------------------------------------------------------------------------------------
 
 
-def take_list(integration: Integration, found: Sequence[Group], *, asked_at: datetime, now: datetime) -> None:
-    """Stage what the platform listed: what it left out cannot be posted to. Events after `asked_at` know better."""
+def take_list(
+    integration: Integration, found: Sequence[Group], *, asked: Iterable[Group], asked_at: datetime, now: datetime
+) -> None:
+    """Stage what the platform listed: what it left out cannot be posted to. Events after `asked_at` know better.
+
+    asked  the groups that were known when it was asked; one that became known meanwhile was not left out
+    """
     locked = _mine(integration).with_for_update().execution_options(populate_existing=True)
     chats = {chat.external_id: chat for chat in db.session.scalars(locked)}
     for group in found:
         chat = chats.pop(group.external_id, None) or _new(integration, group, LISTED, now)
         _set_name(chat, group.name, asked_at)
         _set_state(chat, GroupState.ACTIVE, group, asked_at)
+    left_out = {group.external_id for group in asked}
     for chat in chats.values():
-        if chat.is_active:
+        if chat.is_active and chat.external_id in left_out:
             _set_state(chat, GroupState.REMOVED, as_group(chat), asked_at)
 
 

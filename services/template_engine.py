@@ -180,10 +180,10 @@ class Compiled:
                 text = "".join(self._pieces(run, values))
             except TemplateProblem as problem:
                 raise TemplateProblem(problem.code, self._line(problem.__traceback__), problem.detail) from problem
-            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+            except Exception as error:  # whatever somebody's template does, the message goes out
                 line = self._line(error.__traceback__)
                 raise TemplateProblem("failed", line, str(error) or type(error).__name__) from error
-        return lines_of(text)
+        return lines_of(text.encode("utf-8", "replace").decode())  # half an emoji cannot be sent, nor stored
 
     def _pieces(self, run: Run, values: Mapping[str, Any]) -> Iterator[str]:
         for piece in self.template.root_render_func(self.template.new_context(dict(values))):

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from models import Progress, Severity
-from platforms.shortening import shorten
+from platforms.shortening import plain, shorten
 from services.durations import duration_text
 from services.template_run import (
     MAX_VALUE,
@@ -141,7 +141,9 @@ def lower(value: Any) -> str:
 def escape(value: Any) -> str:
     """Without effect on what is escaped anyway; said by those who want to be sure."""
     text, how = shown(value), current_run().escape
-    return Trusted(how(text)) if how and not isinstance(value, Trusted) else text
+    if how is None or isinstance(value, Trusted):
+        return text
+    return Trusted("\n".join(how(plain(line)) for line in text.split("\n")))
 
 
 def length(value: Any) -> int:

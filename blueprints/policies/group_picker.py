@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import datetime
 from flask import Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError
 
 from blueprints.access import current_member, requires
 from blueprints.policies import bp
@@ -24,6 +26,7 @@ from services.clock import utcnow
 from services.wording import say
 
 REFRESH = "refresh-groups:"
+log = logging.getLogger(__name__)
 LEVEL = re.compile(r"levels-\d{1,4}")
 
 
@@ -69,15 +72,22 @@ def strays(sheet: Sheet, offered: Iterable[Picker], tenant_id: int) -> dict[str,
 
 
 def ask_for_lists(tenant_id: int) -> None:
-    """Have the worker list groups anew before somebody chooses; what it finds appears by itself. Commits."""
+    """Have the worker list groups anew before somebody chooses; what it finds appears by itself. Commits.
+
+    A database that takes no work now is no reason not to show the page.
+    """
     now = utcnow()
     if not any(group_lists.is_due(one, now=now) for one in group_lists.connections(tenant_id)):
         return
-    begin_write()
-    for integration in group_lists.connections(tenant_id):
-        if group_lists.is_due(integration, now=now):
-            group_lists.ask(integration, now=now)
-    db.session.commit()
+    try:
+        begin_write()
+        for integration in group_lists.connections(tenant_id):
+            if group_lists.is_due(integration, now=now):
+                group_lists.ask(integration, now=now)
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        log.warning("Groups are not listed anew: %s", type(error).__name__)
 
 
 def refresh(wish: str, tenant_id: int) -> None:

@@ -32,7 +32,7 @@ from platforms.base import Capabilities, Group, IncidentCard
 from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFailed
 from services import calls, deliveries, dispatch, failures, groups, incidents, openings, policies
 from services.clock import utcnow
-from services.pacing import Pace
+from services.pacing import LONGEST, Pace
 from services.wording import say
 from tests.factories import (
     NOW,
@@ -371,6 +371,20 @@ def test_a_pace_gives_those_who_wait_a_moment_each():
     assert [round(pace.wait(limits, 10.5), 2) for _ in range(3)] == [0.5, 0.75, 1.0]
     assert pace.wait(limits, 11.1) == 0.0
     assert pace.wait({"other": 1}, 11.1) == 0.0
+
+
+def test_what_is_urgent_is_not_put_behind_what_is_not():
+    pace = Pace()
+    limits: dict[object, int] = {"app": 1}
+    assert pace.wait(limits, 10.0) == 0.0
+    assert max(pace.wait(limits, 10.0) for _ in range(20)) == 20.0
+    assert pace.wait(limits, 10.0, is_urgent=True) == 1.0
+
+
+def test_nobody_waits_long_for_those_who_may_never_come():
+    pace = Pace()
+    limits: dict[object, int] = {"app": 1}
+    assert max(pace.wait(limits, 10.0) for _ in range(500)) == LONGEST
 
 
 def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, limit):

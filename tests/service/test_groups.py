@@ -143,9 +143,16 @@ def test_an_event_during_the_listing_knows_better(integration, platform):
     tell(integration, "added", at=-60)
     tell(integration, "removed", at=5)
 
-    groups.take_list(integration, platform.groups, asked_at=NOW, now=NOW + timedelta(seconds=9))
+    known = [groups.as_group(chat_of(integration))]
+    groups.take_list(integration, platform.groups, asked=known, asked_at=NOW, now=NOW + timedelta(seconds=9))
 
     assert chat_of(integration).state is GroupState.REMOVED
+
+
+def test_a_group_that_becomes_known_during_the_listing_was_not_left_out(integration):
+    tell(integration, "added", at=-1)
+    groups.take_list(integration, [], asked=[], asked_at=NOW, now=NOW)
+    assert chat_of(integration).is_active
 
 
 def test_a_list_that_cannot_be_read_changes_nothing(integration, platform):

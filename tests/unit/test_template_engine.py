@@ -253,3 +253,19 @@ def test_one_rendering_leaves_nothing_to_the_next() -> None:
 def test_a_length_between_two_times_is_a_difference() -> None:
     later = {"end": NOW + timedelta(minutes=90), "begin": NOW}
     assert compile_text("{% if t.end - t.begin %}x{% endif %}").render({"t": later}, now=NOW) == ["x"]
+
+
+def test_half_an_emoji_is_replaced() -> None:
+    assert lines("{{ text }}", text="a\ud83d") == ["a?"]
+    assert lines("{{ '\ud800' }}") == ["?"]
+
+
+def test_whatever_goes_wrong_is_a_problem_of_the_template() -> None:
+    with pytest.raises(TemplateProblem) as problem:
+        lines("{{ 1e999 }}")
+    assert problem.value.code == "failed"
+
+
+def test_escaping_by_hand_makes_the_text_as_plain_as_without() -> None:
+    written = compile_text("{{ v | escape }}")
+    assert written.render({"v": "a\x00b\n*c"}, now=NOW, escape=lambda text: text.replace("*", "\\*")) == ["a b", "\\*c"]
