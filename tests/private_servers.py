@@ -25,7 +25,9 @@ import psutil
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+START_SECONDS = 60
+FIRST_PORT, PORTS_OF_A_WORKER, MOST_WORKERS = 15_000, 1_000, 16
+_given: set[int] = set()
 RECORD, USERS = "server.json", "users"
 POSTGRES_FOLDERS = (  # Debian, Red Hat, Homebrew; the newest version wins
     "usr/lib/postgresql/*/bin",
@@ -226,9 +228,16 @@ def takes_connections(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, outside the range from which the system gives ports to clients."""
+    """A port that nobody listens on, outside the range from which the system gives ports to clients.
+
+    Whoever asked for it may take a while to listen there, so nobody else of this run is given it: each worker process
+    has ports of its own, and gives each away once.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_WORKERS
+    first = FIRST_PORT + worker * PORTS_OF_A_WORKER
     while True:
-        port = random.randint(15_000, 32_000)
+        port = random.choice([port for port in range(first, first + PORTS_OF_A_WORKER) if port not in _given])
+        _given.add(port)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -27,9 +27,9 @@ from tests.conftest import ROOT, running_app
 from tests.private_servers import free_port
 
 Found = TypeVar("Found")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 START_SECONDS = 90.0  # several programs on a machine that does other things, too
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 LOG_LINES = 60
 # A setting of the product in the environment of the person who runs the tests must not reach the tested processes.
 KEPT_FROM_HERE = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")

@@ -18,6 +18,8 @@ from platforms.outbound import AddressGuard
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n"
 SECRET = "canary-secret-value"
+SOON = 0.6
+"""A deadline that is meant to pass."""
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def trickling(answer: bytes) -> Callable[[socket.socket], None]:
     return serve
 
 
-def get(url: str, seconds: float = 0.6) -> float:
+def get(url: str, seconds: float = 10.0) -> float:
     """GET until it fails; returns how long that took. Raises what the transport raises."""
     return Transport().get(url, {"access_token": SECRET}, total_seconds=seconds).status
 
@@ -92,8 +94,8 @@ def test_a_trickle_is_cut_at_the_deadline_of_the_whole_exchange(answer):
     with server(trickling(answer)) as url:
         started = time.monotonic()
         with pytest.raises(AnswerLost):
-            get(url)
-        assert time.monotonic() - started < 1.5
+            get(url, SOON)
+        assert time.monotonic() - started < 20  # a byte every 50 ms would take minutes, or be understood at last
 
 
 def test_silence_is_cut_at_the_deadline():
@@ -105,7 +107,7 @@ def test_silence_is_cut_at_the_deadline():
 
     with server(hold) as url:
         with pytest.raises(AnswerLost):
-            get(url)
+            get(url, SOON)
         hang.set()
 
 
@@ -138,14 +140,14 @@ def test_a_name_that_does_not_exist_means_that_nothing_left():
 
 def test_plain_text_where_tls_is_expected_means_that_nothing_left():
     with server(answering(OK + b'{"errcode":0}')) as url, pytest.raises(NetworkFailed) as failure:
-        get(url.replace("http://", "https://"))
+        get(url.replace("http://", "https://"), SOON)
     assert not failure.value.uncertain
 
 
 def test_more_than_a_mebibyte_is_not_read():
     huge = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + b" " * 4_000_000
     with server(answering(huge)) as url, pytest.raises(AnswerNotUnderstood):
-        get(url, 5)
+        get(url)
 
 
 def test_a_redirect_is_not_followed():
@@ -188,9 +190,9 @@ def test_connections_are_kept():
 def test_a_kept_connection_gets_a_fresh_deadline():
     with server(answering(OK + b'{"errcode":0}')) as url:
         transport = Transport()
-        transport.get(url, total_seconds=0.3)
-        threading.Event().wait(0.4)
-        assert transport.get(url, total_seconds=0.3).json() == {"errcode": 0}
+        transport.get(url, total_seconds=1.0)
+        threading.Event().wait(1.1)
+        assert transport.get(url, total_seconds=1.0).json() == {"errcode": 0}
 
 
 def test_no_secret_is_logged_or_raised(caplog):

@@ -53,7 +53,7 @@ def crash_at(places: list[str], company: Company, size: Size) -> None:
             company.fleet.arm(place)
             feeders.append(Feeder(company, size.seed + number, MANY if size.is_soak else FEW))
             feeders[-1].start()
-            wait_until(company.fleet.has_crashed, f"somebody came to {place}", seconds=60)
+            wait_until(company.fleet.has_crashed, f"somebody came to {place}", seconds=120)
         for feeder in feeders:
             feeder.finish()
         history = Feeder.whole(feeders)

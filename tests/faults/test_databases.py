@@ -26,6 +26,8 @@ TRIES_OF_THE_PLATFORM = 3
 CARD_SECONDS = 5.0
 SLOW_MACHINE = 4
 """How many times slower than required the small size may be: it shares its processors with other tests."""
+BUSY_MACHINE = 2
+"""The same for answers, whose time is mostly a deadline of our own."""
 
 LOCKER = """
 import sqlite3, sys
@@ -52,7 +54,7 @@ def test_a_locked_sqlite_is_answered_503_in_time(embedded: Company, size: Size, 
     ledger.check(history)
 
     figures(slowest_push=slowest(history.push_answers), slowest_press=slowest(history.press_answers))
-    check_answers(history)
+    check_answers(history, size)
     assert slowest(history.press_answers) < PLATFORM_PATIENCE_SECONDS * TRIES_OF_THE_PLATFORM
     if seconds >= ANSWER_SECONDS:
         assert any(answer.status == 503 for answer in history.push_answers)
@@ -91,7 +93,7 @@ def test_postgresql_comes_and_goes(scaled: Company, own_postgres: OwnPostgres, s
     ledger.check(feeder.history)
 
     figures(first_success=max(back))
-    check_answers(feeder.history)
+    check_answers(feeder.history, size)
     assert process_ids(scaled) == before
     assert max(back) <= CARD_SECONDS * (1 if size.is_soak else SLOW_MACHINE)
 
@@ -110,7 +112,7 @@ def test_connections_cut_in_the_middle_of_a_transaction(
     ledger.check(feeder.history)
 
     figures(connections_cut=cut)
-    check_answers(feeder.history)
+    check_answers(feeder.history, size)
     assert cut
     assert process_ids(scaled) == before
 
@@ -138,14 +140,14 @@ def test_nothing_depends_on_redis_but_speed(scaled: Company, own_redis: OwnRedis
     assert all(answer.status == 200 for answer in histories[0].push_answers)
 
 
-def check_answers(history: History) -> None:
+def check_answers(history: History, size: Size) -> None:
     """Success or "try again": never an error, never silence."""
     assert {answer.status for answer in history.push_answers} <= SERVED_OR_BUSY, odd(history.push_answers)
     assert {answer.status for answer in history.press_answers} <= SERVED_OR_BUSY, odd(history.press_answers)
     for answer in history.push_answers:
         if answer.status != 200:
             assert int(answer.headers["Retry-After"]) > 0
-    assert slowest(history.push_answers) < ANSWER_SECONDS
+    assert slowest(history.push_answers) < ANSWER_SECONDS * (1 if size.is_soak else BUSY_MACHINE)
 
 
 def odd(answers: list[Answer]) -> list[Answer]:

@@ -31,8 +31,8 @@ def test_a_full_disk_is_answered_503_and_recovers(embedded: Company, size: Size,
         limit_files(embedded, largest(database) + random.Random(size.seed).randrange(ROOM_BYTES))
         try:
             fill_up(embedded, feeder)
-            assert requests.get(f"{fleet.base_url}/sign-in", timeout=20).status_code == 200
-            listed = requests.get(f"{fleet.base_url}/api/v1/incidents", headers=bearer(embedded), timeout=20)
+            assert requests.get(f"{fleet.base_url}/sign-in", timeout=60).status_code == 200
+            listed = requests.get(f"{fleet.base_url}/api/v1/incidents", headers=bearer(embedded), timeout=60)
             assert listed.status_code == 200, listed.text
         finally:
             limit_files(embedded, resource.RLIM_INFINITY)
@@ -41,7 +41,7 @@ def test_a_full_disk_is_answered_503_and_recovers(embedded: Company, size: Size,
 
     refused = [answer for answer in feeder.history.push_answers if answer.status == 503]
     figures(refused=len(refused))
-    check_answers(feeder.history)
+    check_answers(feeder.history, size)
     with sqlite3.connect(database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

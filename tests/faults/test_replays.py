@@ -15,7 +15,7 @@ from tests.faults.history import Press
 from tests.faults.snapshot import Ledger
 from tests.servers import wait_until
 
-REFUSED = 403
+REFUSED, BUSY = 403, 503
 TEN_MINUTES = 600
 
 
@@ -41,7 +41,7 @@ def test_captured_callbacks_change_nothing(company: Company, size: Size, figures
 
     ledger.check(feeder.history)
 
-    assert set(again) <= {200, REFUSED}
+    assert set(again) <= {200, REFUSED, BUSY}
     assert set(newer + other + late) == {REFUSED}
     figures(replays=5 * times)
 
@@ -62,7 +62,7 @@ def send(company: Company, captured: dict[str, Any], **changes: str) -> int:
     path = captured["path"].removeprefix(company.fleet.base_url)
     url = f"{company.fleet.base_url}{path}?{query}"
     return requests.post(
-        url, data=captured["request"].encode(), headers={"Content-Type": "text/xml"}, timeout=20
+        url, data=captured["request"].encode(), headers={"Content-Type": "text/xml"}, timeout=60
     ).status_code
 
 

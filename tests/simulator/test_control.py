@@ -271,7 +271,7 @@ def served():
     served.server.stop()
 
 
-def post_text(lab, token, timeout=5.0):
+def post_text(lab, token, timeout=30.0):
     body = {"touser": "zhangsan", "msgtype": "text", "agentid": lab.agent_id, "text": {"content": "x"}}
     url = f"http://127.0.0.1:{lab.server.port}/cgi-bin/message/send?access_token={token}"
     return requests.post(url, json=body, timeout=timeout)
@@ -309,7 +309,7 @@ def test_a_connection_is_kept_for_the_next_request(served):
         url = f"http://127.0.0.1:{served.server.port}/control/state"
         ports = set()
         for _ in range(3):
-            answer = session.get(url, stream=True, timeout=5)
+            answer = session.get(url, stream=True, timeout=30)
             connection: Any = answer.raw.connection
             ports.add(connection.sock.getsockname()[1])
             assert answer.json()
@@ -318,11 +318,11 @@ def test_a_connection_is_kept_for_the_next_request(served):
 
 def test_a_body_in_chunks_is_read(served):
     url = f"http://127.0.0.1:{served.server.port}/control/clock"
-    answer = requests.post(url, data=iter([b'{"offset_', b'seconds": 5}']), timeout=5)
+    answer = requests.post(url, data=iter([b'{"offset_', b'seconds": 5}']), timeout=30)
     assert answer.json()["offset_seconds"] == 5
 
 
 def test_a_body_that_is_too_large_is_refused(served):
     url = f"http://127.0.0.1:{served.server.port}/control/clock"
-    answer = requests.post(url, data=b"", headers={"Content-Length": "99999999"}, timeout=5)
+    answer = requests.post(url, data=b"", headers={"Content-Length": "99999999"}, timeout=30)
     assert answer.status_code == 413

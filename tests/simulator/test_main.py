@@ -34,11 +34,11 @@ def run():
 def test_a_second_start_continues_where_the_first_ended(run, tmp_path):
     state = str(tmp_path / "simulator.json")
     first, address = run("--state", state)
-    requests.post(f"{address}/control/wecom/corps", json={"name": "甲", "corp_id": "wwkept"}, timeout=5)
+    requests.post(f"{address}/control/wecom/corps", json={"name": "甲", "corp_id": "wwkept"}, timeout=30)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=10) == 0
+    assert first.wait(timeout=30) == 0
     _, address = run("--state", state)
-    corps = requests.get(f"{address}/control/state", timeout=5).json()["wecom"]["corps"]
+    corps = requests.get(f"{address}/control/state", timeout=30).json()["wecom"]["corps"]
     assert [corp["corp_id"] for corp in corps] == ["wwkept"]
 
 
@@ -46,7 +46,7 @@ def test_a_taken_port_is_said_in_one_line(run):
     _, address = run()
     port = address.rpartition(":")[2]
     command = [sys.executable, "-m", "simulator", "--port", port]
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     assert f"127.0.0.1:{port}" in second.stderr
     assert "Traceback" not in second.stderr

@@ -132,10 +132,10 @@ ATTACKS = {
 def test_hostile_xml_is_refused_quickly(attack, layer, monkeypatch):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("connected"))
     request = signed(attack, "x") if layer == "outer" else posted(attack)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(CallbackRefused):
         callbacks.read(SETTINGS, request)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.2
 
 
 @pytest.mark.parametrize(
