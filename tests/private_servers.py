@@ -26,6 +26,7 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+END_SECONDS = 20
 FIRST_PORT, PORTS_OF_A_WORKER, MOST_WORKERS = 15_000, 1_000, 16
 _given: set[int] = set()
 RECORD, USERS = "server.json", "users"
@@ -105,16 +106,32 @@ def keep(meeting: Path) -> None:
 
 
 def end(pid: int) -> None:
-    """Stop a server by SIGINT, PostgreSQL's fast shutdown and Redis's ordinary one; wait until it is gone."""
+    """Stop a server by SIGINT, PostgreSQL's fast shutdown and Redis's ordinary one, or else by force; it is gone then.
+
+    A dead child that nobody has waited for still counts: PostgreSQL would take it for a server that runs.
+    """
     try:
         process = psutil.Process(pid)
         process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + 10
-        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.kill()
+        if not _is_gone(process):
+            process.kill()
+            _is_gone(process)
     except psutil.NoSuchProcess:
         pass
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    """Wait until it has ended, and been waited for if it is ours; False if it takes too long."""
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if os.waitpid(process.pid, os.WNOHANG)[0]:
+                return True
+        except ChildProcessError:  # somebody else's, or waited for already
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        time.sleep(0.02)
+    return False
 
 
 def memory_folder() -> Path | None:
