@@ -234,19 +234,22 @@ def _member(content: Any, name: str) -> Json:
 
 def _as_object(content: Any) -> Json:
     if isinstance(content, str):
-        return _object(content.encode(), "member")
+        return _object(content.encode("utf-8", "replace"), "member")
     return content if isinstance(content, dict) else {}
 
 
 def _text(content: Mapping[str, Any], name: str) -> str:
-    """A value as text, whatever the case of its name; "" for one that is no single value."""
+    """A value as text, whatever the case of its name; "" for one that is no single value.
+
+    What neither UTF-8 nor a database can hold is left out.
+    """
     found = content.get(name)
     if found is None:
         wanted = name.casefold()
         found = next((value for key, value in content.items() if key.casefold() == wanted), None)
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         return ""
-    return str(found).strip()
+    return str(found).encode("utf-8", "replace").decode().replace("\0", "").strip()
 
 
 def _moment(text: str) -> datetime | None:

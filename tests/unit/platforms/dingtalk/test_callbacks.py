@@ -141,6 +141,12 @@ def test_whatever_else_comes_is_answered_too(content):
     assert said(callbacks.answer(SETTINGS, event, None).body) == b"success"
 
 
+def test_what_no_database_holds_is_left_out_of_an_event():
+    content = {"EventType": "chat_update_title", "openConversationId": "cid1==", "title": "值班\ud83d\0群"}
+    event = read(content | {"eventId": "e\0\udc00"})
+    assert (event.group.name, event.event_key) == ("值班?群", "e?")
+
+
 def test_an_event_without_an_id_is_known_by_its_content():
     first, again = read({"EventType": "x", "a": 1}), read({"EventType": "x", "a": 1})
     assert first.event_key == again.event_key != read({"EventType": "x", "a": 2}).event_key
@@ -227,6 +233,12 @@ def test_the_parameters_may_be_written_in_every_documented_way(name, is_text):
     inside = {"cardPrivateData": {"params": {"key": "k"}}}
     press = press_of(pressed({name: json.dumps(inside) if is_text else inside}))
     assert press.button_key == "k"
+
+
+def test_what_no_database_holds_is_left_out_of_a_press():
+    inside = {"cardPrivateData": {"params": {"key": "k\ud800\0"}}}
+    press = press_of(pressed({"content": json.dumps(inside, ensure_ascii=False)}, userId="Lin\0", outTrackId="r\udfff"))
+    assert (press.external_user_id, press.reference, press.button_key) == ("Lin", "r?", "k?")
 
 
 def test_the_same_signature_with_another_body_is_the_same_press():
