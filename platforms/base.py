@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -77,6 +77,11 @@ class IncidentCard:
         content = self.as_json()
         del content["elapsed"]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def bare(self) -> IncidentCard:
+        """The card without what the alert itself said, for a platform whose review refuses that."""
+        return replace(self, facts=(), body=(), body_is_markup=False)
 
     def as_json(self) -> dict[str, Any]:
         """The same as values of JSON, for keeping an answer; not copied, so not to be changed."""

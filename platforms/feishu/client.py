@@ -119,7 +119,7 @@ class Client:
         wanted = {"page_size": str(PAGE_SIZE), "sort_type": "ByCreateTimeAsc"}
         for _ in range(MOST_PAGES):
             data = _data(self._call("GET", "im/v1/chats", params=wanted))
-            yield from (item for item in data.get("items") or () if isinstance(item, dict))
+            yield from _listed(data, "items")
             if not data.get("has_more") or not data.get("page_token"):
                 return
             wanted["page_token"] = str(data["page_token"])
@@ -153,8 +153,8 @@ class Client:
 
     def get_scopes(self) -> set[str]:
         """The permissions that are granted now."""
-        listed = _data(self._call("GET", "application/v6/scopes")).get("scopes") or ()
-        return {str(s.get("scope_name")) for s in listed if isinstance(s, dict) and s.get("grant_status") == 1}
+        listed = _listed(_data(self._call("GET", "application/v6/scopes")), "scopes")
+        return {str(scope.get("scope_name")) for scope in listed if scope.get("grant_status") == 1}
 
     def get_application(self) -> Json:
         """The application's own settings (redirect_urls, status). Raises ScopeMissing unless it may read itself.
@@ -230,6 +230,14 @@ def _data(content: Json) -> Json:
     if not isinstance(data, dict):
         raise AnswerNotUnderstood("no data")
     return data
+
+
+def _listed(data: Json, name: str) -> list[Json]:
+    """The objects of a list, which may be left out where it is empty."""
+    listed = data.get(name) or []
+    if not isinstance(listed, list):
+        raise AnswerNotUnderstood(f"{name} is no list")
+    return [item for item in listed if isinstance(item, dict)]
 
 
 def _moment(milliseconds: Any) -> datetime | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from platforms.base import (
@@ -26,13 +26,14 @@ from platforms.base import (
 )
 from platforms.feishu import callbacks, cards, checks, setup
 from platforms.feishu.client import UUID_HOURS, Client, Sent
-from platforms.feishu.errors import CardInvalid, NotAvailable
+from platforms.feishu.errors import CardInvalid, ContentReviewed, NotAvailable
 from platforms.feishu.settings import FeishuSettings
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 from texts import N_
 
 UUID_CHARACTERS = 40
+Given = TypeVar("Given")
 
 
 class Feishu:
@@ -126,15 +127,10 @@ class Feishu:
         Feishu does not say which of the two it was: a message older than this call is the earlier try's.
         """
         asked_at = datetime.now(UTC)
-        try:
-            sent = self._send(to, card)
-        except CardInvalid:
-            if not card.body_is_markup:
-                raise
-            card = _as_plain(card)
-            sent = self._send(to, card)
+        sent, shown = _as_far_as_taken(card, lambda drawn: self._send(to, drawn))
         was_repeat = earlier_try_unanswered and sent.created_at is not None and sent.created_at < asked_at
-        return SentMessage(sent.message_id, truncated_lines=cards.truncated_lines(card), was_repeat=was_repeat)
+        lines_cut = cards.truncated_lines(shown) if shown.body else len(card.body)
+        return SentMessage(sent.message_id, truncated_lines=lines_cut, was_repeat=was_repeat)
 
     def _send(self, to: Recipient, card: IncidentCard) -> Sent:
         return self.client.send_card(to.external_id, cards.as_json(card), _uuid(to, card), is_group=to.is_group)
@@ -144,12 +140,7 @@ class Feishu:
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
         """Replace the card for everybody who sees it, as often as needed within 14 days."""
-        try:
-            self.client.update_card(handle.message_id, cards.as_json(card))
-        except CardInvalid:
-            if not card.body_is_markup:
-                raise
-            self.client.update_card(handle.message_id, cards.as_json(_as_plain(card)))
+        _as_far_as_taken(card, lambda drawn: self.client.update_card(handle.message_id, cards.as_json(drawn)))
 
     def read_callback(self, request: CallbackRequest) -> Callback:
         return callbacks.read(self.settings, request)
@@ -190,9 +181,21 @@ class Feishu:
         return checks.run(self.client, name)
 
 
-def _as_plain(card: IncidentCard) -> IncidentCard:
-    """The card with its template's markup shown as it is written: what Feishu would not draw must not lose the news."""
-    return replace(card, body_is_markup=False)
+def _as_far_as_taken(card: IncidentCard, use: Callable[[IncidentCard], Given]) -> tuple[Given, IncidentCard]:
+    """What `use` gives, and the card that Feishu took: what it refuses of a card must not lose the news.
+
+    A template's markup that cannot be drawn is shown as it is written; what the review refuses is left out.
+    """
+    try:
+        return use(card), card
+    except CardInvalid:
+        if not card.body_is_markup:
+            raise
+        return _as_far_as_taken(replace(card, body_is_markup=False), use)
+    except ContentReviewed:
+        if not card.body and not card.facts:
+            raise
+        return _as_far_as_taken(card.bare, use)
 
 
 def _uuid(to: Recipient, card: IncidentCard) -> str:
