@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from platforms.base import Hosts, TokenStore
 from platforms.dingtalk import codes
 from platforms.dingtalk.errors import (
+    Busy,
+    CardRefusedByGroup,
     CardUndelivered,
     ChatIdRefused,
     CorpMismatch,
@@ -23,7 +26,7 @@ from platforms.dingtalk.errors import (
 )
 from platforms.dingtalk.settings import DingTalkSettings
 from platforms.errors import AnswerNotUnderstood, PlatformBusy, PlatformError, RecipientUnreachable
-from platforms.http import Answer, Transport, accepted
+from platforms.http import Answer, Transport, accepted, retry_after
 from platforms.redaction import raw_excerpt
 from platforms.shortening import shorten
 
@@ -92,8 +95,10 @@ class Client:
         Raises CardExists when its outTrackId was used before, CardUndelivered when the card was made but not put there.
         https://open.dingtalk.com/document/development/create-and-deliver-cards
         """
-        content = self._call("POST", "/v1.0/card/instances/createAndDeliver", card)
-        return _delivered((content.get("result") or {}).get("deliverResults"), card["openSpaceId"])
+        made = self._call("POST", "/v1.0/card/instances/createAndDeliver", card).get("result") or {}
+        if not isinstance(made, dict):
+            raise AnswerNotUnderstood("result", raw=_excerpt(made))
+        return _delivered(made.get("deliverResults"), card["openSpaceId"])
 
     def deliver(self, card: Json) -> str:
         """Put a card that exists already into one chat; see create_and_deliver()."""
@@ -111,7 +116,9 @@ class Client:
 
         https://open.dingtalk.com/document/development/interactive-card-update-interface
         """
-        self._call("PUT", "/v1.0/card/instances", changes)
+        content = self._call("PUT", "/v1.0/card/instances", changes)
+        if str(content.get("result")).lower() == "false":
+            raise AnswerNotUnderstood("not a success", raw=_excerpt(content))
 
     def route(self, *, anew: bool = False) -> str:
         """The key under which our card address is known, registered if need be; `anew`: whatever is remembered.
@@ -297,13 +304,15 @@ def _object(answer: Answer) -> Json:
 
 
 def _failure(answer: Answer, code: str, said: str, content: Json) -> PlatformError:
-    """The typed error; for a code that nobody documents the status decides."""
-    if codes.kind_of(code, said) is None:
+    """The typed error; for a code that nobody documents, or "busy" with the status of a limit, the status decides."""
+    kind = codes.kind_of(code, said)
+    if kind is None or (kind is Busy and answer.status == 429):
         _check_status(answer)
     details = content.get("accessdenieddetail") or {}
     scopes = details.get("requiredScopes") if isinstance(details, dict) else None
     named = tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else ()
-    return codes.from_answer(code, said, scopes=named, raw=answer.excerpt(), http_status=answer.status)
+    waits = retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC))
+    return codes.from_answer(code, said, scopes=named, raw=answer.excerpt(), http_status=answer.status, waits=waits)
 
 
 def _check_status(answer: Answer) -> None:
@@ -317,18 +326,21 @@ def _check_status(answer: Answer) -> None:
 
 def _delivered(results: Any, space: str) -> str:
     """The carrier's id of the one delivery that was asked for. Status 200 says nothing about it."""
-    found = [result for result in results or () if isinstance(result, dict)] if isinstance(results, list) else []
-    if not found:
+    if not results:
         raise CardUndelivered("no result", platform_code="deliverResults", platform_message="")
-    result = found[0]
+    result = results[0] if isinstance(results, list) else None
+    if not isinstance(result, dict):
+        raise AnswerNotUnderstood("deliverResults", raw=_excerpt(results))
     if str(result.get("success")).lower() == "true":
         return str(result.get("carrierId") or "")
     said, raw = str(result.get("errorMsg") or ""), _excerpt(result)
     if codes.kind_of(said) is not None:
         raise codes.from_answer(said, said, raw=raw)
-    if "IM_ROBOT" in space and not any(word in said.upper() for word in TEMPORARY):
-        raise OutOfVisibleRange(said, platform_code=said or "deliverResults", platform_message=said, raw=raw)
-    raise CardUndelivered(said, platform_code="deliverResults", platform_message=said, raw=raw)
+    is_person = "IM_ROBOT" in space
+    if any(word in said.upper() for word in TEMPORARY) or not (said or is_person):
+        raise CardUndelivered(said, platform_code="deliverResults", platform_message=said, raw=raw)
+    kind = OutOfVisibleRange if is_person else CardRefusedByGroup
+    raise kind(said, platform_code=said or "deliverResults", platform_message=said, raw=raw)
 
 
 def checked_user(user_id: str) -> str:
@@ -370,4 +382,4 @@ def _result(content: Json) -> Json:
 
 
 def _excerpt(content: Any) -> str:
-    return raw_excerpt(json.dumps(content, ensure_ascii=False).encode())
+    return raw_excerpt(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))

@@ -6,6 +6,7 @@ https://open.dingtalk.com/document/development/server-api-error-codes-1
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from platforms.dingtalk import errors as e
@@ -124,11 +125,18 @@ def kind_of(code: str, message: str = "") -> type[PlatformError] | None:
 
 
 def from_answer(
-    code: str, message: str, *, scopes: tuple[str, ...] = (), raw: str = "", http_status: int | None = None
+    code: str,
+    message: str,
+    *,
+    scopes: tuple[str, ...] = (),
+    raw: str = "",
+    http_status: int | None = None,
+    waits: timedelta | None = None,
 ) -> PlatformError:
     """The typed error for a code; what DingTalk said is kept, without secrets.
 
     scopes  the permission points that the answer names beside its text
+    waits   how long the answer's headers ask to wait
     """
     kind = kind_of(code, message) or e.DingTalkError
     extra: dict[str, Any] = {}
@@ -143,7 +151,7 @@ def from_answer(
         platform_message=said,
         http_status=http_status,
         raw=raw,
-        retry_after=getattr(kind, "waits", None),
+        retry_after=waits or getattr(kind, "waits", None),
         **extra,
     )
 

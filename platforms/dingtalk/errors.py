@@ -377,13 +377,23 @@ class CardExists(ContentRefused):
 
 
 class CardUndelivered(PlatformError):
-    """The card was made, but not put into the chat: `deliverResults` says so, or names no result at all."""
+    """The card was made, but not put into the chat: `deliverResults` says so, or names no result at all.
+
+    That concerns this chat alone: other messages need not wait.
+    """
 
     code = "dingtalk.card_undelivered"
     message = N_("卡片没有投放成功（%(platform_code)s）：%(platform_message)s")
     hint = N_("请确认机器人已发布，并在群内或对接收人可见。")
-    failure = "platform_busy"
     retryable = True
+
+
+class CardRefusedByGroup(PlatformError):
+    """The same with a reason that does not pass by itself."""
+
+    code = "dingtalk.card_refused_by_group"
+    message = CardUndelivered.message
+    hint = CardUndelivered.hint
 
 
 class SentBefore(PlatformError):

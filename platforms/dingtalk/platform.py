@@ -25,21 +25,25 @@ from platforms.base import (
 from platforms.dingtalk import callbacks, cards, checks, setup
 from platforms.dingtalk.client import Client, text_values
 from platforms.dingtalk.errors import (
+    CallbackUrlRefused,
     CardExists,
     CardUndelivered,
     ChatGone,
     ChatIdRefused,
     ContentReviewed,
+    CoolAppCodeWrong,
+    DingTalkError,
     GroupOwnerOutOfRange,
     NotACard,
     PermissionMissing,
+    RouteTaken,
     SentBefore,
     TemplateUnpublished,
     TemplateWrong,
     UserGone,
 )
 from platforms.dingtalk.settings import DingTalkSettings
-from platforms.errors import GroupGone, SettingsIncomplete
+from platforms.errors import ContentRefused, GroupGone, PlatformBusy, PlatformError, SettingsIncomplete
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 from texts import N_
@@ -49,6 +53,8 @@ LINKS_PREFIX = "links:"
 """Begins our message id of what is no card, since nothing of it can be changed."""
 NO_CARDS = (PermissionMissing, TemplateWrong, TemplateUnpublished, SettingsIncomplete)
 """Why cards cannot be sent now although a template was named; the news goes out with links."""
+NO_ROUTE = (*NO_CARDS, RouteTaken, CallbackUrlRefused, ContentRefused, DingTalkError)
+"""Why our card address was not taken, as answered; a card without it would have buttons that do nothing."""
 
 
 class DingTalk:
@@ -150,29 +156,38 @@ class DingTalk:
         try:
             return self._send_card(to, card, earlier_try_unanswered)
         except ContentReviewed:
-            bare = replace(card, facts=(), body=(), body_is_markup=False)
-            sent = self._send_card(to, bare, earlier_try_unanswered)
+            sent = self._send_card(to, card.bare, earlier_try_unanswered)
             return replace(sent, truncated_lines=len(card.body))
 
     def send_text(self, to: Recipient, content: str) -> SentMessage:
         return SentMessage(self._send_message(to, "sampleText", text_values(content)))
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
-        """Replace the card for everybody. Raises NotACard for a message with links, CardGone."""
+        """Replace the card for everybody, as title alone if the review refuses more.
+
+        Raises NotACard for a message with links, CardGone.
+        """
         if handle.message_id.startswith(LINKS_PREFIX):
             raise NotACard("message with links")
         drawn = replace(card, reference=handle.reference)
-        self.client.update_card(cards.update(drawn, handle.recipient))
+        try:
+            self.client.update_card(cards.update(drawn, handle.recipient))
+        except ContentReviewed:
+            self.client.update_card(cards.update(drawn.bare, handle.recipient))
 
     def _send_card(self, to: Recipient, card: IncidentCard, earlier_try_unanswered: bool) -> SentMessage:
         if not self.settings.card_template_id:
+            return self._send_links(to, card, earlier_try_unanswered)
+        try:
+            route_key = self.client.route()
+        except NO_ROUTE:
             return self._send_links(to, card, earlier_try_unanswered)
         try:
             drawn = cards.creation(
                 card,
                 to,
                 template_id=self.settings.card_template_id,
-                route_key=self.client.route(),
+                route_key=route_key,
                 robot_code=to.details.get("robot_code") or self.settings.robot,
             )
             carrier = self._deliver(to, card, drawn, earlier_try_unanswered)
@@ -198,8 +213,24 @@ class DingTalk:
         except CardExists:
             if earlier_try_unanswered:
                 return None
-            self.client.update_card(cards.update(card, to))
+            self._renew(card, to)
             return self.client.deliver(drawn)
+
+    def _renew(self, card: IncidentCard, to: Recipient) -> None:
+        """Bring a card up to date that nobody has got yet: whatever becomes of it, no message can have arrived."""
+        try:
+            self.client.update_card(cards.update(card, to))
+        except PlatformError as error:
+            if not error.uncertain or error.unsent:
+                raise
+            raise PlatformBusy(
+                error.detail,
+                platform_code=error.platform_code,
+                platform_message=error.platform_message,
+                http_status=error.http_status,
+                raw=error.raw,
+                retry_after=error.retry_after,
+            ) from error
 
     def _send_links(self, to: Recipient, card: IncidentCard, earlier_try_unanswered: bool) -> SentMessage:
         """The same news as a robot message, which DingTalk would not know again: so it is not sent on suspicion."""
@@ -272,7 +303,7 @@ class DingTalk:
             found = self.client.get_group(group.external_id, group.details)
         except GroupOwnerOutOfRange:
             return group
-        except (GroupGone, ChatIdRefused):
+        except (GroupGone, ChatIdRefused, CoolAppCodeWrong):
             return None
         if str(found.get("status", "")) == DISSOLVED:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from platforms.dingtalk import errors as e
 from platforms.dingtalk.client import Client
 from platforms.dingtalk.settings import DingTalkSettings
-from platforms.errors import AnswerNotUnderstood, PlatformBusy, PlatformError
+from platforms.errors import AnswerNotUnderstood, PlatformBusy, PlatformError, RateLimited
 from platforms.http import Answer, Transport
+from services.circuits import is_outage
 from tests.tokens import MemoryTokens
 
 SETTINGS = DingTalkSettings(corp_id="dingcorp00001", client_id="dingclient001", client_secret="s" * 64)
@@ -38,9 +40,9 @@ class Answers(Transport):
         return self.waiting.popleft()
 
 
-def answer(content: Any, status: int = 200) -> Answer:
+def answer(content: Any, status: int = 200, **headers: str) -> Answer:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return Answer(status, {}, body)
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 @pytest.fixture
@@ -140,6 +142,15 @@ def test_what_may_pass_is_tried_again(
     assert error.uncertain is is_uncertain
 
 
+def test_the_wait_that_an_answer_asks_for_is_kept(client: Client, transport: Answers):
+    limited = {"code": "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", "message": "?"}
+    assert fails(client, transport, answer(limited, 403, retry_after="37")).retry_after == timedelta(seconds=37)
+    assert fails(client, transport, answer(limited, 403)).retry_after == timedelta(seconds=1)
+    busy = fails(client, transport, answer({"code": "system.busy", "message": "?"}, 429, retry_after="9"))
+    assert isinstance(busy, RateLimited)
+    assert busy.retry_after == timedelta(seconds=9)
+
+
 def test_an_unknown_code_is_shown_with_what_was_said(client: Client, transport: Answers):
     error = fails(client, transport, answer({"code": "nobody.knows", "message": "为什么", "requestid": "R-1"}, 400))
     assert type(error) is e.DingTalkError
@@ -231,7 +242,10 @@ def test_an_error_text_beside_a_success_means_nothing(client: Client, transport:
         (CARD, [{"success": False, "errorMsg": "chatbotNotFound"}], e.RobotMissing),
         (GROUP_CARD, [{"success": False, "errorMsg": "chatbotNotInstall"}], e.CoolAppMissing),
         (GROUP_CARD, [{"success": "false", "errorMsg": ""}], e.CardUndelivered),
-        (GROUP_CARD, ["?"], e.CardUndelivered),
+        (GROUP_CARD, [{"success": False, "errorMsg": "system_busy"}], e.CardUndelivered),
+        (GROUP_CARD, [{"success": False, "errorMsg": "the group takes no cards"}], e.CardRefusedByGroup),
+        (GROUP_CARD, ["?"], AnswerNotUnderstood),
+        (GROUP_CARD, [{"success": False, "errorMsg": "\ud800 SYSTEM_ERROR"}], e.CardUndelivered),
     ],
 )
 def test_a_card_that_was_not_put_there_is_a_failure(
@@ -241,6 +255,26 @@ def test_a_card_that_was_not_put_there_is_a_failure(
     with pytest.raises(PlatformError) as failure:
         client.create_and_deliver(card)
     assert type(failure.value) is kind
+
+
+@pytest.mark.parametrize("result", ["ref", 1, True, ["x"], {"deliverResults": "x"}, {"deliverResults": {"a": 1}}])
+def test_a_result_of_another_shape_is_not_understood(client: Client, transport: Answers, result: Any):
+    transport.waiting.append(answer({"success": True, "result": result}))
+    with pytest.raises(AnswerNotUnderstood):
+        client.create_and_deliver(CARD)
+
+
+@pytest.mark.parametrize("kind", [e.CardUndelivered, e.CardRefusedByGroup])
+def test_a_card_for_one_chat_is_no_sign_of_an_outage(kind: type[PlatformError]):
+    assert not is_outage(kind("said"))
+
+
+@pytest.mark.parametrize("result", [False, "false"])
+def test_a_change_that_was_not_made_is_a_failure(client: Client, transport: Answers, result: Any):
+    transport.waiting.extend([answer({"success": True, "result": result}), answer({"success": True, "result": True})])
+    with pytest.raises(AnswerNotUnderstood):
+        client.update_card({"outTrackId": "r"})
+    client.update_card({"outTrackId": "r"})
 
 
 def test_a_card_that_exists_is_put_there_without_its_content(client: Client, transport: Answers):
