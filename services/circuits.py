@@ -14,7 +14,7 @@ from sqlalchemy import or_, select, update
 
 from extensions import db
 from models import Integration
-from platforms.errors import PlatformError, RateLimited
+from platforms.errors import PlatformError, RateLimited, RecipientBusy
 from services import failures
 from texts import N_, Text
 
@@ -79,6 +79,9 @@ def probe_interval(age: timedelta) -> timedelta:
 
 
 def asks_for_pause(error: PlatformError) -> bool:
+    """Whether nothing at all may be called for a while; a limit of one person or group holds up nobody else."""
+    if isinstance(error, RecipientBusy):
+        return False
     return isinstance(error, RateLimited) or (error.retry_after is not None and not error.unsent)
 
 
@@ -100,7 +103,8 @@ def pause(integration_id: int, error: PlatformError, now: datetime) -> datetime:
 class Bounds:
     """When a failed call may be made again, as far as the platform decides it.
 
-    not_before  it asked for a pause, or nothing can be asked; probe_at: it is down and will be tried then
+    not_before  it asked for a pause, of all calls or for this recipient, or nothing can be asked
+    probe_at    it is down and will be tried then
     """
 
     not_before: datetime | None = None
@@ -110,6 +114,8 @@ class Bounds:
 def note_failure(integration_id: int, error: PlatformError, now: datetime) -> Bounds:
     """Note what a failed call says about the connection, and commit. Hold no incident."""
     not_before = pause(integration_id, error, now) if asks_for_pause(error) else None
+    if isinstance(error, RecipientBusy) and error.retry_after:
+        not_before = now + error.retry_after
     probe_at = failed(integration_id, error, now) if is_outage(error) else None
     return Bounds(probe_at if error.unsent else not_before, probe_at)
 

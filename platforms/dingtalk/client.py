@@ -145,7 +145,7 @@ class Client:
     def send_to_person(self, user_id: str, key: str, values: Mapping[str, str]) -> str:
         """Send a robot message to one person; returns its processQueryKey. Nothing keeps it from arriving twice.
 
-        Raises OutOfVisibleRange, TooFrequentThisMinute when DingTalk took the request but not this person.
+        Raises OutOfVisibleRange, RecipientTooFrequent when DingTalk took the request but not this person.
         https://open.dingtalk.com/document/development/chatbots-send-one-on-one-chat-messages-in-batches
         """
         body = {"robotCode": self._robot(), "userIds": [checked_user(user_id)], "msgKey": key}

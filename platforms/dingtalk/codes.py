@@ -23,11 +23,9 @@ ERRORS: dict[str, type[PlatformError]] = {
     **dict.fromkeys(
         ("90018", f"{_DENIED}QpsLimitForAppkeyAndApi", "qps.exceed.limit", "90005", "90006"), e.TooFrequent
     ),
-    **dict.fromkeys(
-        (f"{_DENIED}QpmLimitForAppkeyAndApi", "send.too.fast", "too.many.people", "too.many.group"),
-        e.TooFrequentThisMinute,
-    ),
-    **dict.fromkeys(("143103", "143104", "410100", "flowControlledStaffIdList"), e.TooFrequentThisMinute),
+    **dict.fromkeys((f"{_DENIED}QpmLimitForAppkeyAndApi", "143103", "143104", "410100"), e.TooFrequentThisMinute),
+    **dict.fromkeys(("send.too.fast", "too.many.people", "too.many.group"), e.RecipientTooFrequent),
+    "flowControlledStaffIdList": e.RecipientTooFrequent,
     **dict.fromkeys(("90002", f"{_DENIED}QpsLimitForApi", "90001", "90003", "90004"), e.ApiBlocked),
     **dict.fromkeys(("1111", "HTML"), e.AddressBlocked),
     **dict.fromkeys(("90020", f"{_DENIED}ApiCountLimitForOrg", "20001"), e.MonthlyQuotaUsed),

@@ -18,6 +18,7 @@ from platforms.errors import (
     PlatformError,
     QuotaExhausted,
     RateLimited,
+    RecipientBusy,
     RecipientUnreachable,
     SignInExpired,
 )
@@ -68,10 +69,19 @@ class TooFrequent(RateLimited):
 
 
 class TooFrequentThisMinute(TooFrequent):
-    """The same within a minute, or too many messages to one person."""
+    """The same within a minute."""
 
     code = "dingtalk.too_frequent_this_minute"
     waits = timedelta(seconds=60)
+
+
+class RecipientTooFrequent(RecipientBusy):
+    """flowControlledStaffIdList, send.too.fast and their kin: too many messages to one person or group in a minute."""
+
+    code = "dingtalk.recipient_too_frequent"
+    message = N_("同一会话的消息过于频繁（%(platform_code)s）")
+    hint = N_("系统会放慢发送并自动重试，无需处理。")
+    waits: ClassVar[timedelta] = timedelta(seconds=60)
 
 
 class ApiBlocked(RateLimited):

@@ -296,8 +296,8 @@ class CardExpired(CardTooOld):
     hint = N_("请在应用或控制台中查看最新状态。")
 
 
-class CardLocked(PlatformBusy):
-    """230099 with 11310 "card action is lock": a press on it was not answered yet."""
+class CardLocked(RecipientBusy):
+    """230099 with 11310 "card action is lock": a press on it was not answered yet. Other cards are not concerned."""
 
     code = "feishu.card_locked"
     message = N_("卡片正在交互中（%(platform_code)s）")

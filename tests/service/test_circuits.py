@@ -13,7 +13,7 @@ from extensions import db
 from jobs.lanes import Lanes
 from jobs.outbox import DueQueue
 from models import Channel, Delivery, DeliveryState, Integration, Job
-from platforms.errors import AnswerLost, NetworkFailed, PlatformBusy, RateLimited
+from platforms.errors import AnswerLost, NetworkFailed, PlatformBusy, RateLimited, RecipientBusy
 from services import circuits, deliveries, failures, incidents, outbox
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform
@@ -69,6 +69,18 @@ def test_a_pause_that_the_platform_asks_for_holds_everything_and_keeps_the_order
         office.pass_time(seconds=1)
     sent = [message.shown.reference for message in office.platform.messages]
     assert sent == [office.deliveries(one)[0].reference for one in (first, second, third)]
+
+
+def test_a_limit_of_one_recipient_holds_up_nobody_else(office: Office):
+    first, *others = crowd(office, 3)
+    office.platform.errors.append(RecipientBusy("flow control", retry_after=timedelta(seconds=60)))
+    office.work()
+    integration = db.session.get_one(Integration, office.ids[3])
+    assert (integration.paused_until, integration.outage_count) == (None, 0)
+    assert states(others) == {DeliveryState.SENT}
+    assert (first.state, first.next_attempt_at) == (DeliveryState.RETRYING, NOW + timedelta(seconds=60))
+    office.pass_time(seconds=60)
+    assert first.state is DeliveryState.SENT
 
 
 def test_without_a_token_no_card_is_tried_and_all_leave_once_there_is_one(office: Office):

@@ -216,7 +216,7 @@ def test_an_unknown_address_of_the_new_family_is_no_success(client: Client, tran
     [
         ("invalidStaffIdList", e.OutOfVisibleRange),
         ("filteredStaffIdList", e.OutOfVisibleRange),
-        ("flowControlledStaffIdList", e.TooFrequentThisMinute),
+        ("flowControlledStaffIdList", e.RecipientTooFrequent),
     ],
 )
 def test_somebody_in_a_list_did_not_get_it(client: Client, transport: Answers, name: str, kind: type[PlatformError]):

@@ -99,6 +99,7 @@ def test_the_address_that_was_refused_is_told():
 def test_a_card_that_is_being_pressed_is_only_busy():
     locked = answer(230099, "Failed to create card content, ext=ErrCode: 11310; ErrMsg: card action is lock; ")
     assert type(locked) is CardLocked
+    assert isinstance(locked, RecipientBusy)
     assert locked.retryable
     assert locked.retry_after == timedelta(seconds=2)
     assert not answer(230099, "ext=ErrCode: 11310; ErrMsg: element exceeds the limit; ").retryable
