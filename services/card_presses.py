@@ -252,7 +252,7 @@ class _Moment:
             wording=wording,
         )
         if self.scene.message.is_group and not self._capabilities.reply_reaches_all:
-            self._keep_right(card, must_update=True)
+            self._keep_right(card, must_update=True, after_answer=True)
         else:
             press_writing.shown(self.on, card, plain.fingerprint, self.now)
         return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
@@ -267,13 +267,22 @@ class _Moment:
         return PLATFORMS[self.integration.platform].capabilities
 
     def _keep_right(
-        self, card: PressedCard, refreshed_at: datetime | None = None, *, must_update: bool = False
+        self,
+        card: PressedCard,
+        refreshed_at: datetime | None = None,
+        *,
+        must_update: bool = False,
+        after_answer: bool = False,
     ) -> None:
-        """Keep the press's right to update; a card that had none and is out of date uses it."""
+        """Keep the press's right to update; a card that had none and is out of date uses it.
+
+        after_answer  it is updated a little later, so that the answer to the press does not undo it
+        """
         self._add_code(card)
         if must_update or (card.state is CardState.STALE and self.press.update_code):
             about = {"tenant_id": self.integration.tenant_id, "integration_id": self.integration.id}
-            updating = cards.updating(card.id, **about, now=self.now, refreshed_at=refreshed_at)
+            waits_for = self.integration.platform if after_answer else ""
+            updating = cards.updating(card.id, **about, now=self.now, refreshed_at=refreshed_at, waits_for=waits_for)
             self.jobs.append(outbox.row(**updating))
 
     def _add_code(self, card: PressedCard) -> None:

@@ -87,12 +87,19 @@ def schedule(card: Card, *, now: datetime, refreshed_at: datetime | None = None)
 
 
 def updating(
-    card_id: int, *, tenant_id: int, integration_id: int | None, now: datetime, refreshed_at: datetime | None = None
+    card_id: int,
+    *,
+    tenant_id: int,
+    integration_id: int | None,
+    now: datetime,
+    refreshed_at: datetime | None = None,
+    waits_for: str = "",
 ) -> dict[str, Any]:
-    """The outbox's arguments for schedule()."""
+    """The outbox's arguments for schedule(). waits_for: the platform whose time for further changes is waited first."""
     about = {"tenant_id": tenant_id, "subject_id": card_id, "queue": outbox.queue_of(integration_id or 0)}
     payload = {"refreshed_at": refreshed_at.isoformat()} if refreshed_at else {}
-    return {"kind": UPDATE, "due_at": now, "now": now, "payload": payload} | about
+    due_at = now + _coalescing(waits_for) if waits_for else now
+    return {"kind": UPDATE, "due_at": due_at, "now": now, "payload": payload} | about
 
 
 def _update(

@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import bindparam, select
 
 from extensions import db, read_only, reading
-from models import Integration, IntegrationStatus
+from models import Integration, IntegrationStatus, Tenant
 from platforms import PLATFORMS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
@@ -32,6 +32,12 @@ def find_by_public_key(platform: str, public_key: str) -> Integration | None:
     return db.session.scalar(_BY_PUBLIC_KEY, {"platform": platform, "public_key": public_key})
 
 
+@dataclass(frozen=True)
+class Home:
+    locale: str
+    timezone: str
+
+
 @dataclass
 class Connected:
     """A connection as this process has read it, with its platform built and its secrets open.
@@ -42,6 +48,8 @@ class Connected:
 
     integration: Integration
     platform: Platform
+    home: Home
+    """How its organisation was spoken to then: for a sentence that must not need the database."""
     failure_noted_at: float = -math.inf
     """By the monotonic clock: when the wizard was last told of a callback that was refused."""
     confirmed_at: float = -math.inf
@@ -57,9 +65,15 @@ def connected(platform: str, public_key: str) -> Connected | None:
             integration = find_by_public_key(platform, public_key)
             if integration is None:
                 return None
+            home = _home_of(integration)
             db.session.expunge(integration)
-        kept = memory[platform, public_key] = Connected(integration, platform_for(integration))
+        kept = memory[platform, public_key] = Connected(integration, platform_for(integration), home)
     return kept
+
+
+def _home_of(integration: Integration) -> Home:
+    spoken = select(Tenant.locale, Tenant.timezone).where(Tenant.id == integration.tenant_id)
+    return Home(*db.session.execute(spoken).one())
 
 
 def is_current(kept: Connected) -> bool:
@@ -91,7 +105,7 @@ def connected_as(integration_id: int, version: int) -> Connected:
     kept = memory.get(integration_id)
     if kept is None or kept.integration.version != version:
         integration = db.session.get_one(Integration, integration_id, populate_existing=True)
-        kept = Connected(integration, platform_for(integration))
+        kept = Connected(integration, platform_for(integration), _home_of(integration))
         db.session.expunge(integration)
         memory[integration_id] = kept
     return kept

@@ -22,11 +22,13 @@ from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
 from platforms import PLATFORMS
-from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, GroupEvent, OtherEvent
+from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, GroupEvent, OtherEvent, PressAnswer
 from platforms.errors import CallbackMalformed, CallbackRefused
 from services import card_presses, checks, groups, integrations, outbox, press_writing
 from services.clock import utcnow
 from services.integrations import Connected
+from services.wording import say, speaking
+from texts import N_, Text
 from web_extensions import csrf, limiter
 
 BODY_BYTES = 1024 * 1024
@@ -35,6 +37,7 @@ LOCK_SECONDS = 0.8
 TRIES = 5
 CONFIRMED_SECONDS = 0.05
 """In a flood of forgeries, not every one asks the database whether the secret is still the same."""
+BUSY = Text(N_("系统繁忙，请再点一次"))
 
 bp = Blueprint("callbacks", __name__, url_prefix="/callback")
 csrf.exempt(bp)
@@ -46,14 +49,18 @@ class Again(Exception):
     """The callback met something that changed meanwhile; from the start once more."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Called:
-    """What was called, with what, and until when by the monotonic clock it must be answered."""
+    """What was called, with what, and until when by the monotonic clock it must be answered.
+
+    press  a genuine press, once it was found to be one, and the connection that it came by
+    """
 
     platform: str
     public_key: str
     request: CallbackRequest
     until: float
+    press: tuple[Connected, CardPress] | None = None
 
 
 @bp.route("/<platform>/<public_key>", methods=["GET", "POST"])
@@ -66,14 +73,15 @@ def receive(platform: str, public_key: str, purpose: str = "") -> Response:
         return _empty(413)
     if platform not in PLATFORMS or purpose not in PLATFORMS[platform].capabilities.callbacks:
         return _empty(404)
+    called = Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS)
     try:
-        return _respond(Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS))
+        return _respond(called)
     except CallbackMalformed as error:
         log.warning("A genuine callback could not be read (%s).", error.reason)
         return _empty(200)
     except (DBAPIError, PoolTimeout) as error:
         notices.not_stored(error)
-        return _empty(503)
+        return _not_stored(called)
 
 
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
@@ -93,19 +101,34 @@ def _respond(called: Called) -> Response:
         if caller is None:
             return _empty(404)
         try:
-            return _answer(caller, called.request)
+            return _answer(caller, called)
         except Again:
             continue
         except (StaleDataError, IntegrityError) as error:
             log.info("A press met another one and is tried again: %s", type(error).__name__)
-    return _empty(503)
+    return _not_stored(called)
 
 
-def _answer(caller: Connected, wanted: CallbackRequest) -> Response:
+def _not_stored(called: Called) -> Response:
+    """Whoever pressed is told to do so again where the answer has a place for it; else the platform repeats the call.
+
+    No receipt is written, so that the next press counts; the database may be what is missing, so it is not asked.
+    """
+    if called.press is None or not PLATFORMS[called.platform].capabilities.tells_in_reply:
+        return _empty(503)
+    caller, press = called.press
+    with speaking(caller.home):
+        refusal = PressAnswer(None, say(BUSY), is_refusal=True)
+    return _reply(caller.platform.answer(press, refusal))
+
+
+def _answer(caller: Connected, called: Called) -> Response:
+    wanted = called.request
     callback = _verified(caller, wanted)
     if callback is None:
         return _empty(403)
     if isinstance(callback, CardPress):
+        called.press = caller, callback
         return _press(caller, callback, wanted.received_at)
     _make_sure(caller)
     if isinstance(callback, GroupEvent):

@@ -31,6 +31,7 @@ from tests.factories import (
     make_member,
     make_policy,
 )
+from tests.servers import wait_until
 
 MAKERS: dict[str, Callable[[Simulator, Receiver], Connection]] = {
     "dingtalk": dingtalk.make_connection,
@@ -132,9 +133,13 @@ def test_a_group_from_its_first_event_to_its_last(app: Flask, connection: Connec
     assert "开始处理" in card_in(connection, group)
 
     press(app, connection, sent, "acknowledge", by="wu")
-    work(app)
     assert incident.progress is Progress.PROCESSING
-    assert "吴凡 已于" in card_in(connection, group)
+
+    def shows_who() -> bool:
+        work(app)
+        return "吴凡 已于" in card_in(connection, group)
+
+    wait_until(shows_who)
 
     db.session.commit()
     GONE[connection.slug](connection, group)

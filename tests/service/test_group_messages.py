@@ -267,7 +267,10 @@ def test_an_answer_that_others_do_not_see_is_not_the_group_s_card(office, chat, 
     sent = told(office, chat)
     result = office.press(shown(office, sent), "开始处理")
     assert result.card is not None
+    assert not result.is_urgent  # the answer is to leave first
     office.work()
+    assert office.platform.by_reference(sent.reference).updates == []
+    office.pass_time(seconds=1)
     assert len(office.platform.by_reference(sent.reference).updates) == 1
 
 

@@ -11,17 +11,28 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 
 from blueprints.callbacks import notices
 from extensions import db
-from models import CheckState, Incident, Integration, IntegrationStatus, Membership, Progress, TimelineEntry
+from models import (
+    CheckState,
+    Incident,
+    Integration,
+    IntegrationStatus,
+    Membership,
+    Progress,
+    Receipt,
+    TimelineEntry,
+)
 from platforms import PLATFORMS
 from platforms.crypto import CallbackCipher
-from services import card_keys, checks, groups, integrations
+from services import card_keys, card_presses, checks, groups, integrations
 from services.clock import utcnow
 from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
+from tests.factories import default_tenant, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import SIGNATURE, FakePlatform, GroupPlatform, press_of
 
 CORP_ID, AES_KEY = "ww1234567890abcdef", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
@@ -236,6 +247,43 @@ def test_a_locked_database_is_answered_in_time_and_nothing_is_half_done(
     assert incident.progress is Progress.TRIGGERED
     assert caller.post(press).status_code == 200
     assert incident.progress is Progress.PROCESSING
+
+
+@pytest.mark.parametrize(("locale", "said"), [("zh_CN", "系统繁忙，请再点一次"), ("en", "The system is busy")])
+def test_a_press_that_cannot_be_stored_is_told_so_where_the_answer_has_a_place_for_it(
+    client: Any, chat: Integration, monkeypatch: pytest.MonkeyPatch, locale: str, said: str
+):
+    def locked(*_args: Any, **_values: Any) -> None:
+        raise OperationalError("BEGIN", {}, Exception("database is locked"))
+
+    default_tenant().locale = locale
+    db.session.commit()
+    caller = Caller(client, chat)
+    caller.path += "/card"
+    event = {"event_key": "p-1", "external_user_id": "lin", "reference": "r", "button_key": "k", "update_code": None}
+    with monkeypatch.context() as patched:
+        patched.setattr(card_presses, "apply", locked)
+        answer = caller.post(event)
+        group_event = {"change": "added", "event_key": "e-1", "group": {"external_id": "cid-1"}}
+        patched.setattr(groups, "take_event", locked)
+        unheard = caller.post(group_event | {"happened_at": utcnow().isoformat()})
+    assert answer.status_code == 200
+    assert answer.text.startswith(said)
+    assert (unheard.status_code, unheard.data) == (503, b"")
+    assert db.session.scalar(select(func.count()).select_from(Receipt)) == 0
+
+
+def test_a_press_that_meets_others_again_and_again_is_told_so(
+    client: Any, chat: Integration, monkeypatch: pytest.MonkeyPatch
+):
+    def met(*_args: Any, **_values: Any) -> None:
+        raise StaleDataError
+
+    monkeypatch.setattr(card_presses, "apply", met)
+    caller = Caller(client, chat)
+    caller.path += "/card"
+    event = {"event_key": "p-1", "external_user_id": "lin", "reference": "r", "button_key": "k", "update_code": None}
+    assert caller.post(event).text == "系统繁忙，请再点一次"
 
 
 def test_a_key_of_another_card_is_refused_and_the_press_is_answered(
