@@ -267,6 +267,7 @@ class Capabilities:
     body_characters     as much of the custom area as the platform advises; 0: it advises nothing
     body_bytes          more of the custom area, in UTF-8, is cut with …; 0: the lines alone count
     escape_body         writes any text so that it is no markup in the custom area; None: the area is plain text
+    refuses_markup      a card whose markup it does not understand is not drawn (an update goes once more without it)
     answers_in_reply    the press's answer can carry the presser's new card
     reply_reaches_all   … and then everybody in a group sees that card (else a group's card is updated as well)
     tells_in_reply      the press's answer can carry a sentence (else a refusal is told in a private message)
@@ -311,6 +312,7 @@ class Capabilities:
     browser_hint: str = ""
     reply_reaches_all: bool = True
     tells_in_reply: bool = False
+    refuses_markup: bool = False
     has_groups: bool = False
     lists_groups: bool = False
     no_groups_hint: tuple[str, ...] = ()

@@ -7,6 +7,8 @@ is told in a private message where the platform has no place to say it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,9 +53,11 @@ from texts import N_, Text
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
 NOTED_EVERY = timedelta(seconds=10)
+DIGEST_LENGTH = 16
 
 INVALID = Text(N_("该卡片已失效"))
 DISABLED = Text(N_("集成已停用，请联系管理员"))
+BUSY = Text(N_("系统繁忙，请再点一次"))
 NO_RIGHT = Text(N_("您没有处理该故障的权限"))
 
 log = logging.getLogger(__name__)
@@ -113,6 +117,7 @@ def handle(integration: Integration, press: CardPress, *, now: datetime) -> Pres
 def apply(on: Connection, integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
     """Write what a verified press does. A repeat of the same event changes nothing and gets the same answer.
 
+    Another press under the key of one that was taken is asked for again: DingTalk's key is the card and a moment.
     integration  as it was when the press was verified; raises Outdated if it is not so any more
     Raises Unrecorded, and StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
@@ -123,11 +128,12 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
     )
     if scene is None or scene.version != integration.version:
         raise Outdated
-    if scene.is_repeat:
-        return PressResult(_remembered(scene.answer))
+    pressed = hashlib.sha256(json.dumps([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
     moment = _Moment(on, integration, press, scene, now)
+    if scene.is_repeat:
+        return moment.repeated(pressed)
     result = moment.answer()
-    kept = _kept(result.answer)
+    kept = _kept(result.answer) | {"pressed": pressed}
     press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=kept, now=now)
     if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
         # last: whoever records a sending holds the incident before the integration, too
@@ -172,6 +178,13 @@ class _Moment:
             answer = self._refusal(text)
         outbox.write(self.on, self.jobs)
         return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)))
+
+    def repeated(self, pressed: str) -> PressResult:
+        """pressed: a digest of who pressed what, as the receipt of the first one keeps it."""
+        known = self.scene.answer or {}
+        if self._capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
+            return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)
+        return PressResult(_remembered(known))
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
         if not self._capabilities.tells_in_reply:
@@ -233,7 +246,8 @@ class _Moment:
         """The presser's card as it is now; None where the answer cannot carry it and it is updated instead.
 
         The answer spends the right to update that the press brought, so there is none to be kept. Others in a group
-        may not see the answer: then the group's card is updated as well.
+        may not see the answer: then the group's card is updated as well. A template's markup that the platform might
+        refuse is no answer: there would be no telling, while an update is then made without it.
         """
         if self._is_frozen(card):
             return None
@@ -251,6 +265,9 @@ class _Moment:
             is_superseded=is_superseded,
             wording=wording,
         )
+        if plain.body_is_markup and self._capabilities.refuses_markup:
+            self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
+            return None
         if self.scene.message.is_group and not self._capabilities.reply_reaches_all:
             self._keep_right(card, must_update=True, after_answer=True)
         else:
@@ -381,9 +398,8 @@ def _kept(answer: PressAnswer) -> dict[str, Any]:
     return said | ({"card": answer.card.as_json()} if answer.card else {})
 
 
-def _remembered(kept: dict[str, Any] | None) -> PressAnswer:
+def _remembered(known: dict[str, Any]) -> PressAnswer:
     """The answer that was given before."""
-    known = kept or {}
     card = _card(dict(known["card"])) if known.get("card") else None
     return PressAnswer(card, known.get("text", ""), known.get("is_refusal", False))
 

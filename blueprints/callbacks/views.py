@@ -28,7 +28,6 @@ from services import card_presses, checks, groups, integrations, outbox, press_w
 from services.clock import utcnow
 from services.integrations import Connected
 from services.wording import say, speaking
-from texts import N_, Text
 from web_extensions import csrf, limiter
 
 BODY_BYTES = 1024 * 1024
@@ -37,7 +36,6 @@ LOCK_SECONDS = 0.8
 TRIES = 5
 CONFIRMED_SECONDS = 0.05
 """In a flood of forgeries, not every one asks the database whether the secret is still the same."""
-BUSY = Text(N_("系统繁忙，请再点一次"))
 
 bp = Blueprint("callbacks", __name__, url_prefix="/callback")
 csrf.exempt(bp)
@@ -118,7 +116,7 @@ def _not_stored(called: Called) -> Response:
         return _empty(503)
     caller, press = called.press
     with speaking(caller.home):
-        refusal = PressAnswer(None, say(BUSY), is_refusal=True)
+        refusal = PressAnswer(None, say(card_presses.BUSY), is_refusal=True)
     return _reply(caller.platform.answer(press, refusal))
 
 

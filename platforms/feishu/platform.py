@@ -54,6 +54,7 @@ class Feishu:
         answers_in_reply=True,
         reply_reaches_all=True,
         tells_in_reply=True,
+        refuses_markup=True,
         has_refresh_button=False,
         coalesce_seconds=1.0,
         sends_per_member_minute=0,

@@ -30,7 +30,7 @@ from models import (
 from platforms import PLATFORMS
 from platforms.base import Capabilities, Group, IncidentCard
 from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFailed
-from services import calls, deliveries, dispatch, failures, groups, incidents, openings, policies
+from services import calls, deliveries, dispatch, failures, groups, incident_cards, incidents, openings, policies
 from services.clock import utcnow
 from services.pacing import LONGEST, Pace
 from services.wording import say
@@ -280,6 +280,34 @@ def test_an_answer_that_everybody_sees_saves_the_call(office, chat, limit):
     assert office.press(shown(office, sent), "开始处理").card is not None
     office.work()
     assert office.platform.by_reference(sent.reference).updates == []
+
+
+def test_markup_that_may_be_refused_is_no_answer_but_an_update(office, chat, limit, monkeypatch):
+    drawn = incident_cards.draw
+
+    def draw(*args: Any, **values: Any) -> IncidentCard:
+        return replace(drawn(*args, **values), body_is_markup=True)
+
+    sent = told(office, chat)
+    monkeypatch.setattr(incident_cards, "draw", draw)
+    limit(answers_in_reply=True, reply_reaches_all=True, refuses_markup=True)
+    result = office.press(shown(office, sent), "开始处理")
+    assert (result.card, result.answer.text, result.is_urgent) == (None, "已开始处理", False)
+    office.pass_time(seconds=1)
+    assert shown(office, sent).footer == "林晓 已于 09:31 开始处理"
+
+
+def test_two_who_press_at_the_same_moment_do_not_get_one_anothers_answer(office, chat):
+    """Where the key of a press is the card and the moment."""
+    make_link(office.integration, make_member("wu"))
+    sent = told(office, chat)
+    first = office.press(shown(office, sent), "开始处理", event_key="same")
+    other = office.press(shown(office, sent), "直接关闭", by="wu", event_key="same")
+    again = office.press(shown(office, sent), "开始处理", event_key="same")
+
+    assert (other.answer.text, other.answer.is_refusal) == ("系统繁忙，请再点一次", True)
+    assert again.answer == first.answer
+    assert office.incident.progress is Progress.PROCESSING
 
 
 def test_a_closed_incident_leaves_no_buttons(office, chat):
