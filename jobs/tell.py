@@ -36,7 +36,7 @@ def run(mine: Claim) -> Outcome:
         platform.send_text(Recipient(mine.payload["to"]), mine.payload["text"])
     except PlatformError as error:
         return _again(mine, error, circuits.note_failure(mine.subject_id, error, utcnow()))
-    calls.note(db.session.connection(), integration, utcnow())
+    calls.note(integration, utcnow())
     if integration.outage_count and circuits.succeeded(integration.id):
         outbox.release(integration.id, OUTAGE, utcnow())
     return Done()

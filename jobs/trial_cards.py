@@ -33,5 +33,5 @@ def run(mine: Claim) -> Outcome:
         platform.update_card(handle, card)
     except PlatformError as error:
         return Dead(f"{error.code}: {error.platform_message}")
-    calls.note(db.session.connection(), integration, utcnow())
+    calls.note(integration, utcnow())
     return Done()

@@ -174,7 +174,7 @@ def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
     _spend(plan.code, now)
     answered_meanwhile = card.shown_fingerprint != shown_before
     cards.shown(card, plan.fingerprint, now=now)
-    calls.note(db.session.connection(), plan.integration, now)
+    calls.note(plan.integration, now)
     if answered_meanwhile:
         cards.schedule(card, now=now)
     return Done()

@@ -1,4 +1,8 @@
-"""How many calls a connection has made this month, where the platform grants only so many."""
+"""How many calls a connection has made this month, where the platform grants only so many.
+
+The counter of a connection is one row that everybody who sends through it writes. So it is written last, right before
+the commit, and in the order of the connections: who holds it waits for nothing more, and nobody for each other.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, event, select, update
+from sqlalchemy.orm import Session
 
 from errors import InvalidInput
-from extensions import insert_unless_there
+from extensions import db, insert_unless_there
 from models import CallCount, Integration, Membership
 from platforms import PLATFORMS
 from services import rights
@@ -23,6 +28,8 @@ CHOSEN = "monthly_limit"
 """The setting with an administrator's own limit, 0 for none; without it the free edition's holds."""
 MOST = 100_000_000
 NEARLY = 0.8
+NOTED = "calls_noted"
+"""Where a session keeps what is to be counted when it commits: how often, by (integration, tenant, month)."""
 
 _ADD = Statement(
     update(CallCount)
@@ -31,7 +38,7 @@ _ADD = Statement(
         CallCount.integration_id == bindparam("of_integration"),
         CallCount.month == bindparam("of_month"),
     )
-    .values(calls=CallCount.calls + 1)
+    .values(calls=CallCount.calls + bindparam("more"))
 )
 
 
@@ -61,17 +68,37 @@ def are_counted(integration: Integration) -> bool:
     return PLATFORMS[integration.platform].capabilities.monthly_calls > 0
 
 
-def note(on: Connection, integration: Integration, now: datetime) -> None:
-    """Stage that the platform took a message or an update; nothing where none are counted."""
+def note(integration: Integration, now: datetime, *, made: int = 1) -> None:
+    """Have the session's commit count that the platform took so many messages or questions; nothing where none are."""
     if not are_counted(integration):
         return
-    month = month_of(now)
-    about = {"of_tenant": integration.tenant_id, "of_integration": integration.id, "of_month": month}
-    if _ADD.run(on, about):
+    db.session.connection()  # a transaction, so that its end is heard of
+    noted: dict[tuple[int, int, str], int] = db.session.info.setdefault(NOTED, {})
+    about = integration.id, integration.tenant_id, month_of(now)
+    noted[about] = noted.get(about, 0) + made
+
+
+@event.listens_for(db.session, "before_commit")
+def _count(session: Session) -> None:
+    if session.in_nested_transaction() or not session.info.get(NOTED):
         return
-    first: dict[str, Any] = {"tenant_id": integration.tenant_id, "integration_id": integration.id, "month": month}
-    on.execute(insert_unless_there(on, CallCount, ("integration_id", "month")), first | {"calls": 0})
-    _ADD.run(on, about)
+    session.flush()  # whatever else is to be written, and waited for, comes before
+    on = session.connection()
+    for (integration_id, tenant_id, month), made in sorted(session.info.pop(NOTED).items()):
+        about = {"of_tenant": tenant_id, "of_integration": integration_id, "of_month": month, "more": made}
+        if not _ADD.run(on, about):
+            _open_month(on, integration_id, tenant_id, month)
+            _ADD.run(on, about)
+
+
+@event.listens_for(db.session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop(NOTED, None)
+
+
+def _open_month(on: Connection, integration_id: int, tenant_id: int, month: str) -> None:
+    first: dict[str, Any] = {"tenant_id": tenant_id, "integration_id": integration_id, "month": month, "calls": 0}
+    on.execute(insert_unless_there(on, CallCount, ("integration_id", "month")), first)
 
 
 def use(on: Any, integration: Integration, *, now: datetime) -> Use | None:

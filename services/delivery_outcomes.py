@@ -136,7 +136,7 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
     version, link_state, has_older, has_later = found[0]
     _SENT.run(on, _sent_values(arrived, now))
     _TRY.run(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
-    calls.note(on, arrived.integration, now)
+    calls.note(arrived.integration, now)
     if link_state is LinkState.BROKEN and scene.user_id is not None:
         _mend_link(arrived.integration.id, scene.user_id)
     if incident is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from errors import InvalidInput
 from extensions import db
@@ -433,3 +433,27 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
     calls.set_limit(integration, 2, by=make_member("admin", Role.ADMIN))
     assert calls.use(db.session, integration, now=utcnow()).tone == "bad"
     assert db.session.get_one(Incident, sent.incident_id)
+
+
+def test_who_counted_a_call_holds_up_nobody_until_the_commit(office, limit):
+    limit(monthly_calls=10)
+    calls.note(office.integration, utcnow())
+    db.session.commit()
+    is_server = db.engine.dialect.name == "postgresql"
+    with db.engine.connect() as other:
+        calls.note(office.integration, utcnow(), made=3)
+        incidents.lock(*office.ids[:2])  # what it waits for now may be waiting for the counter
+        if is_server:
+            other.execute(text("SET lock_timeout = '5s'"))
+            other.execute(text("UPDATE call_counts SET calls = calls + 1"))
+            other.commit()
+        db.session.commit()
+    assert calls.use(db.session, office.integration, now=utcnow()) == calls.Use(5 if is_server else 4, 10)
+
+
+def test_calls_of_what_was_rolled_back_are_not_counted(office, limit):
+    limit(monthly_calls=10)
+    calls.note(office.integration, utcnow())
+    db.session.rollback()
+    db.session.commit()
+    assert calls.use(db.session, office.integration, now=utcnow()) == calls.Use(0, 10)

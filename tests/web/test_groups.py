@@ -197,7 +197,7 @@ def test_the_months_calls_are_shown_against_a_chosen_limit(
     page = f"/integrations/im/{integration.id}"
     assert "本月接口调用" not in admin_client.get(page).text
     monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, monthly_calls=5000))
-    calls.note(db.session.connection(), integration, utcnow())
+    calls.note(integration, utcnow())
     db.session.commit()
     assert "5000" in admin_client.get(page).text
 
