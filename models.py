@@ -100,7 +100,20 @@ class Tenant(Base):
     timezone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
     snooze_presets: Mapped[list[int]] = mapped_column(JSON, default=lambda: [120, 240, 720])
     last_incident_num: Mapped[int] = mapped_column(default=0)
+    seats: Mapped[int | None] = mapped_column(Integer)
+    """How many people may view and handle incidents at once; None: everybody (services/seats.py)."""
+    seats_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the number was first set: temporary seats end each month on that day."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RetiredHouseNumber(Base):
+    """A house number that an organisation gave up. It is never given away again: accounts may begin with it."""
+
+    __tablename__ = "retired_house_numbers"
+
+    house_number: Mapped[str] = mapped_column(String(32), primary_key=True)
+    retired_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class User(Base):
@@ -169,7 +182,11 @@ class Role(enum.StrEnum):
 
 
 class Membership(Base):
-    """A person's place in one organisation. `preferences`: {severity: [channel kinds]}, missing means all linked."""
+    """A person's place in one organisation. `preferences`: {severity: [channel kinds]}, missing means all linked.
+
+    source      manual | invite | house_number | contact_sync | sso: how they came
+    decided_*   who let them in, refused them or let them go, the user's id, and why in the decider's words
+    """
 
     __tablename__ = "memberships"
     __table_args__ = (UniqueConstraint("tenant_id", "user_id"),)
@@ -181,10 +198,181 @@ class Membership(Base):
     role: Mapped[Role] = mapped_column(EnumText(Role), default=Role.RESPONDER)
     source: Mapped[str] = mapped_column(String(32), default="manual")
     preferences: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
+    decided_by_id: Mapped[int | None] = mapped_column(Integer)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
     tenant: Mapped[Tenant] = relationship(lazy="joined", innerjoin=True)
+
+
+class Invitation(Base):
+    """A link that lets one person into an organisation, once. Only the hash of its token is kept.
+
+    username  folded: only this person may use it, who then also finds it after signing in; "" for whoever has the link
+    """
+
+    __tablename__ = "invitations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[Role] = mapped_column(EnumText(Role), default=Role.RESPONDER)
+    username: Mapped[str] = mapped_column(String(128), default="", index=True)
+    note: Mapped[str] = mapped_column(String(60), default="")
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    used_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    tenant: Mapped[Tenant] = relationship(lazy="joined", innerjoin=True)
+    created_by: Mapped[User | None] = relationship(foreign_keys=[created_by_id])
+    used_by: Mapped[User | None] = relationship(foreign_keys=[used_by_id])
+
+
+class DepartmentKind(enum.StrEnum):
+    COMPANY = "company"
+    DEPARTMENT = "department"
+
+
+class Department(Base):
+    """A node of an organisation's tree: where people belong by rank, perhaps mirrored from a chat platform.
+
+    kind      company: a root; a tree may have several
+    position  among its siblings, the smallest first
+    source    local | synced: who made it. A sync finds its departments by DepartmentOrigin, never by name
+    """
+
+    __tablename__ = "departments"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    position: Mapped[int] = mapped_column(BigInteger, default=0)
+    kind: Mapped[DepartmentKind] = mapped_column(EnumText(DepartmentKind), default=DepartmentKind.DEPARTMENT)
+    source: Mapped[str] = mapped_column(String(16), default="local")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class DepartmentOrigin(Base):
+    """Which department of a platform, seen through an integration, a department here mirrors.
+
+    vanished_at  the platform no longer names it; it stays here until somebody deletes it
+    """
+
+    __tablename__ = "department_origins"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "external_id"),
+        UniqueConstraint("integration_id", "department_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    department_id: Mapped[int] = mapped_column(ForeignKey("departments.id", ondelete="CASCADE"), index=True)
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    external_id: Mapped[str] = mapped_column(String(128))
+    vanished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class DepartmentMember(Base):
+    """A member in a department. source: manual | synced; a sync takes away only what a sync put there."""
+
+    __tablename__ = "department_members"
+
+    department_id: Mapped[int] = mapped_column(ForeignKey("departments.id", ondelete="CASCADE"), primary_key=True)
+    membership_id: Mapped[int] = mapped_column(
+        ForeignKey("memberships.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    tenant_id: Mapped[int] = _tenant()
+    source: Mapped[str] = mapped_column(String(16), default="manual")
+
+
+class Team(Base):
+    """A working group that owns channels; not the same as a department."""
+
+    __tablename__ = "teams"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    name: Mapped[str] = mapped_column(String(59))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class TeamMember(Base):
+    """A member in a team."""
+
+    __tablename__ = "team_members"
+
+    team_id: Mapped[int] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True)
+    membership_id: Mapped[int] = mapped_column(
+        ForeignKey("memberships.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    tenant_id: Mapped[int] = _tenant()
+
+
+class SeatKind(enum.StrEnum):
+    FIXED = "fixed"
+    TEMPORARY = "temporary"
+
+    @property
+    def label(self) -> str:
+        return {"fixed": N_("固定"), "temporary": N_("临时")}[self.value]
+
+
+class Seat(Base):
+    """A person's right to view and handle incidents, where an organisation has a number of such rights.
+
+    used_at  when the person last needed it, to the hour; released_at: null while it is held
+    """
+
+    __tablename__ = "seats"
+    __table_args__ = (
+        Index(
+            "uq_seats_held",
+            "tenant_id",
+            "user_id",
+            unique=True,
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[SeatKind] = mapped_column(EnumText(SeatKind))
+    assigned_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    assigned_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="joined", innerjoin=True)
+
+
+class SeatRefusal(Base):
+    """How often a person was refused on one day (UTC, 2026-03-02) because no seat was free."""
+
+    __tablename__ = "seat_refusals"
+    __table_args__ = (UniqueConstraint("tenant_id", "day", "user_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    day: Mapped[str] = mapped_column(String(10))
+    count: Mapped[int] = mapped_column(default=1)
 
 
 class SignInAttempt(Base):
@@ -424,7 +612,7 @@ class Receipt(Base):
 
 
 class Channel(Base):
-    """协作空间: the smallest unit in which incidents are managed."""
+    """协作空间: the smallest unit in which incidents are managed. team_id: whose it is, null: nobody's in particular."""
 
     __tablename__ = "channels"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
@@ -439,6 +627,7 @@ class Channel(Base):
     close_timeout_minutes: Mapped[int] = mapped_column(default=0)
     """0: never; counted from the trigger or, with `timeout_from_last_merge`, from the last event."""
     timeout_from_last_merge: Mapped[bool] = mapped_column(Boolean, default=False)
+    team_id: Mapped[int | None] = mapped_column(Integer)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
