@@ -201,12 +201,13 @@ def _turn(mine: Claim, scene: Scene, way: Way, now: datetime) -> Outcome | None:
     if scene.waits_for is not None:
         return Later(max(now + LOOK_FOR_ORDER, scene.waits_for + NEXT_IN_ORDER), f"{IN_ORDER}after another")
     capabilities = integrations.connected_as(way.id, way.version).platform.capabilities
+    limits = storms.limits(capabilities, is_group=scene.group is not None)
     is_untried = scene.state is DeliveryState.QUEUED and scene.source in storms.MERGED_SOURCES
-    if is_untried and storms.is_one(scene.sent, capabilities):
+    if is_untried and storms.is_one(scene.sent, limits):
         delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
         storms.join(delivery, to=scene.to, now=now)
         return Done()
-    if (free_at := storms.allowed_at(scene, capabilities, now)) > now:
+    if (free_at := storms.allowed_at(scene, limits, now)) > now:
         return Later(free_at, "as many as the platform shows")
     is_urgent = scene.incident is None or scene.incident.severity is Severity.CRITICAL
     paced_to = pacing.free_at(way.id, scene.to, capabilities, now, is_urgent=is_urgent)
@@ -263,7 +264,8 @@ def _drawing(
         if summary is None:
             delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
             return None
-        return lambda: storms.draw(summary, integration, scene.home, now)
+        is_group = scene.group is not None
+        return lambda: storms.draw(summary, integration, scene.home, now, is_group=is_group)
     drawn = trial_cards.build(integration, delivery, now=now)
     return lambda: drawn
 

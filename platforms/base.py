@@ -274,6 +274,7 @@ class Capabilities:
     has_refresh_button  every card carries 状态刷新 (else only one whose update has failed)
     coalesce_seconds    how long changes wait for one another before a card is updated
     sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word; 0: no limit
+    sends_per_group_minute   more cards to one group than people read are told in one summary; 0: no limit
     dedupe_hours        how long the platform knows a message again that is sent once more, so that it arrives once
     user_agent_mark     what the user agent of the platform's own browser contains
     one_per_tenant      an organisation connects this platform once
@@ -323,6 +324,7 @@ class Capabilities:
     code_names: tuple[str, ...] = ("code",)
     group_origin: str = "bot_added"
     sends_per_chat_second: int = 0
+    sends_per_group_minute: int = 0
     sends_per_second: int = 0
     update_days: int = 0
     monthly_calls: int = 0

@@ -1,4 +1,4 @@
-"""What sending a message is about, read by two statements: the message, its incident, its way, its person's limits.
+"""What sending a message is about, read by two statements: the message, its incident, its way, its limits.
 
 Plain values with the names that the rows of the session have, as in incident_values.py.
 """
@@ -31,7 +31,7 @@ from services.incident_values import IncidentValues
 from services.statements import Statement
 
 COUNTED_MOST = 1000
-"""How many messages to one person are counted; no platform allows more in an hour."""
+"""How many messages to one recipient are counted; no platform allows more in an hour."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Group:
 
 @dataclass(slots=True)
 class Sent:
-    """How many messages to this person left within a minute and an hour, and how many are on their way."""
+    """How many messages to this recipient left within a minute and an hour, and how many are on their way."""
 
     in_minute: int
     in_hour: int
@@ -187,23 +187,33 @@ _SCENE = Statement(
         .with_for_update(of=Delivery, skip_locked=True)
     )
 )
+_THIS = (Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
 _LINK = (
     select(AccountLink.id)
     .join(
         Delivery,
         and_(Delivery.integration_id == AccountLink.integration_id, Delivery.user_id == AccountLink.user_id),
     )
-    .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
+    .where(*_THIS)
     .with_for_update(of=AccountLink)
+    .cte("link")
 )
-"""Messages to one person are decided on one after the other, so that of two at once the second counts the first."""
+_CHAT = (
+    select(GroupChat.id)
+    .join(Delivery, Delivery.group_chat_id == GroupChat.id)
+    .where(*_THIS, GroupChat.tenant_id == Delivery.tenant_id)
+    .with_for_update(of=GroupChat)
+    .cte("chat")
+)
+_RECIPIENT = select(select(_LINK.c.id).scalar_subquery(), select(_CHAT.c.id).scalar_subquery())
+"""Messages to one recipient are decided on one after the other, so that of two at once the second counts the first."""
 
 
 def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> Scene | None:
     """The scene; None if the delivery is gone, or somebody is changing it at this moment."""
     asked: dict[str, Any] = {"delivery_id": delivery_id, "tenant_id": tenant_id}
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_LINK, asked)
+        on.execute(_RECIPIENT, asked)
     times = {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
     found = _SCENE.rows(on, asked | times)
     return _scene(on, found[0]) if found else None

@@ -1,7 +1,8 @@
-"""More messages to one person than the platform shows: one summary stands for many, and nothing is lost.
+"""More messages to one person or group than the platform shows, or people read: one summary stands for many.
 
-Most of a person's room is for cards of single incidents. The rest is kept for summaries, which leave every 20 s: a
-list of what there is, the worst first, with a way to all of it. Whatever it stands for ends as it does.
+Nothing is lost. Most of a recipient's room is for cards of single incidents. The rest is kept for summaries, which
+leave every 20 s: a list of what there is, the worst first, with a way to all of it. Whatever it stands for ends as
+it does.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ RECORDED_WITHIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How many messages one recipient gets at most in a minute and in an hour; 0: as many as there are."""
+
+    in_minute: int
+    in_hour: int
+
+
+@dataclass(frozen=True)
 class Item:
     """One incident of a summary."""
 
@@ -57,25 +66,27 @@ class Summary:
         return sum(self.counts.values())
 
 
-def is_one(sent: Sent, capabilities: Capabilities) -> bool:
+def limits(capabilities: Capabilities, *, is_group: bool) -> Limits:
+    if is_group:
+        return Limits(capabilities.sends_per_group_minute, 0)
+    return Limits(capabilities.sends_per_member_minute, capabilities.sends_per_member_hour)
+
+
+def is_one(sent: Sent, most: Limits) -> bool:
     """Whether another card of a single incident would take room that is kept for summaries."""
-    if not capabilities.sends_per_member_minute:
-        return False
-    return (
-        sent.in_minute + sent.on_their_way >= capabilities.sends_per_member_minute - KEPT_A_MINUTE
-        or sent.in_hour + sent.on_their_way >= capabilities.sends_per_member_hour - KEPT_AN_HOUR
-    )
+    windows = (sent.in_minute, most.in_minute, KEPT_A_MINUTE), (sent.in_hour, most.in_hour, KEPT_AN_HOUR)
+    return any(room and count + sent.on_their_way >= room - kept for count, room, kept in windows)
 
 
-def allowed_at(scene: Scene, capabilities: Capabilities, now: datetime) -> datetime:
-    """When a message to this person may leave at all: more than the platform shows are dropped by it without a word."""
+def allowed_at(scene: Scene, most: Limits, now: datetime) -> datetime:
+    """When a message to this recipient may leave at all: a platform drops more than it shows without a word."""
     sent = scene.sent
     windows = (
-        (timedelta(minutes=1), sent.in_minute, capabilities.sends_per_member_minute),
-        (timedelta(hours=1), sent.in_hour, capabilities.sends_per_member_hour),
+        (timedelta(minutes=1), sent.in_minute, most.in_minute),
+        (timedelta(hours=1), sent.in_hour, most.in_hour),
     )
-    full = [(window, most) for window, count, most in windows if most and count + sent.on_their_way >= most]
-    return max([now, *(_free_at(scene, window, most - sent.on_their_way, now) for window, most in full)])
+    full = [(window, room) for window, count, room in windows if room and count + sent.on_their_way >= room]
+    return max([now, *(_free_at(scene, window, room - sent.on_their_way, now) for window, room in full)])
 
 
 def _free_at(scene: Scene, window: timedelta, most: int, now: datetime) -> datetime:
@@ -99,7 +110,7 @@ def join(delivery: Delivery, *, to: str, now: datetime) -> None:
     delivery.summary_id, delivery.external_user_id = summary.id, to
 
 
-def _of_person(delivery: Delivery, to: str) -> tuple[Any, ...]:
+def _of_recipient(delivery: Delivery, to: str) -> tuple[Any, ...]:
     return (
         Delivery.tenant_id == delivery.tenant_id,
         Delivery.integration_id == delivery.integration_id,
@@ -108,10 +119,10 @@ def _of_person(delivery: Delivery, to: str) -> tuple[Any, ...]:
 
 
 def _waiting(delivery: Delivery, to: str) -> Delivery | None:
-    """A summary for this person that has not left; one that may have arrived says what it said."""
+    """A summary for this recipient that has not left; one that may have arrived says what it said."""
     open_ones = db.session.scalars(
         select(Delivery)
-        .where(*_of_person(delivery, to), Delivery.source == SOURCE, Delivery.sent_at.is_(None))
+        .where(*_of_recipient(delivery, to), Delivery.source == SOURCE, Delivery.sent_at.is_(None))
         .where(Delivery.state.in_((DeliveryState.QUEUED, DeliveryState.RETRYING)))
         .order_by(Delivery.id.desc())
     )
@@ -121,7 +132,7 @@ def _waiting(delivery: Delivery, to: str) -> Delivery | None:
 def _new(delivery: Delivery, to: str, now: datetime) -> Delivery:
     last_at = db.session.scalar(
         select(func.max(Delivery.sent_at)).where(
-            *_of_person(delivery, to), Delivery.source == SOURCE, Delivery.sent_at > now - EVERY
+            *_of_recipient(delivery, to), Delivery.source == SOURCE, Delivery.sent_at > now - EVERY
         )
     )
     due_at = max(now + COLLECTED_FOR, last_at + EVERY) if last_at else now + COLLECTED_FOR
@@ -132,6 +143,7 @@ def _new(delivery: Delivery, to: str, now: datetime) -> Delivery:
         integration_id=delivery.integration_id,
         integration_name=delivery.integration_name,
         user_id=delivery.user_id,
+        group_chat_id=delivery.group_chat_id,
         recipient_name=delivery.recipient_name,
         external_user_id=to,
         reference=notifications.new_reference(),
@@ -145,7 +157,7 @@ def _new(delivery: Delivery, to: str, now: datetime) -> Delivery:
 
 
 def gather(summary: Delivery, *, now: datetime) -> Summary | None:
-    """Stage that a summary stands for all that waits for its person; what it says, None for nothing.
+    """Stage that a summary stands for all that waits for its recipient; what it says, None for nothing.
 
     One that may have arrived stands for what it stood for.
     """
@@ -167,7 +179,7 @@ def _take_in(summary: Delivery, now: datetime) -> None:
     waiting = db.session.scalars(
         select(Delivery.id)
         .join(Incident, Incident.id == Delivery.incident_id)
-        .where(*_of_person(summary, summary.external_user_id or ""), Delivery.sent_at.is_(None))
+        .where(*_of_recipient(summary, summary.external_user_id or ""), Delivery.sent_at.is_(None))
         .where(Delivery.state == DeliveryState.QUEUED, Delivery.source.in_(MERGED_SOURCES))
         .where(Delivery.summary_id.is_(None), Incident.progress != Progress.CLOSED)
         .where(or_(Incident.snoozed_until.is_(None), Incident.snoozed_until <= now))
@@ -205,21 +217,22 @@ def ended(summary: Delivery) -> None:
     )
 
 
-def draw(summary: Summary, integration: Integration, home: Home, now: datetime) -> IncidentCard:
-    """The card of a summary: no buttons, and a click leads to the list."""
+def draw(summary: Summary, integration: Integration, home: Home, now: datetime, *, is_group: bool) -> IncidentCard:
+    """The card of a summary: no buttons, and a click leads to the list, in a group to everybody's."""
     with speaking(home):
+        why = N_("截至 %(at)s，短时间内发往本群的告警过多") if is_group else N_("截至 %(at)s，超过平台的单人发送上限")
         tone = "critical" if Severity.CRITICAL in summary.counts else "warning"
         return IncidentCard(
             reference=summary.reference,
             source=say(N_("值班铃")),
             tone=tone,
             title=say(Text(N_("[告警风暴] %(count)s 条告警合并通知"), count=summary.total)),
-            subtitle=say(Text(N_("截至 %(at)s，超过平台的单人发送上限"), at=clock_time(now, now))),
+            subtitle=say(Text(why, at=clock_time(now, now))),
             elapsed="",
             facts=tuple(_facts(summary.counts)),
             body=tuple(_lines(summary)),
             footer="",
-            url=f"{integrations.app_url(integration)}/incidents",
+            url=f"{integrations.app_url(integration)}/incidents{'?filter=open' if is_group else ''}",
             buttons=(),
         )
 

@@ -80,6 +80,7 @@ class DingTalk:
         sends_per_second=18,
         sends_per_member_minute=0,
         sends_per_member_hour=0,
+        sends_per_group_minute=20,
         dedupe_hours=24 * 7,
         user_agent_mark="DingTalk",
         one_per_tenant=False,

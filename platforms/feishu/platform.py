@@ -59,6 +59,7 @@ class Feishu:
         coalesce_seconds=1.0,
         sends_per_member_minute=0,
         sends_per_member_hour=0,
+        sends_per_group_minute=20,
         sends_per_chat_second=5,
         sends_per_second=50,
         update_days=14,

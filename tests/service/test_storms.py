@@ -1,7 +1,8 @@
-"""More messages to one person than the platform shows: one summary stands for many, and nothing is lost."""
+"""More messages to one person or group than is shown or read: one summary stands for many, and nothing is lost."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,14 @@ from flask import Flask
 from sqlalchemy import select
 
 from extensions import db
-from models import Channel, Delivery, DeliveryState, Incident, LinkState, Severity
+from models import Channel, Delivery, DeliveryState, GroupState, Incident, LinkState, Severity
+from platforms import PLATFORMS
+from platforms.base import Group, Recipient
 from platforms.errors import AnswerLost, PlatformBusy, RecipientUnreachable
-from services import incidents, notifications, storms
+from services import groups, incidents, notifications, storms
 from services.send_scenes import Sent
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
-from tests.fakes import FakePlatform
+from tests.fakes import FakePlatform, GroupPlatform
 from tests.service.messaging import Office
 
 SINGLE = FakePlatform.capabilities.sends_per_member_minute - storms.KEPT_A_MINUTE
@@ -165,4 +168,79 @@ def test_others_are_not_held_up_by_one_persons_storm(office: Office):
     [(Sent(26, 26, 0), False), (Sent(27, 27, 0), True), (Sent(20, 20, 7), True), (Sent(0, 800, 0), True)],
 )
 def test_room_is_kept_for_summaries(sent: Sent, is_storm: bool):
-    assert storms.is_one(sent, FakePlatform.capabilities) is is_storm
+    assert storms.is_one(sent, storms.limits(FakePlatform.capabilities, is_group=False)) is is_storm
+
+
+# --- groups -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def group_office(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    """The same where a group is told: as many as 20 cards a minute are read there."""
+    platform = GroupPlatform()
+    read_by_people = replace(GroupPlatform.capabilities, sends_per_group_minute=20)
+    monkeypatch.setattr(GroupPlatform, "capabilities", read_by_people)
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    with time_machine.travel(NOW, tick=False) as clock:
+        lin = make_member("lin")
+        integration = make_integration(platform="chat")
+        make_link(integration, lin)
+        incident = make_incident(make_channel(), responders=(lin,))
+        yield Office(app, platform, clock, integration, incident, lin)
+
+
+def break_out_in_group(office: Office, count: int, *people: int) -> list[int]:
+    """Tell a group, and these people, about so many new incidents; returns the ids of the group's deliveries."""
+    chat = groups.note_seen(office.integration, Group("cid-1", "生产告警群"), origin="bot_added", now=office.now())
+    channel = db.session.get_one(Channel, office.incident.channel_id)
+    ids = []
+    for number in range(count):
+        incident = make_incident(channel, responders=(office.lin,), title=f"disk {number}")
+        told = notifications.notify(incident, cause="assign", user_ids=people, group_ids=[chat.id], now=office.now())
+        ids += [one.id for one in told.deliveries if one.group_chat_id]
+    db.session.commit()
+    return ids
+
+
+def recipients(office: Office) -> list[Recipient]:
+    assert isinstance(office.platform, GroupPlatform)
+    return office.platform.recipients
+
+
+def test_a_storm_reaches_a_group_as_cards_and_one_summary(group_office: Office):
+    office, single = group_office, 20 - storms.KEPT_A_MINUTE
+    ids = break_out_in_group(office, 30)
+    office.work()
+    assert len(office.platform.messages) == single
+    office.pass_time(seconds=3)
+
+    assert len(office.platform.messages) == single + 1
+    assert {(to.external_id, to.is_group) for to in recipients(office)} == {("cid-1", True)}
+    card = office.platform.messages[-1].shown
+    assert card.title == f"[告警风暴] {30 - single} 条告警合并通知"
+    assert "本群" in card.subtitle
+    assert card.url.endswith("/incidents?filter=open")
+    assert states(ids) == {DeliveryState.SENT}
+    (summary,) = summaries()
+    assert (summary.recipient_name, summary.external_user_id) == ("生产告警群", "cid-1")
+
+
+def test_a_person_is_told_of_each_while_their_group_gets_a_summary(group_office: Office):
+    office = group_office
+    break_out_in_group(office, 25, office.lin.user_id)
+    office.work()
+    assert sum(1 for to in recipients(office) if not to.is_group) == 25
+
+
+def test_a_summary_for_a_group_that_is_gone_says_so_for_each(group_office: Office):
+    office = group_office
+    ids = break_out_in_group(office, 25)
+    office.work()
+    (summary,) = summaries()
+    assert summary.group_chat is not None
+    summary.group_chat.state = GroupState.REMOVED
+    office.pass_time(seconds=3)
+    rest = db.session.scalars(select(Delivery).where(Delivery.summary_id == summary.id)).all()
+    assert {one.id for one in rest} <= set(ids)
+    assert {(one.state, one.failure_code) for one in rest} == {(DeliveryState.FAILED, "chat_gone")}
