@@ -18,6 +18,7 @@ from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
 from platforms.errors import CardTooOld, GroupGone, PlatformError, UpdateCodeSpent, remember
 from services import calls, cards, circuits, incident_cards, incidents, integrations, pacing, retries
+from services.card_bodies import TakesLonger, Wording
 from services.circuits import Bounds
 from services.clock import utcnow
 from services.outbox import OUTAGE
@@ -46,7 +47,12 @@ def run(mine: Claim) -> Outcome | Settle:
 
     payload  {"code_id", "fingerprint"}: an earlier try with that right had no answer; {"tries", "since"}: failed ones
     """
-    plan = _prepare(mine, utcnow())
+    now = utcnow()
+    try:
+        plan = _prepare(mine, now)
+    except TakesLonger as slow:
+        db.session.commit()  # others may write meanwhile; what they change is shown by an update of its own
+        plan = _prepare(mine, now, slow.write())
     if not isinstance(plan, Plan):
         return plan
     attempt = {"code_id": plan.code.id if plan.code else None, "fingerprint": plan.fingerprint}
@@ -83,7 +89,8 @@ def _record(
     return _not_updated(mine, held[0], plan, error, attempt=attempt, bounds=bounds)
 
 
-def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
+def _prepare(mine: Claim, now: datetime, written: Wording | None = None) -> Plan | Outcome:
+    """Decide whether and with what the card is updated. Raises TakesLonger, with nothing staged."""
     held = _held(mine)
     if held is None or held[0].state is CardState.FROZEN:
         return Done()
@@ -92,7 +99,7 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
         return Later(now + WAIT_FOR_TURN)
     integration = db.session.get_one(Integration, card.integration_id)
     asked_at = mine.payload.get("refreshed_at")
-    drawn = draw(card, incident, integration, now)
+    drawn = draw(card, incident, integration, now, written=written)
     if drawn.fingerprint == card.shown_fingerprint and not asked_at:
         return Done()
     code = cards.next_code(card, now)
@@ -100,7 +107,8 @@ def _prepare(mine: Claim, now: datetime) -> Plan | Outcome:
         return obstacle
     fingerprint = drawn.fingerprint
     if asked_at:
-        drawn = draw(card, incident, integration, now, datetime.fromisoformat(asked_at))
+        refreshed_at = datetime.fromisoformat(asked_at)
+        drawn = draw(card, incident, integration, now, refreshed_at, written=written)
     return Plan(card, integration, integrations.platform_for(integration), drawn, fingerprint, code, _recipient(card))
 
 
@@ -138,9 +146,15 @@ def _call(plan: Plan) -> PlatformError | None:
 
 
 def draw(
-    card: Card, incident: Incident, integration: Integration, now: datetime, refreshed_at: datetime | None = None
+    card: Card,
+    incident: Incident,
+    integration: Integration,
+    now: datetime,
+    refreshed_at: datetime | None = None,
+    *,
+    written: Wording | None = None,
 ) -> IncidentCard:
-    """The card as it should look now."""
+    """The card as it should look now. Raises TakesLonger; written: what that wrote."""
     delivery = db.session.get_one(Delivery, card.delivery_id)
     return incident_cards.build(
         incident,
@@ -150,6 +164,7 @@ def draw(
         is_superseded=card.state is CardState.SUPERSEDED,
         is_stale=card.state is CardState.STALE and refreshed_at is None,
         refreshed_at=refreshed_at,
+        written=written,
     )
 
 

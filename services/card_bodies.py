@@ -5,6 +5,7 @@ A compiled template is kept in the memory of the process under its revision, so 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,11 +17,14 @@ from models import Incident, Template
 from platforms.base import Capabilities
 from services.statements import Statement
 from services.template_engine import Compiled, compile_text
-from services.template_run import TemplateProblem
-from services.template_values import Home, More, Told, of_incident, read_more
+from services.template_run import MAX_SECONDS, Escape, TemplateProblem
+from services.template_values import Home, More, Told, Values, of_incident, read_more
+from services.wording import speaking
 
 KEPT = 500
 """Compiled texts in memory."""
+HURRIED_SECONDS = 0.01
+"""What a template may take while others wait for the database; who takes longer is written while nothing is held."""
 NAME = (Template.id, Template.revision)
 """Columns that a statement about an incident takes along through with_template()."""
 
@@ -42,20 +46,71 @@ _TEXTS = Statement(
 class Wording:
     """The template that writes a card, and what of the incident only it shows.
 
-    compiled  or why it cannot be; problem: once the card was drawn, why the built-in text stands there
+    compiled    or why it cannot be; problem: once the card was drawn, why the built-in text stands there
+    is_hurried  it is written while others wait for the database: raises TakesLonger when it takes long
+    lines       what it wrote already
     """
 
     template_id: int
     compiled: Compiled | TemplateProblem
     more: More = field(default_factory=More)
+    revision: str = ""
     problem: TemplateProblem | None = None
+    is_hurried: bool = False
+    lines: list[str] | None = None
 
     def as_rendered(self) -> dict[str, Any]:
         """For Delivery.rendered."""
-        error = self.problem.as_json() if self.problem else None
-        return {"template_id": self.template_id, "used_default": error is not None} | (
-            {"error": error} if error else {}
-        )
+        known = {"template_id": self.template_id, "revision": self.revision, "used_default": self.problem is not None}
+        return known | ({"error": self.problem.as_json()} if self.problem else {})
+
+    def take_up(self, rendered: Mapping[str, Any]) -> None:
+        """A card whose text took too long once keeps the built-in one, until somebody changes the template.
+
+        rendered  of its delivery. How long something takes is never quite the same, and a card must not go to and fro.
+        """
+        error = rendered.get("error") or {}
+        if error.get("code") == "time" and rendered.get("revision") == self.revision:
+            self.compiled = TemplateProblem("time", error.get("line", 0))
+
+
+class TakesLonger(Exception):
+    """A template was not done in the moment that it had; write() it with nothing held, and draw the card again."""
+
+    def __init__(self, text: _Text) -> None:
+        super().__init__("template")
+        self.text = text
+
+    def write(self) -> Wording:
+        """Takes up to MAX_SECONDS; asks no database."""
+        wording = self.text.wording
+        wording.is_hurried = False
+        with speaking(self.text.tenant):
+            self.text.write()
+        return wording
+
+
+@dataclass(frozen=True)
+class _Text:
+    """All that a template needs to be written."""
+
+    wording: Wording
+    compiled: Compiled
+    values: Values
+    tenant: Home
+    escape: Escape | None
+    now: datetime
+
+    def write(self) -> list[str] | None:
+        wording = self.wording
+        seconds = HURRIED_SECONDS if wording.is_hurried else MAX_SECONDS
+        try:
+            wording.lines = self.compiled.render(self.values, now=self.now, escape=self.escape, seconds=seconds)
+        except TemplateProblem as problem:
+            if wording.is_hurried and problem.code == "time":
+                raise TakesLonger(self) from None
+            wording.problem = problem
+        return wording.lines
 
 
 def with_template(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
@@ -87,8 +142,8 @@ def wording(
     if compiled is None:
         return None
     if isinstance(compiled, TemplateProblem):
-        return Wording(template_id, compiled)
-    return Wording(template_id, compiled, read_more(on, compiled, incident, reference))
+        return Wording(template_id, compiled, revision=revision)
+    return Wording(template_id, compiled, read_more(on, compiled, incident, reference), revision)
 
 
 def _compiled(
@@ -130,16 +185,12 @@ def write(
 ) -> list[str] | None:
     """The lines of the custom area, in the language spoken at the moment; None: the built-in text is to stand there.
 
-    Whole: what a platform cannot show it cuts itself, and counts.
+    Whole: what a platform cannot show it cuts itself, and counts. Raises TakesLonger.
     """
-    if chosen is None:
-        return None
+    if chosen is None or chosen.problem is not None or chosen.lines is not None:
+        return chosen.lines if chosen else None
     if isinstance(chosen.compiled, TemplateProblem):
         chosen.problem = chosen.compiled
         return None
     values = of_incident(incident, told, tenant, url, chosen.more)
-    try:
-        return chosen.compiled.render(values, now=now, escape=capabilities.escape_body)
-    except TemplateProblem as problem:
-        chosen.problem = problem
-        return None
+    return _Text(chosen, chosen.compiled, values, tenant, capabilities.escape_body, now).write()

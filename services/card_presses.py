@@ -42,6 +42,7 @@ from services import (
     rights,
     trial_cards,
 )
+from services.card_bodies import TakesLonger
 from services.incident_decisions import Decision
 from services.incident_values import IncidentValues
 from services.instance import current_settings
@@ -256,15 +257,21 @@ class _Moment:
             return None
         tenant, is_superseded = self.scene.tenant, card.state is CardState.SUPERSEDED
         wording = incident_cards.wording_of(self.on, incident, self.scene.message, self.integration)
-        plain = incident_cards.draw(
-            incident,
-            self.scene.message,
-            self.integration,
-            tenant,
-            self.now,
-            is_superseded=is_superseded,
-            wording=wording,
-        )
+        if wording is not None:
+            wording.is_hurried = True
+        try:
+            plain = incident_cards.draw(
+                incident,
+                self.scene.message,
+                self.integration,
+                tenant,
+                self.now,
+                is_superseded=is_superseded,
+                wording=wording,
+            )
+        except TakesLonger:  # others wait for the database: the worker writes it, with nothing held
+            self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
+            return None
         if plain.body_is_markup and self._capabilities.refuses_markup:
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None

@@ -96,18 +96,23 @@ def build(
     is_superseded: bool = False,
     is_stale: bool = False,
     refreshed_at: datetime | None = None,
+    written: Wording | None = None,
 ) -> IncidentCard:
-    """The card of `delivery` as it should look now, before any platform's limits.
+    """The card of `delivery` as it should look now, before any platform's limits. Raises TakesLonger.
 
     is_superseded  a newer card of the same person or group exists: this one only says so
     is_stale       an earlier update of it has failed
     refreshed_at   the person asked for the present state then: the footer answers that
+    written        what TakesLonger.write() gave meanwhile
     """
     tenant = db.session.get_one(Tenant, incident.tenant_id)
     told = delivery.notification
     message = Message(delivery.reference, delivery.user_id, told.cause if told else "", told.times if told else 1)
     message = replace(message, is_group=delivery.group_chat_id is not None)
-    wording = wording_of(db.session.connection(), incident, message, integration)
+    wording = written or wording_of(db.session.connection(), incident, message, integration)
+    if wording is not None:
+        wording.is_hurried = True
+        wording.take_up(delivery.rendered)
     shown = {"is_superseded": is_superseded, "is_stale": is_stale}
     card = draw(incident, message, integration, tenant, now, **shown, wording=wording)
     if wording is not None and (wording.problem is not None or "error" in delivery.rendered):

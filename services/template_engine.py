@@ -23,6 +23,7 @@ from platforms.shortening import plain
 from services.template_filters import FILTERS
 from services.template_run import (
     MAX_NUMBER,
+    MAX_SECONDS,
     MAX_SOURCE,
     Escape,
     Run,
@@ -170,12 +171,15 @@ class Compiled:
         named = {name for name, _line in self.names}
         return any({each, each.partition(".")[0]} & named for each in wanted)
 
-    def render(self, values: Mapping[str, Any], *, now: datetime, escape: Escape | None = None) -> list[str]:
+    def render(
+        self, values: Mapping[str, Any], *, now: datetime, escape: Escape | None = None, seconds: float = MAX_SECONDS
+    ) -> list[str]:
         """The lines that it writes of these values, spoken in the language and zone of the moment.
 
-        escape  for what the values hold, where the text becomes markup. Raises TemplateProblem.
+        escape   for what the values hold, where the text becomes markup
+        seconds  of the processor that it may take. Raises TemplateProblem.
         """
-        with running(Run(now, escape)) as run:
+        with running(Run(now, escape, seconds)) as run:
             try:
                 text = "".join(self._pieces(run, values))
             except TemplateProblem as problem:

@@ -17,6 +17,8 @@ from extensions import db
 from models import AuditEntry, Channel, DispatchPolicy, Incident, Role, Template
 from services import incident_progress, policies, template_previews, templates
 from services.clock import utcnow
+from services.template_engine import Compiled
+from services.template_run import MAX_SECONDS
 from services.templates import InUse
 from services.wording import say
 from tests.factories import (
@@ -243,6 +245,60 @@ def test_another_organisations_default_writes_nothing_here(office: Office, boss)
         "run": 1,
     }
     assert body(office)[0] == "资源：db-03"
+
+
+SLOW = "{% for a in incident.alerts %}{% for b in incident.alerts %}{{ a.title }}{% endfor %}{% endfor %}"
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, bool]]:
+    """Every rendering: the seconds that it may take, and whether a transaction was open."""
+    kept: list[tuple[float, bool]] = []
+    render = Compiled.render
+
+    def watched(compiled: Compiled, *values: Any, seconds: float = MAX_SECONDS, **more: Any) -> list[str]:
+        kept.append((seconds, db.session().in_transaction()))
+        return render(compiled, *values, seconds=seconds, **more)
+
+    monkeypatch.setattr(Compiled, "render", watched)
+    return kept
+
+
+def test_a_slow_template_is_written_while_nothing_is_held(office: Office, boss, seen, monkeypatch) -> None:
+    write(boss, SLOW + "{{ incident.progress }}")
+    delivery = office.tell()
+    monkeypatch.setattr("services.card_bodies.HURRIED_SECONDS", -1.0)
+    seen.clear()
+    office.change(incident_progress.acknowledge)
+    office.pass_time(seconds=5)
+    assert seen == [(-1.0, True), (MAX_SECONDS, False)]
+    assert office.platform.by_reference(delivery.reference).shown.body == ("一条告警Processing",)
+
+
+def test_a_press_on_a_card_with_a_slow_template_is_done_and_the_card_follows(office: Office, boss, monkeypatch) -> None:
+    write(boss, SLOW + "{{ incident.progress }}")
+    delivery = office.tell()
+    monkeypatch.setattr("services.card_bodies.HURRIED_SECONDS", -1.0)
+    pressed = office.press(office.platform.by_reference(delivery.reference).shown, "开始处理")
+    assert pressed.card is None
+    office.pass_time(seconds=5)
+    assert office.platform.by_reference(delivery.reference).shown.body == ("一条告警Processing",)
+
+
+def test_a_card_whose_template_took_too_long_once_keeps_the_built_in_text(office: Office, boss, monkeypatch) -> None:
+    template = write(boss, SLOW)
+    with monkeypatch.context() as slow:
+        slow.setattr("services.card_bodies.MAX_SECONDS", -1.0)
+        delivery = office.tell()
+    assert delivery.rendered["error"]["code"] == "time"
+    office.change(incident_progress.acknowledge)
+    office.pass_time(seconds=5)
+    assert office.platform.by_reference(delivery.reference).shown.body[0] == "资源：db-03"
+    rewrite(template, boss, "新")
+    office.change(incident_progress.close)
+    office.pass_time(seconds=5)
+    db.session.refresh(delivery)
+    assert "error" not in delivery.rendered
 
 
 # --- keeping them -------------------------------------------------------------------------------------------------

@@ -198,9 +198,14 @@ def test_loops_end_after_so_many_steps_or_so_much_time() -> None:
 
 
 def test_the_clock_stops_what_is_slow_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = iter(range(1000))
-    monkeypatch.setattr("services.template_run.time.monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr("services.template_run.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr("services.template_run.time.thread_time", lambda: 1e12)
     assert refusal("{% for a in incident.alerts %}{% endfor %}") == "time"
+
+
+def test_a_busy_machine_does_not_decide_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.template_run.time.monotonic", lambda: 1e12)
+    assert lines("{% for a in incident.alerts %}{% endfor %}x") == ["x"]
 
 
 def test_steps_are_counted_over_all_loops(monkeypatch: pytest.MonkeyPatch) -> None:
