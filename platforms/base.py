@@ -251,6 +251,24 @@ class PlatformIdentity:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Department:
+    """A department that the application may see. parent_id: "" where the parent is not seen, or there is none."""
+
+    external_id: str
+    name: str
+    parent_id: str = ""
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A member of the company that the application may see. name: "" where the platform withholds it."""
+
+    external_user_id: str
+    name: str
+
+
 # --- the platform -------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +309,9 @@ class Capabilities:
     update_days         for how long a card can be changed; 0: as long as there is a right to
     monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
     folds_ids           ids of people that differ in case alone are the same person's
+    lists_contacts      the company's departments and their members can be read
+    no_contacts_hint    why nobody may be found there, and what to do
+    contact_fields      how its contacts are set up: (what the documents call it, name of the set-up field)
     """
 
     channel_kind: str
@@ -332,6 +353,9 @@ class Capabilities:
     body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None
+    lists_contacts: bool = False
+    no_contacts_hint: tuple[str, ...] = ()
+    contact_fields: tuple[tuple[str, str], ...] = ()
 
 
 class TokenStore(Protocol):
@@ -417,5 +441,14 @@ class Platform(Protocol):
 
     def read_groups(self, known: Sequence[Group]) -> list[Group]:
         """The groups that can be posted to now, of those `known` and others, as far as the platform tells."""
+
+    def read_departments(self) -> list[Department]:
+        """The departments that the application may see, a parent before its children; capabilities.lists_contacts."""
+
+    def read_members(self, department_id: str) -> list[Contact]:
+        """Who belongs to a department itself, not to one below it.
+
+        department_id  of read_departments(); "": people who are visible by themselves, whatever their departments
+        """
 
     def run_check(self, name: str) -> CheckResult: ...

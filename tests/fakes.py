@@ -16,6 +16,8 @@ from platforms.base import (
     CallbackRequest,
     CardHandle,
     CardPress,
+    Contact,
+    Department,
     Group,
     GroupEvent,
     Hosts,
@@ -137,6 +139,7 @@ class GroupPlatform(FakePlatform):
     """The same with group chats: answers carry a sentence but not the card, any card can be changed at any time.
 
     groups  what read_groups() finds, or an error; groups_asked: what it was told to be known
+    departments, members  what read_departments() and read_members() find, or errors
     """
 
     slug: ClassVar[str] = "chat"
@@ -164,6 +167,8 @@ class GroupPlatform(FakePlatform):
     )
     groups: list[Group] | PlatformError = field(default_factory=list)
     groups_asked: list[Group] = field(default_factory=list)
+    departments: list[Department] | PlatformError = field(default_factory=list)
+    members: dict[str, list[Contact] | PlatformError] = field(default_factory=dict)
     recipients: list[Recipient] = field(default_factory=list)
 
     @classmethod
@@ -189,6 +194,17 @@ class GroupPlatform(FakePlatform):
         if isinstance(self.groups, PlatformError):
             raise self.groups
         return list(self.groups)
+
+    def read_departments(self) -> list[Department]:
+        if isinstance(self.departments, PlatformError):
+            raise self.departments
+        return list(self.departments)
+
+    def read_members(self, department_id: str) -> list[Contact]:
+        found = self.members.get(department_id, ())
+        if isinstance(found, PlatformError):
+            raise found
+        return list(found)
 
     def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply:
         if isinstance(callback, UrlCheck):

@@ -13,6 +13,8 @@ from platforms.base import (
     CallbackRequest,
     Capabilities,
     CardHandle,
+    Contact,
+    Department,
     Group,
     Hosts,
     IncidentCard,
@@ -22,7 +24,7 @@ from platforms.base import (
     SentMessage,
     TokenStore,
 )
-from platforms.dingtalk import callbacks, cards, checks, setup
+from platforms.dingtalk import callbacks, cards, checks, contacts, setup
 from platforms.dingtalk.client import Client, text_values
 from platforms.dingtalk.errors import (
     CallbackUrlRefused,
@@ -99,6 +101,12 @@ class DingTalk:
         code_names=("code", "authCode"),
         monthly_calls=5000,
         folds_ids=False,
+        lists_contacts=True,
+        no_contacts_hint=(
+            N_("通讯录权限范围：钉钉开发者后台 → 您的应用 → 开发配置 → 权限管理，选择需要同步的部门。"),
+            N_("权限：通讯录部门信息读权限、通讯录部门成员读权限需已开通。"),
+        ),
+        contact_fields=(("AgentId", "agent_id"), ("AppKey", "client_id"), ("AppSecret", "client_secret")),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {
@@ -309,6 +317,12 @@ class DingTalk:
         if str(found.get("status", "")) == DISSOLVED:
             return None
         return replace(group, name=str(found.get("title") or group.name))
+
+    def read_departments(self) -> list[Department]:
+        return contacts.departments(self.client)
+
+    def read_members(self, department_id: str) -> list[Contact]:
+        return contacts.members(self.client, department_id)
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)

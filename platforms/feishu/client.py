@@ -144,6 +144,10 @@ class Client:
         except TokenRejected as error:
             raise UserTokenInvalid(error.detail, platform_code=error.platform_code) from error
 
+    def ask_contacts(self, path: str, asked: Mapping[str, str]) -> Json:
+        """The `data` of a question about departments or members. Raises ContactRangeTooSmall, ScopeMissing."""
+        return _data(self._call("GET", f"contact/v3/{path}", params=asked))
+
     # --- the application ------------------------------------------------------------------------------------------
 
     def get_bot(self) -> Json:

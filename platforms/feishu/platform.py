@@ -15,6 +15,8 @@ from platforms.base import (
     CallbackRequest,
     Capabilities,
     CardHandle,
+    Contact,
+    Department,
     Group,
     Hosts,
     IncidentCard,
@@ -24,7 +26,7 @@ from platforms.base import (
     SentMessage,
     TokenStore,
 )
-from platforms.feishu import callbacks, cards, checks, setup
+from platforms.feishu import callbacks, cards, checks, contacts, setup
 from platforms.feishu.client import UUID_HOURS, Client, Sent
 from platforms.feishu.errors import CardInvalid, ContentReviewed, NotAvailable
 from platforms.feishu.settings import FeishuSettings
@@ -77,6 +79,12 @@ class Feishu:
         ),
         callbacks=("event", "card"),
         monthly_calls=10_000,
+        lists_contacts=True,
+        no_contacts_hint=(
+            N_("通讯录权限范围：飞书开发者后台 → 您的应用 → 权限管理 → 数据权限，选择需要同步的部门或成员。"),
+            N_("权限：contact:contact.base:readonly、contact:user.base:readonly、contact:department.base:readonly。"),
+        ),
+        contact_fields=(("AppKey", "app_id"), ("AppSecret", "app_secret")),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {
@@ -178,6 +186,12 @@ class Feishu:
         """Every group that the robot is in; dissolved ones stay in Feishu's list for their history."""
         chats = [chat for chat in self.client.list_chats() if chat.get("chat_status", "normal") == "normal"]
         return [Group(str(chat["chat_id"]), str(chat.get("name") or "")) for chat in chats if chat.get("chat_id")]
+
+    def read_departments(self) -> list[Department]:
+        return contacts.departments(self.client)
+
+    def read_members(self, department_id: str) -> list[Contact]:
+        return contacts.members(self.client, department_id)
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)

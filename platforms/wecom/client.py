@@ -112,6 +112,20 @@ class Client:
         """A member's record as far as the application may see it (name, department)."""
         return self._get("user/get", {"userid": _checked(user_id)})
 
+    def list_departments(self) -> list[Json]:
+        """Every department of the visible range: id, name, parentid, order.
+
+        https://developer.work.weixin.qq.com/document/path/90208
+        """
+        return _list(self._get("department/list", {}), "department")
+
+    def list_members(self, department_id: str) -> list[Json]:
+        """Who belongs to a department itself: userid, name. Raises DepartmentGone, OutOfVisibleRange.
+
+        https://developer.work.weixin.qq.com/document/path/96259
+        """
+        return _list(self._get("user/simplelist", {"department_id": department_id}), "userlist")
+
     def get_agent(self) -> Json:
         """The application: name, visible range (allow_*), redirect_domain, home_url."""
         return self._get("agent/get", {"agentid": str(self._agent_id())})
@@ -162,6 +176,13 @@ class Client:
         if isinstance(error, NobodyReached) and _names(content.get("unlicenseduser")):
             raise LicenceMissing(error.detail, platform_code=errcode, platform_message=error.detail, raw=raw)
         raise error
+
+
+def _list(content: Json, name: str) -> list[Json]:
+    listed = content.get(name)
+    if not isinstance(listed, list):
+        raise AnswerNotUnderstood(f"no {name}")
+    return listed
 
 
 def _checked(user_id: str) -> str:

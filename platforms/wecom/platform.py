@@ -13,6 +13,8 @@ from platforms.base import (
     CallbackRequest,
     Capabilities,
     CardHandle,
+    Contact,
+    Department,
     Group,
     Hosts,
     IncidentCard,
@@ -25,7 +27,7 @@ from platforms.base import (
 from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
-from platforms.wecom import callbacks, cards, checks, setup
+from platforms.wecom import callbacks, cards, checks, contacts, setup
 from platforms.wecom.client import DUPLICATE_SECONDS, Client
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.settings import WeComSettings
@@ -60,6 +62,12 @@ class WeCom:
             "Mac 版企业微信默认用内置浏览器打开链接。如需改用系统浏览器：按 ctrl + command + shift + d 打开调试模式，"
             "选择 调试 → 浏览器、webView 相关 → 系统浏览器打开网页。"
         ),
+        lists_contacts=True,
+        no_contacts_hint=(
+            N_("企业可信IP：管理后台 → 应用管理 → 您的应用 → 企业可信IP，加入本服务的出口 IP。"),
+            N_("可见范围：管理后台 → 应用管理 → 您的应用 → 可见范围，选择需要同步的部门或成员。"),
+        ),
+        contact_fields=(("AgentId", "agent_id"), ("AppKey", "corp_id"), ("AppSecret", "secret")),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {
@@ -168,6 +176,12 @@ class WeCom:
     def read_groups(self, known: Sequence[Group]) -> list[Group]:
         """A self-built application's cards have no place in ordinary groups."""
         return []
+
+    def read_departments(self) -> list[Department]:
+        return contacts.departments(self.client)
+
+    def read_members(self, department_id: str) -> list[Contact]:
+        return contacts.members(self.client, department_id)
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)

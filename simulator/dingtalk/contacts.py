@@ -86,7 +86,10 @@ def scopes(call: Call) -> Json:
     fields = ["name", "userid", "unionid"]
     fields += ["mobile"] if MOBILE in call.app.permissions else []
     fields += ["email"] if EMAIL in call.app.permissions else []
-    return {"auth_user_field": fields, "auth_org_scopes": {"authed_dept": call.app.scope, "authed_user": []}}
+    return {
+        "auth_user_field": fields,
+        "auth_org_scopes": {"authed_dept": call.app.scope, "authed_user": call.app.scope_users},
+    }
 
 
 def _page(call: Call, shown: Any) -> Json:
@@ -136,7 +139,8 @@ def _members(call: Call, found: Department) -> list[Person]:
 
 
 def _is_in_scope(call: Call, person: Person) -> bool:
-    return any(_is_below(call, number, set(call.app.scope)) for number in person.departments)
+    is_named = person.userid in call.app.scope_users
+    return is_named or any(_is_below(call, number, set(call.app.scope)) for number in person.departments)
 
 
 def _is_below(call: Call, number: int, roots: set[int]) -> bool:

@@ -64,8 +64,9 @@ def create_app() -> Response:
 def change_app() -> Response:
     """`{"client_id", "name"?, "client_secret"?, "home_url"?, "pc_home_url"?, "redirect_urls"?, "ip_whitelist"?,
     "permissions"?: [points] or "all", "robot"?, "cool_app"?: true, false or {"code", "pc_url", "mobile_url"},
-    "visible"?: [userids] or "all", "published"?: false, "scope"?: [departments], "suffix"?: "client_id" or "corp_id",
-    "pascal_case"?, "event_url": null?}`; a changed app is published again at once, unless published is false."""
+    "visible"?: [userids] or "all", "published"?: false, "scope"?: [departments], "scope_users"?: [userids],
+    "suffix"?: "client_id" or "corp_id", "pascal_case"?, "event_url": null?}`; a changed app is published again
+    at once, unless published is false."""
     world, body = current_dingtalk(), request.get_json(force=True)
     with world.store.lock:
         app = _app(world, body)[1]
@@ -223,6 +224,7 @@ def _change(world: DingTalk, app: App, body: Json) -> None:
         setup.save_robot(world, app, app.robot_name or app.name, is_on=bool(body["robot"]))
     _change_cool_app(world, app, body)
     app.scope = [int(number) for number in body.get("scope", app.scope)]
+    app.scope_users = [str(userid) for userid in body.get("scope_users", app.scope_users)]
     app.suffix, app.pascal_case = body.get("suffix", app.suffix), bool(body.get("pascal_case", app.pascal_case))
     if "event_url" in body and body["event_url"] is None:
         app.subscription = None

@@ -114,6 +114,7 @@ class App:
     redirect_urls: list[str] = field(default_factory=list)
     permissions: list[str] = field(default_factory=lambda: ["qyapi_base", "open_app_api_base"])
     scope: list[int] = field(default_factory=lambda: [ROOT_DEPARTMENT])
+    scope_users: list[str] = field(default_factory=list)
     subscription: Subscription | None = None
     live: Version | None = None
     suffix: str = "client_id"  # or corp_id

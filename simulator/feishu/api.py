@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.feishu import chats, gateway, inspection, messages, oauth, scopes, tokens, updates, warrooms
+from simulator.feishu import chats, contacts, gateway, inspection, messages, oauth, scopes, tokens, updates, warrooms
 from simulator.feishu.context import PLATFORM, Call, Feishu, current_feishu
 from simulator.feishu.errors import ApiError, error_body
 from simulator.feishu.gateway import PERSON, Endpoint
@@ -49,6 +49,12 @@ ENDPOINTS = {
     ("POST", "im/v1/chats/:chat_id/members"): Endpoint(warrooms.add_members, scopes.ADD_MEMBERS, required=("id_list",)),
     ("DELETE", "im/v1/chats/:chat_id"): Endpoint(warrooms.delete, scopes.DELETE_CHAT),
     ("GET", "contact/v3/users/:user_id"): Endpoint(inspection.user, scopes.USERS, is_counted=False),
+    ("GET", "contact/v3/users/find_by_department"): Endpoint(contacts.members, scopes.USERS, is_counted=False),
+    ("GET", "contact/v3/departments/:department_id"): Endpoint(contacts.department, scopes.USERS, is_counted=False),
+    ("GET", "contact/v3/departments/:department_id/children"): Endpoint(
+        contacts.children, scopes.USERS, is_counted=False
+    ),
+    ("GET", "contact/v3/scopes"): Endpoint(contacts.scopes, scopes.USERS, is_counted=False),
     ("GET", "im/v1/chats/:chat_id"): Endpoint(chats.read, scopes.CHATS),
     ("GET", "im/v1/chats/:chat_id/members"): Endpoint(chats.members, scopes.CHAT_MEMBERS),
     ("GET", "im/v1/chats/:chat_id/members/is_in_chat"): Endpoint(chats.is_in_chat, scopes.CHAT_MEMBERS),

@@ -11,7 +11,7 @@ from simulator.base import Json, Unknown
 from simulator.feishu import groups, oauth, pushes, reports, setup, tokens
 from simulator.feishu.context import Feishu, current_feishu
 from simulator.feishu.scopes import EVENTS
-from simulator.feishu.state import CARD_CALLBACK, App, Chat, Features, Limits, Person, Tenant
+from simulator.feishu.state import CARD_CALLBACK, App, Chat, Department, Features, Limits, Person, Tenant
 
 bp = Blueprint("feishu_control", __name__, url_prefix="/control/feishu")
 
@@ -22,8 +22,8 @@ READY_SCOPES = ["im:chat", "im:message", "contact:user.id:readonly"]
 
 @bp.post("/tenants")
 def create_tenant() -> Response:
-    """`{"name"?, "tenant_key"?, "brand"?, "people": [{"user_id", "name", "email"?, "mobile"?}]}`; an existing one is
-    changed like by PATCH."""
+    """`{"name"?, "tenant_key"?, "brand"?, "people": [{"user_id", "name", "email"?, "mobile"?, "departments"?}],
+    "departments"?: [{"department_id", "name", "parent_id"?, "order"?}]}`; an existing one is changed like by PATCH."""
     feishu, body = current_feishu(), request.get_json(force=True)
     with feishu.store.lock:
         tenant = feishu.state.tenants.get(body.get("tenant_key") or "")
@@ -35,7 +35,7 @@ def create_tenant() -> Response:
 
 @bp.patch("/tenants")
 def change_tenant() -> Response:
-    """`{"tenant_key", "name"?, "people"?, "approves_at_once"?}`"""
+    """`{"tenant_key", "name"?, "people"?, "departments"?, "approves_at_once"?}`"""
     feishu, body = current_feishu(), request.get_json(force=True)
     with feishu.store.lock:
         return jsonify(_changed_tenant(feishu, _tenant(feishu, body), body))
@@ -270,6 +270,8 @@ def change_limits() -> Response:
 
 
 def _changed_tenant(feishu: Feishu, tenant: Tenant, body: Json) -> Json:
+    for each in body.get("departments") or []:
+        tenant.departments[each["department_id"]] = Department(**each)
     known = {field.name for field in fields(Person)}
     for person in body.get("people") or []:
         values = {"name": person["user_id"]} | {name: value for name, value in person.items() if name in known}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.feishu import contacts
 from simulator.feishu.context import Call
 from simulator.feishu.errors import ApiError
 from simulator.feishu.messages import find_person
@@ -84,18 +85,9 @@ def user(call: Call) -> Json:
     person = find_person(call.app, call.tenant.people, call.tenant.union_id, id_type, given)
     if person is None:
         raise ApiError(41012)
-    if not call.app.is_for(person):
+    if not contacts.can_see(call, person):
         raise ApiError(41050)
-    who = {"open_id": call.app.open_id(person.user_id), "union_id": call.tenant.union_id(person.user_id)}
-    guarded = {
-        "user_id": ("contact:user.employee_id:readonly", person.user_id),
-        "name": ("contact:user.base:readonly", person.name),
-        "email": ("contact:user.email:readonly", person.email),
-        "mobile": ("contact:user.phone:readonly", person.mobile),
-        "status": ("contact:user.employee:readonly", {"is_resigned": person.is_resigned}),
-    }
-    works = granted(call.app)
-    return {"user": who | {name: value for name, (scope, value) in guarded.items() if scope in works}}
+    return {"user": contacts.user_row(call, person)}
 
 
 def js_ticket(call: Call) -> Json:

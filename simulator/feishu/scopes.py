@@ -43,7 +43,10 @@ NAMES = {
     "contact:user.email:readonly": "获取用户邮箱信息",
     "contact:user.phone:readonly": "获取用户手机号",
     "contact:user.employee_id:readonly": "获取用户 user ID",
+    "contact:user.department:readonly": "获取用户组织架构信息",
     "contact:contact.base:readonly": "获取通讯录基本信息",
+    "contact:department.base:readonly": "获取部门基础信息",
+    "contact:department.organize:readonly": "获取通讯录部门组织架构信息",
     "application:application:self_manage": "获取应用信息",
     "event:ip_list": "获取事件出口 IP",
 }

@@ -16,6 +16,7 @@ from simulator.webview import label_of
 
 TOKEN_SECONDS = 7200
 TOKEN_RENEWAL_SECONDS = 1800
+ROOT_DEPARTMENT = "0"
 MAX_MESSAGES = 50_000
 CARD_CALLBACK, HISTORIC_CALLBACK = "card.action.trigger", "card.action.trigger_v1"
 
@@ -31,14 +32,24 @@ def _derived(prefix: str, *parts: str) -> str:
 
 
 @dataclass
+class Department:
+    """parent_id: "0" for the organisation itself."""
+
+    department_id: str
+    name: str
+    parent_id: str = ROOT_DEPARTMENT
+    order: int = 0
+
+
+@dataclass
 class Person:
-    """A member of a tenant. stopped: applications whose messages the person does not want."""
+    """A member of a tenant. departments: department_ids; stopped: applications whose messages are not wanted."""
 
     user_id: str
     name: str
     email: str = ""
     mobile: str = ""
-    department: str = ""
+    departments: list[str] = field(default_factory=lambda: [ROOT_DEPARTMENT])
     is_resigned: bool = False
     stopped: list[str] = field(default_factory=list)
 
@@ -51,12 +62,28 @@ class Tenant:
     name: str
     brand: str = "feishu"
     people: dict[str, Person] = field(default_factory=dict)
+    departments: dict[str, Department] = field(default_factory=dict)
     approves_at_once: bool = False
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Tenant:
         people = {key: Person(**person) for key, person in data.pop("people").items()}
-        return cls(**data, people=people)
+        departments = {key: Department(**value) for key, value in data.pop("departments").items()}
+        return cls(**data, people=people, departments=departments)
+
+    def open_department_id(self, department_id: str) -> str:
+        return _derived("od", self.tenant_key, department_id)
+
+    def below(self, department_ids: list[str]) -> set[str]:
+        """These departments and everything under them."""
+        found: set[str] = set()
+        waiting = [number for number in department_ids if number in self.departments]
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                waiting += [each.department_id for each in self.departments.values() if each.parent_id == number]
+        return found
 
     def union_id(self, user_id: str) -> str:
         return _derived("on", self.tenant_key, user_id)
@@ -67,6 +94,7 @@ class Features:
     """The part of an app's configuration that works from the next released version on.
 
     is_for_all, users  可用范围: everybody, or these user_ids
+    contact_departments  通讯录权限范围: departments that can be read beside the people of 可用范围
     scopes, user_scopes  permissions of the application and of a signed-in person
     card_url  where callbacks go; historic_card_url: 消息卡片请求网址 of the old bot page
     """
@@ -83,6 +111,7 @@ class Features:
     user_scopes: list[str] = field(default_factory=list)
     is_for_all: bool = False
     users: list[str] = field(default_factory=list)
+    contact_departments: list[str] = field(default_factory=list)
 
     def copy(self) -> Features:
         return deepcopy(self)

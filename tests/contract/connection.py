@@ -27,6 +27,8 @@ class Connection(ABC):
     checks_urls     how many addresses the platform tries when they are entered in its console
     page            what a page instead of an answer means, and whether the request may have been carried out
     nobody          ids that stand for nobody, or for more people than one
+
+    Lin belongs to the department 值班组, Wu to 夜班 below it, Zhou to another one, which cannot be seen.
     """
 
     slug: ClassVar[str]
@@ -68,6 +70,19 @@ class Connection(ABC):
     @abstractmethod
     def unreachable(self) -> Platform:
         """The same application where nobody listens."""
+
+    @abstractmethod
+    def show_alone(self, name: str) -> None:
+        """Let the application see one more person, whatever that person's department."""
+
+    @abstractmethod
+    def add_people(self, names: dict[str, str]) -> None:
+        """Put more people into 值班组: id → name."""
+
+    @property
+    @abstractmethod
+    def unseen_department(self) -> str:
+        """Zhou's department, by its id."""
 
     def make_group(self, name: str) -> Recipient:
         """A group chat of Lin and Wu that the application can post to; where capabilities.has_groups."""

@@ -23,6 +23,7 @@ TOKEN = "OnCallToken2024abcd"
 KEY = "Abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 REDIRECT_URL = "http://localhost:8000/h5/dingtalk/k/oauth"
 EVENTS = ["im_cool_app_install", "im_cool_app_uninstall", "chat_update_title", "chat_disband"]
+OUTSIDE_DEPARTMENT = 9
 TRANSPORT = Transport()
 
 
@@ -76,6 +77,17 @@ class DingTalkConnection(Connection):
         """The same application as somebody would see it who entered something else."""
         return connect(self.simulator, replace(self.platform.settings, **changes), MemoryTokens())
 
+    def show_alone(self, name: str) -> None:
+        self.change_app(scope_users=[self.id_of(name)])
+
+    def add_people(self, names: dict[str, str]) -> None:
+        people = [{"userid": userid, "name": name, "departments": [2]} for userid, name in names.items()]
+        self.simulator.control("dingtalk/corps", {"corp_id": self.corp_id, "people": people}, method="PATCH")
+
+    @property
+    def unseen_department(self) -> str:
+        return str(OUTSIDE_DEPARTMENT)
+
     def make_group(self, name: str) -> Recipient:
         """A group with the cool app; what its install event told goes with every message."""
         body = {"corp_id": self.corp_id, "title": name, "members": [self.id_of("lin"), self.id_of("wu")]}
@@ -101,12 +113,19 @@ class DingTalkConnection(Connection):
 
 def make_connection(simulator: Simulator, receiver: Receiver) -> DingTalkConnection:
     """A company of its own for one test, so that tests do not meet one another."""
-    people = [{"userid": f"{name.capitalize()}0001", "name": shown} for name, shown in PEOPLE.items()]
-    corp_id = simulator.control("dingtalk/corps", {"people": people})["corp_id"]
+    people: list[dict[str, Any]] = [
+        {"userid": f"{name.capitalize()}0001", "name": shown} for name, shown in PEOPLE.items()
+    ]
+    for person, department in zip(people, (2, 3, OUTSIDE_DEPARTMENT), strict=True):
+        person["departments"] = [department]
+    departments = [{"id": 2, "name": "值班组"}, {"id": 3, "name": "夜班", "parent_id": 2}]
+    departments.append({"id": OUTSIDE_DEPARTMENT, "name": "其他部门"})
+    company = {"people": people, "departments": departments}
+    corp_id = simulator.control("dingtalk/corps", company)["corp_id"]
     other = {"people": [{"userid": "stranger", "name": "路人"}]}
     other_corp_id = simulator.control("dingtalk/corps", other)["corp_id"]
     app = {"corp_id": corp_id, "visible": ["Lin0001", "Wu0001"], "redirect_urls": [REDIRECT_URL]}
-    made = simulator.control("dingtalk/apps", app)
+    made = simulator.control("dingtalk/apps", app | {"scope": [2]})
     client_id = made["client_id"]
     wanted = {"client_id": client_id, "definition": json.loads(template.exported()), "name": secrets.token_hex(4)}
     settings = DingTalkSettings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,6 +18,15 @@ from tests.tokens import MemoryTokens
 KEY = "AlertKey-0123456789abcdef"
 REDIRECT_URL = "http://localhost:8000/h5/feishu/k/oauth"
 TRANSPORT = Transport()
+SCOPES = [
+    "im:chat",
+    "im:message",
+    "contact:user.id:readonly",
+    "contact:contact.base:readonly",
+    "contact:user.base:readonly",
+    "contact:department.base:readonly",
+    "contact:department.organize:readonly",
+]
 
 
 @dataclass
@@ -67,6 +77,18 @@ class FeishuConnection(Connection):
         """The same application as somebody would see it who entered something else."""
         return connect(self.simulator, replace(self.platform.settings, **changes), MemoryTokens())
 
+    def show_alone(self, name: str) -> None:
+        self.change_app(available=["lin", "wu", name])
+
+    def add_people(self, names: dict[str, str]) -> None:
+        people = [{"user_id": user_id, "name": name, "departments": ["duty"]} for user_id, name in names.items()]
+        self.simulator.control("feishu/tenants", {"tenant_key": self.tenant_key, "people": people}, method="PATCH")
+
+    @property
+    def unseen_department(self) -> str:
+        digest = hashlib.sha256(f"{self.tenant_key}/others".encode()).hexdigest()
+        return f"od_{digest[:32]}"
+
     def make_group(self, name: str) -> Recipient:
         body = {"tenant_key": self.tenant_key, "name": name, "people": ["lin", "wu"], "bots": [self.app_id]}
         made = self.simulator.control("feishu/groups", body)
@@ -83,9 +105,13 @@ class FeishuConnection(Connection):
 
 def make_connection(simulator: Simulator, receiver: Receiver, *, encrypt_key: str = KEY) -> FeishuConnection:
     """A tenant of its own for one test, so that tests do not meet one another."""
-    people = [{"user_id": user_id, "name": name} for user_id, name in PEOPLE.items()]
-    tenant = simulator.control("feishu/tenants", {"people": people})
+    places = dict(zip(PEOPLE, ("duty", "night", "others"), strict=True))
+    people = [{"user_id": who, "name": name, "departments": [places[who]]} for who, name in PEOPLE.items()]
+    departments = [{"department_id": "duty", "name": "值班组"}, {"department_id": "others", "name": "其他部门"}]
+    departments.append({"department_id": "night", "name": "夜班", "parent_id": "duty"})
+    tenant = simulator.control("feishu/tenants", {"people": people, "departments": departments})
     app = {"tenant_key": tenant["tenant_key"], "encrypt_key": encrypt_key, "available": ["lin", "wu"]}
+    app |= {"contact_departments": ["duty"], "scopes": SCOPES}
     made = simulator.control("feishu/apps", app | {"redirect_urls": [REDIRECT_URL]})
     settings = FeishuSettings(
         app_id=made["app_id"],

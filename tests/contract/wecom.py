@@ -58,6 +58,17 @@ class WeComConnection(Connection):
         """The same application as somebody would see it who entered something else."""
         return connect(self.simulator, replace(self.platform.settings, **changes), MemoryTokens())
 
+    def show_alone(self, name: str) -> None:
+        self.change_app(visible=[2, name])
+
+    def add_people(self, names: dict[str, str]) -> None:
+        people = [{"userid": userid, "name": name, "departments": [2]} for userid, name in names.items()]
+        self.simulator.control("wecom/corps", {"corp_id": self.corp_id, "people": people}, method="PATCH")
+
+    @property
+    def unseen_department(self) -> str:
+        return str(OUTSIDE_DEPARTMENT)
+
     def event(self, xml: str, **odd: Any) -> Any:
         """Have the simulator deliver any plain text, rightly or wrongly signed."""
         body = {"corp_id": self.corp_id, "agent_id": self.agent_id, "xml_plaintext": xml}
@@ -72,8 +83,9 @@ def make_connection(simulator: Simulator, receiver: Receiver) -> WeComConnection
     """A company of its own for one test, so that tests do not meet one another."""
     corp_id = f"ww{secrets.token_hex(8)}"
     people = [{"userid": userid, "name": name, "departments": [2]} for userid, name in PEOPLE.items()]
-    people[2]["departments"] = [OUTSIDE_DEPARTMENT]
-    departments = [{"id": 2, "name": "值班组"}, {"id": OUTSIDE_DEPARTMENT, "name": "其他部门"}]
+    people[1]["departments"], people[2]["departments"] = [3], [OUTSIDE_DEPARTMENT]
+    departments = [{"id": 2, "name": "值班组"}, {"id": 3, "name": "夜班", "parent_id": 2}]
+    departments.append({"id": OUTSIDE_DEPARTMENT, "name": "其他部门"})
     simulator.control("wecom/corps", {"corp_id": corp_id, "departments": departments, "people": people})
     app = {"corp_id": corp_id, "agent_id": 1000002, "trusted_ips": ["127.0.0.1"], "visible": [2]}
     made = simulator.control("wecom/apps", app | {"trusted_domain": "localhost:8000"})
