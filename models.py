@@ -612,7 +612,7 @@ class Receipt(Base):
 
 
 class Channel(Base):
-    """协作空间: the smallest unit in which incidents are managed. team_id: whose it is, null: nobody's in particular."""
+    """协作空间: the smallest unit in which incidents are managed. team_id: the team that owns it, if one does."""
 
     __tablename__ = "channels"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)

@@ -57,7 +57,14 @@ PLACES = (
     ),
     Place(_l("模板管理"), "template", "message_templates.index", "channel.view"),
     Place(_l("发送记录"), "send", "deliveries.index", "delivery.view"),
-    Place(_l("成员"), "users", "members.index", "incident.view"),
+    Place(
+        _l("系统管理"),
+        "settings",
+        children=(
+            Place(_l("成员"), "", "members.index", "incident.view"),
+            Place(_l("审计日志"), "", "audit.index", "audit.view"),
+        ),
+    ),
     Place(_l("个人中心"), "user-circle", "me.index"),
 )
 ACCOUNT_PLACES = (

@@ -38,7 +38,14 @@ class Member(Protocol):
 
 _VIEWER = frozenset({"incident.view", "channel.view", "integration.view", "delivery.view", "api_token.own"})
 _RESPONDER = _VIEWER | {"incident.handle", "delivery.resend"}
-_ADMIN = _RESPONDER | {"channel.edit", "integration.edit", "member.edit", "api_token.others"}
+_ADMIN = _RESPONDER | {
+    "channel.edit",
+    "integration.edit",
+    "member.edit",
+    "audit.view",
+    "organisation.edit",
+    "api_token.others",
+}
 
 RIGHTS: dict[Role, frozenset[str]] = {Role.ADMIN: _ADMIN, Role.RESPONDER: _RESPONDER, Role.VIEWER: _VIEWER}
 ALL_RIGHTS = _ADMIN

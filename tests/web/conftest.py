@@ -29,6 +29,7 @@ class Browser(FlaskClient):
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        kwargs.setdefault("buffered", True)  # what is streamed is read where it belongs, too
         if not has_app_context():  # following a redirect
             return super().open(*args, **kwargs)
         db.session.commit()

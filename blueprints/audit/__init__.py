@@ -1,0 +1,5 @@
+"""The audit record, for administrators."""
+
+from blueprints.audit.views import bp
+
+__all__ = ["bp"]
