@@ -21,8 +21,9 @@ def run(mine: Claim) -> Outcome:
         return Done()
     pressed_at = datetime.fromisoformat(mine.payload["at"])
     card = trial_cards.build(integration, delivery, now=utcnow(), pressed_at=pressed_at)
+    chat = delivery.group_chat
     handle = CardHandle(
-        Recipient(delivery.external_user_id or ""),
+        Recipient(delivery.external_user_id or "", "", chat is not None, dict(chat.details) if chat else {}),
         delivery.reference,
         delivery.platform_message_id or "",
         mine.payload["code"],

@@ -121,6 +121,7 @@ def _obstacle(
     if not mine.is_probe and (closed_until := circuits.closed_until(integration, now)):
         return Later(closed_until, f"{OUTAGE}the platform is not called now")
     if capabilities.update_days and now - card.created_at > timedelta(days=capabilities.update_days):
+        card.last_error = remember(CardTooOld(f"{capabilities.update_days} days"))
         cards.freeze(card)
         return Done()
     is_powerless = code is None and capabilities.updates_need_codes

@@ -275,16 +275,21 @@ class _Moment:
         if plain.body_is_markup and self._capabilities.refuses_markup:
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
-        if self.scene.message.is_group and not self._capabilities.reply_reaches_all:
-            self._keep_right(card, must_update=True, after_answer=True)
-        else:
+        if self._answer_is_seen_by_all:
             press_writing.shown(self.on, card, plain.fingerprint, self.now)
+        else:
+            self._keep_right(card, must_update=True, after_answer=True)
         return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
 
     def _is_frozen(self, card: PressedCard) -> bool:
         """Whether the platform does not let the card be changed any more; the worker notes it on the card."""
         days, sent_at = self._capabilities.update_days, self.scene.created_at or self.now
         return card.state is CardState.FROZEN or bool(days and self.now - sent_at > timedelta(days=days))
+
+    @property
+    def _answer_is_seen_by_all(self) -> bool:
+        """Whether the card in an answer is seen by everybody who has the message, and not by the presser alone."""
+        return self._capabilities.reply_reaches_all or not self.scene.message.is_group
 
     @property
     def _capabilities(self) -> Capabilities:
@@ -320,7 +325,7 @@ class _Moment:
         if not self.scene.is_proven:
             press_writing.prove(self.on, self.integration, self.now)
         text = Text(N_("[测试] 按钮回调正常"))
-        if answers_in_reply(self.integration):
+        if answers_in_reply(self.integration) and self._answer_is_seen_by_all:
             reference, sent_at = self.press.reference, self.scene.created_at or self.now
             times = {"sent_at": sent_at, "now": self.now, "pressed_at": self.now}
             return trial_cards.draw(self.integration, self.scene.tenant, reference, **times), text

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, or_, select
 
 from extensions import db, insert_once
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
@@ -233,10 +233,3 @@ def update_notes(incident: Incident) -> list[str]:
     found = set(db.session.scalars(mine.distinct()))
     notes = [kind.capabilities.update_note for slug, kind in PLATFORMS.items() if slug in found]
     return [note for note in notes if note]
-
-
-def stale_count(incident: Incident) -> int:
-    """How many people look at a card that is out of date: "n 张卡片待刷新"."""
-    stale = select(func.count()).select_from(Card)
-    where = (Card.tenant_id == incident.tenant_id, Card.incident_id == incident.id, Card.state == CardState.STALE)
-    return db.session.scalar(stale.where(*where)) or 0

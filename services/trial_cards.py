@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import select
 
 from extensions import db
-from models import AccountLink, Delivery, Integration, Membership, Tenant
+from models import AccountLink, Delivery, GroupChat, Integration, Membership, Tenant
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_keys, integrations, linking, notifications, rights
+from services import card_keys, groups, integrations, linking, notifications, rights
 from services.instance import current_settings
 from services.notifications import Route
 from services.wording import Home, clock_time, say, speaking
@@ -24,16 +24,28 @@ def send(
     *,
     user_ids: Sequence[int] = (),
     external_user_ids: Sequence[str] = (),
+    group_ids: Sequence[int] = (),
     by: Membership,
     now: datetime,
 ) -> list[Delivery]:
-    """Stage a test card to linked members, or to ids on the platform where nobody is linked yet.
+    """Stage a test card to linked members, to ids on the platform where nobody is linked yet, or to groups.
 
     Works for drafts too. Anybody may send one to themselves; raises AccessDenied for others without the right.
     """
-    if external_user_ids or set(user_ids) != {by.user_id}:
+    if external_user_ids or group_ids or set(user_ids) != {by.user_id}:
         rights.require(by, "integration.edit")
-    kind = notifications.kind_of(integration)
+    sent = [
+        *_to_members(integration, user_ids, now),
+        *(_to_id(integration, external_id, now) for external_id in dict.fromkeys(external_user_ids)),
+        *(_to_group(chat, now) for chat in groups.known(integration.tenant_id, group_ids) if _is_of(chat, integration)),
+    ]
+    for delivery in sent:
+        delivery.source = "test"
+        notifications.hand_over(delivery, now=now)
+    return sent
+
+
+def _to_members(integration: Integration, user_ids: Sequence[int], now: datetime) -> list[Delivery]:
     book = notifications.AddressBook(integration.tenant_id, user_ids)
     links = {
         link.user_id: link
@@ -48,17 +60,32 @@ def send(
     sent = []
     for user_id in dict.fromkeys(user_ids):
         link = links.get(user_id)
-        route = Route(kind, integration, link, failure=notifications.link_failure(link))
+        route = _route(integration, link=link, failure=notifications.link_failure(link))
         member = book.members.get(user_id)
         sent.append(notifications.make_delivery(route, member, user_id, integration.tenant_id, now=now))
-    for external_id in dict.fromkeys(external_user_ids):
-        delivery = notifications.make_delivery(Route(kind, integration), None, None, integration.tenant_id, now=now)
-        delivery.external_user_id, delivery.recipient_name = linking.stored_id(integration, external_id), external_id
-        sent.append(delivery)
-    for delivery in sent:
-        delivery.source = "test"
-        notifications.hand_over(delivery, now=now)
     return sent
+
+
+def _to_id(integration: Integration, external_id: str, now: datetime) -> Delivery:
+    delivery = notifications.make_delivery(_route(integration), None, None, integration.tenant_id, now=now)
+    delivery.external_user_id, delivery.recipient_name = linking.stored_id(integration, external_id), external_id
+    return delivery
+
+
+def _to_group(chat: GroupChat, now: datetime) -> Delivery:
+    route = _route(chat.integration, failure=None if chat.is_active else "chat_gone")
+    delivery = notifications.make_delivery(route, None, None, chat.tenant_id, now=now)
+    delivery.group_chat_id, delivery.external_user_id = chat.id, chat.external_id
+    delivery.recipient_name = groups.plain_name(chat)
+    return delivery
+
+
+def _is_of(chat: GroupChat, integration: Integration) -> bool:
+    return chat.integration_id == integration.id
+
+
+def _route(integration: Integration, *, link: AccountLink | None = None, failure: str | None = None) -> Route:
+    return Route(notifications.kind_of(integration), integration, link, failure=failure)
 
 
 def build(

@@ -25,7 +25,7 @@ from blueprints.incident_forms import (
     people_form,
 )
 from models import Severity
-from services import cards, channels, incident_queries, incidents, notifications, timeline
+from services import channels, held_cards, incident_queries, incidents, notifications, timeline
 from services.clock import utcnow
 from services.incidents import Outcome
 from services.wording import say
@@ -75,9 +75,9 @@ def incident(num: int) -> ResponseReturnValue:
     may = standing(found)
     entries = timeline.entries(found)
     told = notifications.of_incident(found)
-    stale = cards.stale_count(found)
+    held = held_cards.of_incident(found)
     states = [(delivery.id, delivery.state) for notification in told for delivery in notification.deliveries]
-    etag = live.tag(found.version, len(entries), states, stale)
+    etag = live.tag(found.version, len(entries), states, held.counts)
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
@@ -86,8 +86,7 @@ def incident(num: int) -> ResponseReturnValue:
         entries=entries,
         deliveries={notification.id: notification.deliveries for notification in told},
         alerts=incident_queries.alerts_of(found),
-        stale=stale,
-        update_notes=[_(note) for note in cards.update_notes(found)] if stale else [],
+        held=held,
         etag=etag,
         asked=asked.read(request.args.get("do", ""), found) if may["can_handle"] else None,
         **may,

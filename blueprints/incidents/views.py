@@ -25,7 +25,7 @@ from blueprints.incidents import bp
 from blueprints.paging import page_url
 from blueprints.templating import capped
 from models import Delivery, Incident, Notification, Progress
-from services import cards, channels, incident_queries, incidents, notifications, responders, timeline
+from services import cards, channels, held_cards, incident_queries, incidents, notifications, responders, timeline
 from services.clock import utcnow
 
 SCOPES = (
@@ -82,7 +82,7 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
     """What the page of an incident needs; `refused` holds forms that come back with errors."""
     entries = timeline.entries(incident)
     told = notifications.of_incident(incident)
-    stale = cards.stale_count(incident)
+    held = held_cards.of_incident(incident)
     now = utcnow()
     minute = int(now.timestamp()) // REDRAWN_SECONDS if incident.is_open else 0
     states = [(sent.id, sent.state, len(sent.attempts)) for notification in told for sent in notification.deliveries]
@@ -102,10 +102,10 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
         "latest": newest_deliveries(told),
         "causes": {notification.id: notification for notification in told},
         "alerts": incident_queries.alerts_of(incident),
-        "stale": stale,
+        "held": held,
         "update_notes": [_(note) for note in cards.update_notes(incident)],
         "presets": list(current_member().tenant.snooze_presets),
-        "etag": live.tag(incident.version, len(entries), states, stale, minute),
+        "etag": live.tag(incident.version, len(entries), states, held.counts, minute),
         "refused": set(refused),
     }  # fmt: skip
 

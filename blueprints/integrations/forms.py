@@ -55,9 +55,14 @@ def form_field(described: SetupField) -> Any:
 
 
 class TestCardForm(FlaskForm):
-    """Whom to send a test card: a linked member; choices are set by the view."""
+    """Whom to send a test card: "user-12" a linked member, "group-3" a group; choices are set by the view."""
 
-    user_id = SelectField(_l("接收人"), coerce=int, validators=[DataRequired(_l("请选择接收人"))])
+    recipient = SelectField(_l("接收人"), validators=[DataRequired(_l("请选择接收人"))])
+
+    def chosen(self, kind: str) -> list[int]:
+        """The one that was chosen, if it is a "user" or a "group"; of a form that is valid."""
+        chosen, _dash, number = str(self.recipient.data).partition("-")
+        return [int(number)] if chosen == kind else []
 
 
 class RenameForm(FlaskForm):

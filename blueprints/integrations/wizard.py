@@ -214,14 +214,15 @@ def recheck(integration_id: int, name: str) -> ResponseReturnValue:
 @bp.post("/<int:integration_id>/test-card")
 @requires("integration.edit")
 def send_test_card(integration_id: int) -> ResponseReturnValue:
-    """Send a test card to a linked member."""
+    """Send a test card to a linked member or to a group."""
     member = current_member()
     integration = setup.get(integration_id, viewer=member)
     form = test_form(integration)
     if not form.validate():
-        flash(_("请选择已关联的接收人"), "error")
+        flash(_("请选择接收人"), "error")
         return back_to(integration)
-    trial_cards.send(integration, user_ids=[form.user_id.data], by=member, now=utcnow())
+    people, chats = form.chosen("user"), form.chosen("group")
+    trial_cards.send(integration, user_ids=people, group_ids=chats, by=member, now=utcnow())
     db.session.commit()
     flash(_("测试卡片已发出，请在客户端查看并点击按钮"), "success")
     return back_to(integration)
@@ -229,7 +230,9 @@ def send_test_card(integration_id: int) -> ResponseReturnValue:
 
 def test_form(integration: Integration) -> TestCardForm:
     form = TestCardForm()
-    form.user_id.choices = [(link.user_id, link.user.name) for link in linking.active_links(integration)]
+    people = [(f"user-{link.user_id}", link.user.name) for link in linking.active_links(integration)]
+    chats = [(f"group-{chat.id}", name) for chat, name in known_groups(integration) if chat.is_active]
+    form.recipient.choices = {_("成员"): people, _("群聊"): chats} if people and chats else people or chats
     return form
 
 

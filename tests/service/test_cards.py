@@ -13,7 +13,7 @@ from extensions import db
 from models import CardCode, CardState, TimelineEntry
 from platforms.base import IncidentCard
 from platforms.errors import AnswerLost, ContentRefused, PlatformBusy, UpdateCodeSpent
-from services import cards, incidents
+from services import cards, held_cards, incidents
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform, Message
 from tests.service.messaging import Office
@@ -143,7 +143,7 @@ def test_without_a_right_the_card_is_stale_and_counted_and_nothing_is_sent(offic
     office.pass_time(seconds=2.5)
     assert office.platform.calls == calls
     assert len(message.updates) == 1
-    assert cards.stale_count(office.incident) == 1
+    assert held_cards.of_incident(office.incident).stale_count == 1
     entry = db.session.scalars(select(TimelineEntry).where(TimelineEntry.type == "card_stale")).one()
     assert entry.detail == {"recipient": "林晓"}
 
@@ -153,7 +153,7 @@ def test_a_right_dies_after_72_hours(office: Office):
     office.pass_time(hours=72, seconds=1)
     office.change(incidents.close)
     office.pass_time(seconds=2.5)
-    assert cards.stale_count(office.incident) == 1
+    assert held_cards.of_incident(office.incident).stale_count == 1
 
 
 def test_a_press_brings_a_stale_card_up_to_date_and_a_new_right_is_kept(office: Office):
@@ -161,11 +161,11 @@ def test_a_press_brings_a_stale_card_up_to_date_and_a_new_right_is_kept(office: 
     for verb in (incidents.acknowledge, incidents.close):
         office.change(verb)
         office.pass_time(seconds=2.5)
-    assert cards.stale_count(office.incident) == 1
+    assert held_cards.of_incident(office.incident).stale_count == 1
     result = office.press(message.shown, "状态刷新")
     assert result.card is not None
     assert "已关闭" in result.card.subtitle
-    assert cards.stale_count(office.incident) == 0
+    assert held_cards.of_incident(office.incident).stale_count == 0
 
 
 def test_the_answer_to_a_press_spends_its_own_right_and_leaves_the_other(office: Office):
@@ -202,7 +202,7 @@ def test_an_older_card_without_a_right_is_left_as_it_is(office: Office):
     office.tell(cause="add_responder")
     office.work()
     assert len(office.platform.by_reference(first.reference).updates) == 1
-    assert cards.stale_count(office.incident) == 0
+    assert held_cards.of_incident(office.incident).stale_count == 0
 
 
 def test_a_dead_right_is_dropped_for_the_next_one(office: Office):
@@ -223,7 +223,7 @@ def test_a_dead_last_right_makes_the_card_stale_after_one_try(office: Office):
     office.pass_time(seconds=2.5)
     office.pass_time(minutes=30)
     assert office.platform.calls == 2
-    assert cards.stale_count(office.incident) == 1
+    assert held_cards.of_incident(office.incident).stale_count == 1
 
 
 def test_an_update_whose_answer_was_lost_counts_once_its_right_turns_out_spent(office: Office):
@@ -234,7 +234,7 @@ def test_an_update_whose_answer_was_lost_counts_once_its_right_turns_out_spent(o
     office.pass_time(seconds=2.5)
     office.pass_time(seconds=2)
     assert len(message.updates) == 1
-    assert cards.stale_count(office.incident) == 0
+    assert held_cards.of_incident(office.incident).stale_count == 0
 
 
 def test_a_lost_update_is_remembered_over_other_failures(office: Office):
@@ -248,7 +248,7 @@ def test_a_lost_update_is_remembered_over_other_failures(office: Office):
     office.pass_time(seconds=2)
     office.pass_time(seconds=30)
     assert len(message.updates) == 1
-    assert cards.stale_count(office.incident) == 0
+    assert held_cards.of_incident(office.incident).stale_count == 0
 
 
 def test_a_busy_platform_gets_the_update_later(office: Office):
@@ -294,4 +294,4 @@ def test_a_disabled_integration_is_not_called_for_updates(office: Office):
     office.change(incidents.close)
     office.pass_time(seconds=2.5)
     assert office.platform.calls == calls
-    assert cards.stale_count(office.incident) == 1
+    assert held_cards.of_incident(office.incident).stale_count == 1

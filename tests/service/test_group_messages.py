@@ -12,7 +12,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, text
 
-from errors import InvalidInput
+from errors import AccessDenied, InvalidInput
 from extensions import db
 from models import (
     CardState,
@@ -30,7 +30,19 @@ from models import (
 from platforms import PLATFORMS
 from platforms.base import Capabilities, Group, IncidentCard
 from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFailed
-from services import calls, deliveries, dispatch, failures, groups, incident_cards, incidents, openings, policies
+from services import (
+    calls,
+    deliveries,
+    dispatch,
+    failures,
+    groups,
+    held_cards,
+    incident_cards,
+    incidents,
+    openings,
+    policies,
+    trial_cards,
+)
 from services.clock import utcnow
 from services.pacing import LONGEST, Pace
 from services.wording import say
@@ -356,6 +368,24 @@ def test_a_card_that_may_not_be_changed_any_more_is_let_be(office, chat, error):
 
     assert office.card(sent).state is CardState.FROZEN
     assert office.platform.calls == calls_made
+    (held,) = held_cards.of_incident(office.incident).frozen
+    assert (held.platform, held.why.message, held.hint.message) == ("畅聊", error.message, error.hint)
+    assert [one.id for one in held.deliveries] == [sent.id]
+
+
+def test_a_new_card_takes_the_place_of_one_that_stays_as_it_is(office, chat):
+    sent = told(office, chat)
+    office.platform.errors.append(CardTooOld("14 days"))
+    office.change(incidents.acknowledge)
+    office.pass_time(seconds=2)
+    assert held_cards.of_incident(office.incident).frozen_count == 1
+
+    admin = make_member("admin", Role.ADMIN)
+    again = deliveries.resend(sent, by=admin, now=utcnow())
+    office.work()
+
+    assert held_cards.of_incident(office.incident).frozen_count == 0
+    assert "林晓" in shown(office, again).footer
 
 
 def test_an_old_card_is_not_updated_but_its_buttons_work(office, chat, limit):
@@ -369,6 +399,39 @@ def test_an_old_card_is_not_updated_but_its_buttons_work(office, chat, limit):
     office.pass_time(seconds=2)
     assert office.card(sent).state is CardState.FROZEN
     assert office.platform.by_reference(sent.reference).updates == []
+    (held,) = held_cards.of_incident(office.incident).frozen
+    assert say(held.why) == "卡片已超过平台允许更新的时限"
+
+
+# --- test cards -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_reply", [True, False], ids=["answers with the card", "answers with words"])
+def test_a_groups_test_card_is_confirmed_for_everybody(office, chat, limit, in_reply):
+    limit(answers_in_reply=in_reply)
+    admin = make_member("admin", Role.ADMIN)
+    office.integration.status = IntegrationStatus.DRAFT
+    (sent,) = trial_cards.send(office.integration, group_ids=[chat.id], by=admin, now=utcnow())
+    office.work()
+    assert (sent.state, sent.recipient_name) == (DeliveryState.SENT, "生产告警群")
+    assert office.platform.recipients[-1].is_group
+
+    result = office.press(shown(office, sent), "测试按钮", by="somebody")
+    office.work()
+    assert result.answer.text == "[测试] 按钮回调正常"
+    assert shown(office, sent).title == "[测试] 按钮回调正常"
+
+
+def test_a_test_card_goes_to_no_other_connections_group_and_to_none_that_is_gone(office, chat):
+    admin = make_member("admin", Role.ADMIN)
+    other = make_integration(platform="chat", name="另一个")
+    assert trial_cards.send(other, group_ids=[chat.id], by=admin, now=utcnow()) == []
+    with pytest.raises(AccessDenied):
+        trial_cards.send(office.integration, group_ids=[chat.id], by=office.lin, now=utcnow())
+
+    groups.note_gone(chat, now=utcnow() + timedelta(seconds=1))
+    (sent,) = trial_cards.send(office.integration, group_ids=[chat.id], by=admin, now=utcnow())
+    assert (sent.state, sent.failure_code) == (DeliveryState.FAILED, "chat_gone")
 
 
 # --- how many, how fast ---------------------------------------------------------------------------------------------

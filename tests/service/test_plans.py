@@ -19,7 +19,7 @@ from config import Settings
 from extensions import db
 from jobs import outbox, retention
 from models import DeliveryState, Incident, Membership, Progress, Role, Severity
-from services import cards, delivery_queries, incident_queries, notifications, overview, timeline
+from services import delivery_queries, held_cards, incident_queries, notifications, overview, timeline
 from services.clock import utcnow
 from services.instance import current_settings
 from tests.conftest import running_app
@@ -165,7 +165,7 @@ def test_counts_and_figures(viewer: Membership):
 
 def test_one_incident(viewer: Membership):
     incident = db.session.get_one(Incident, INCIDENTS)
-    for action in (incident_queries.alerts_of, timeline.entries, notifications.of_incident, cards.stale_count):
+    for action in (incident_queries.alerts_of, timeline.entries, notifications.of_incident, held_cards.of_incident):
         reads_little(action, incident)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from extensions import db
-from models import DispatchPolicy, GroupChat, Integration, IntegrationStatus, Job, Membership
+from models import Delivery, DispatchPolicy, GroupChat, Integration, IntegrationStatus, Job, Membership
 from platforms import PLATFORMS
 from platforms.base import Group
 from platforms.errors import NetworkFailed
 from services import calls, groups
 from services.clock import utcnow
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_level, make_policy
+from tests.factories import make_channel, make_incident, make_integration, make_level, make_link, make_policy
 from tests.fakes import GroupPlatform
 from tests.web.conftest import Browser
 from tests.web.test_policies import basics, level
@@ -166,6 +166,23 @@ def test_groups_are_listed_and_named(admin_client: Browser, chat: GroupChat):
     shown = admin_client.get(page).text
     assert "夜班群" in shown
     assert "生产告警群 · 添加机器人" in shown
+
+
+def test_a_test_card_goes_to_a_group(admin_client: Browser, admin: Membership, chat: GroupChat):
+    page = f"/integrations/im/{chat.integration_id}"
+    make_link(chat.integration, admin)
+    shown = admin_client.get(page).text
+    assert '<optgroup label="群聊">' in shown
+    assert f'<option value="group-{chat.id}">生产告警群</option>' in shown
+
+    assert admin_client.submit(f"{page}/test-card", {"recipient": f"group-{chat.id}"}, page=page).status_code == 303
+    (sent,) = db.session.scalars(db.select(Delivery)).all()
+    assert (sent.source, sent.group_chat_id, sent.external_user_id) == ("test", chat.id, "cid-1")
+
+    gone(chat)
+    admin_client.submit(f"{page}/test-card", {"recipient": f"group-{chat.id}"}, page=page)
+    assert "请选择接收人" in admin_client.get(page).text
+    assert db.session.scalars(db.select(Delivery)).all() == [sent]
 
 
 def test_an_empty_list_says_what_to_do_and_fills_by_itself(admin_client: Browser, integration: Integration):

@@ -10,6 +10,8 @@ from blueprints import templating
 from blueprints.incidents import views
 from extensions import db
 from models import Card, CardState, Delivery, DeliveryAttempt, DeliveryState, Incident, Progress, Severity
+from platforms.dingtalk.errors import NotACard
+from platforms.errors import remember
 from services import incidents, notifications
 from services.clock import utcnow
 from tests.factories import (
@@ -210,6 +212,29 @@ def test_stale_cards_are_counted_and_explained(lin, responder):
     page = lin.get(f"/incidents/{delivery.incident.num}").text
     assert "1 张卡片待刷新" in page
     assert "72 小时内只可更新一次" in page
+
+
+def test_cards_that_stay_as_they_are_are_named_with_the_reason_and_a_way_out(client, responder, admin):
+    delivery = told(responder, state=DeliveryState.SENT, code=None)
+    integration = make_integration(platform="dingtalk", name="钉钉", secrets={})
+    known = {"state": CardState.FROZEN, "external_user_id": "lin", "reference": "r", "user_id": responder.user_id}
+    known |= {"last_error": remember(NotACard("message with links")), "created_at": utcnow(), "updated_at": utcnow()}
+    db.session.add(
+        Card(
+            tenant_id=0,
+            incident_id=delivery.incident_id,
+            delivery_id=delivery.id,
+            integration_id=integration.id,
+            **known,
+        )
+    )
+    client.sign_in(admin)
+    page = client.get(f"/incidents/{delivery.incident.num}").text
+    assert "1 张卡片不再更新" in page
+    assert "该消息以链接形式发出，不能更新" in page
+    assert "填写卡片模板 ID" in page
+    assert f'action="/deliveries/{delivery.id}/resend"' in page
+    assert "发送新卡片" in page
 
 
 def test_the_open_page_is_answered_304_until_something_happens(lin, monkeypatch):

@@ -322,6 +322,6 @@ def test_an_administrator_removes_a_link(admin_client: Browser, draft: Integrati
 def test_a_test_card_goes_to_linked_people_alone(admin_client: Browser, draft, responder: Membership) -> None:
     page = f"/integrations/im/{draft.id}"
     assert "还没有人完成账号关联" in admin_client.get(page).text
-    answer = admin_client.submit(f"{page}/test-card", {"user_id": str(responder.user_id)}, page=page)
+    answer = admin_client.submit(f"{page}/test-card", {"recipient": f"user-{responder.user_id}"}, page=page)
     assert answer.status_code == 303
-    assert "请选择已关联的接收人" in admin_client.get(page).text
+    assert "请选择接收人" in admin_client.get(page).text
