@@ -333,7 +333,7 @@ def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) ->
             error,
             tries=tries,
             now=utcnow(),
-            earlier_try_unanswered=plan.unanswered,
+            earlier_try_unanswered=plan.unanswered and not error.nothing_arrived,
             not_before=bounds.not_before,
             not_after=outbox.last_probe(mine, bounds.probe_at),
         )

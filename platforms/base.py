@@ -191,6 +191,7 @@ class CardPress(Callback):
     event_key    identifies this press over all repeats of its delivery
     reference    our key of the message; button_key: the key that we drew
     update_code  the right to change the card that the press brought, if any
+    message_id   the platform's id of the card's message, if the press names it
     """
 
     event_key: str
@@ -198,6 +199,7 @@ class CardPress(Callback):
     reference: str
     button_key: str
     update_code: str | None = None
+    message_id: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

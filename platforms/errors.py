@@ -16,6 +16,7 @@ class PlatformError(AppError):
     retryable   whether the same request may succeed later; retry_after: when the platform says so
     uncertain   the request may have been carried out although no answer came
     unsent      nothing was asked of the platform: there was no access token to do it with
+    nothing_arrived   the platform said what shows that no earlier try of this message did anything either
     platform_code, raw, http_status: what the platform answered, for the log and the page (never a secret)
     """
 
@@ -50,6 +51,7 @@ class PlatformError(AppError):
         self.raw = raw
         self.retry_after = retry_after
         self.unsent = False
+        self.nothing_arrived = False
 
 
 class NetworkFailed(PlatformError):

@@ -152,8 +152,9 @@ def note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: dat
         delivery.state, delivery.sent_at = DeliveryState.SENT, delivery.sent_at or now
         delivery.failure_code, delivery.failure, delivery.next_attempt_at = None, {}, None
         delivery.external_user_id = delivery.external_user_id or press.external_user_id
+        delivery.platform_message_id = delivery.platform_message_id or press.message_id or None
         outbox.cancel(DELIVER, tenant_id=tenant_id, subject_id=delivery.id)
-    cards.open_card(delivery, incident, message_id="", fingerprint="", now=now)
+    cards.open_card(delivery, incident, message_id=press.message_id, fingerprint="", now=now)
 
 
 @dataclass

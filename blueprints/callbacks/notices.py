@@ -8,6 +8,7 @@ import time
 from datetime import datetime, timedelta
 
 from models import CheckState, Integration
+from platforms.errors import CallbackRefused
 from services import checks
 from texts import N_
 
@@ -68,6 +69,11 @@ def not_stored(error: Exception) -> None:
     if kept_back is not None:
         said = "A callback could not be stored, the platform will repeat it: %s; %s more since the last line."
         log.warning(said, type(error).__name__, kept_back)
+
+
+def refusal_detail(error: CallbackRefused) -> dict[str, object]:
+    """Why, for the wizard: only where the platform's adapter has something to say that helps."""
+    return {"code": error.code, "message": error.message, "hint": error.hint} if error.hint else FORGED
 
 
 def clock_detail(seconds: float) -> dict[str, object]:

@@ -148,7 +148,7 @@ def _verified(caller: Connected, wanted: CallbackRequest) -> Callback | None:
         if time.monotonic() - caller.confirmed_at > CONFIRMED_SECONDS:  # the secret may have been changed
             _make_sure(caller)
         notices.refused(error.reason)
-        _note_failure(caller, wanted.purpose, notices.FORGED, now)
+        _note_failure(caller, wanted.purpose, notices.refusal_detail(error), now)
         return None
     difference = (callback.sent_at - now).total_seconds()
     if abs(difference) > callback.fresh_seconds:

@@ -415,6 +415,18 @@ class SentBefore(PlatformError):
     failure = "outcome_unknown"
 
 
+class DeliveryUnknown(PlatformError):
+    """A card was to be put into its chat by itself, and the answer was lost: DingTalk tells nobody whether it is there.
+
+    The card exists either way, so that a further try would take it to have arrived.
+    """
+
+    code = "dingtalk.delivery_unknown"
+    message = N_("卡片的投放没有得到应答，可能已经送达")
+    hint = N_("请向接收人确认后点击「重新发送」或「放弃」。")
+    failure = "outcome_unknown"
+
+
 class DeliverModelRefused(ContentRefused):
     """param.openDeliverModelError, param.openDeliverModelEmpty, param.openSpaceModelInvalid."""
 

@@ -34,6 +34,7 @@ from platforms.dingtalk.errors import (
     ChatIdRefused,
     ContentReviewed,
     CoolAppCodeWrong,
+    DeliveryUnknown,
     DingTalkError,
     GroupOwnerOutOfRange,
     NotACard,
@@ -211,6 +212,7 @@ class DingTalk:
         """The carrier's id; None if an earlier try that was not answered had arrived.
 
         A card that was made but not put into the chat keeps its outTrackId: it is brought up to date and delivered.
+        Raises DeliveryUnknown when the answer to that was lost.
         """
         try:
             return self.client.create_and_deliver(drawn)
@@ -218,12 +220,31 @@ class DingTalk:
             kind = ChatGone if to.is_group else UserGone
             raise kind(error.detail, platform_code=error.platform_code, raw=error.raw) from None
         except CardUndelivered:
-            return self.client.deliver(drawn)
+            try:
+                return self._put_into_chat(drawn)
+            except PlatformError as error:
+                error.nothing_arrived = not isinstance(error, DeliveryUnknown)  # no earlier try had made the card
+                raise
         except CardExists:
             if earlier_try_unanswered:
                 return None
             self._renew(card, to)
+            return self._put_into_chat(drawn)
+
+    def _put_into_chat(self, drawn: dict[str, Any]) -> str:
+        """Deliver a card that exists. Nothing is known by which DingTalk would take a second delivery for the first."""
+        try:
             return self.client.deliver(drawn)
+        except PlatformError as error:
+            if not error.uncertain or error.unsent:
+                raise
+            raise DeliveryUnknown(
+                error.detail,
+                platform_code=error.platform_code,
+                platform_message=error.platform_message,
+                http_status=error.http_status,
+                raw=error.raw,
+            ) from error
 
     def _renew(self, card: IncidentCard, to: Recipient) -> None:
         """Bring a card up to date that nobody has got yet: whatever becomes of it, no message can have arrived."""

@@ -30,6 +30,7 @@ from platforms.crypto import same
 from platforms.errors import CallbackMalformed, CallbackRefused
 from platforms.feishu import cards
 from platforms.feishu.crypto import EventCipher, historic_signature, signature
+from platforms.feishu.errors import HistoricRefused
 from platforms.feishu.settings import FeishuSettings
 from platforms.shortening import shorten
 
@@ -48,6 +49,7 @@ TOAST_CHARACTERS = 200
 DIGITS = re.compile(r"[0-9]{9,11}|[0-9]{13}|[0-9]{16}")
 UNITS = {13: 10**3, 16: 10**6}
 """Digits of a time → how many of its units are a second."""
+MESSAGE_ID = re.compile(r"om_[0-9A-Za-z_-]{1,120}")
 JSON_TYPE = "application/json; charset=utf-8"
 
 Json = dict[str, Any]
@@ -86,8 +88,11 @@ class _Proof:
 def read(settings: FeishuSettings, request: CallbackRequest) -> Callback:
     """Verify a post on its raw bytes, decrypt it and say what it is.
 
-    With an Encrypt Key everything is encrypted and, the check of the address apart, signed; only the historic press
-    stays plain and signed in its own way. Without one, the token inside is all that proves where a post comes from.
+    With an Encrypt Key everything is encrypted and, the check of the address apart, signed. Plain posts are refused
+    then, the historic press among them: Feishu never encrypts it, and signs it with the Verification Token, which is
+    what an Encrypt Key is to be safer than. An application that has both addresses loses nothing: each press comes in
+    the present shape as well, and one answer is enough. Without a key, the token inside (the historic press: its
+    signature) is all that proves where a post comes from.
     Raises CallbackRefused for what is not genuine, CallbackMalformed for what is but cannot be read.
     """
     if request.method != "POST" or len(request.body) > MAX_BODY_BYTES:
@@ -156,7 +161,9 @@ def _is_historic_press(body: Json) -> bool:
 
 
 def _historic_press(settings: FeishuSettings, request: CallbackRequest, body: Json, proof: _Proof) -> Callback:
-    """Flat and never encrypted; signed with the Verification Token, which it does not carry."""
+    """Flat and never encrypted; signed with the Verification Token, which it does not carry. Only without a key."""
+    if settings.encrypt_key:
+        raise HistoricRefused
     if not settings.verification_token or not proof.is_complete:
         raise CallbackRefused("historic press without a signature")
     expected = historic_signature(proof.timestamp, proof.nonce, settings.verification_token, request.body)
@@ -169,7 +176,7 @@ def _historic_press(settings: FeishuSettings, request: CallbackRequest, body: Js
     base = (proof.signature, proof.nonce, proof.sent_at)
     if pressed is None:
         return OtherEvent(*base, key, "card.action.trigger_v1")
-    return HistoricPress(*base, key, *pressed)
+    return HistoricPress(*base, key, *pressed, message_id=_message_id(body))
 
 
 # --- what it is ---------------------------------------------------------------------------------------------------
@@ -186,7 +193,8 @@ def _event(request: CallbackRequest, body: Json, header: Json, proof: _Proof | N
         raise CallbackMalformed("event without id or time")
     base = (proof.signature if proof else _identity(request.body), proof.nonce if proof else "", sent_at)
     if kind == PRESS and (pressed := _pressed(_part(event, "action"), _text(_part(event, "operator"), "open_id"))):
-        return CardPress(*base, _click(event) or key, *pressed)
+        message_id = _message_id(_part(event, "context"))
+        return CardPress(*base, _click(event) or key, *pressed, message_id=message_id)
     change, group = GROUP_CHANGES.get(kind), _group(event)
     if change and group and (group.name or change != "renamed"):
         return GroupEvent(*base, key, change, group, created or sent_at, fresh_seconds=EVENT_SECONDS)
@@ -199,6 +207,12 @@ def _pressed(action: Json, open_id: str) -> tuple[str, str, str] | None:
     key = _text(action, "option") or _text(value, "key")
     reference = _text(value, "reference")
     return (open_id, reference, key) if open_id and key and reference else None
+
+
+def _message_id(content: Json) -> str:
+    """The message whose card was pressed; "" for what can be none."""
+    message_id = _text(content, "open_message_id")
+    return message_id if MESSAGE_ID.fullmatch(message_id) else ""
 
 
 def _click(content: Json) -> str:

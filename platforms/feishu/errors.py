@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from platforms.errors import (
+    CallbackRefused,
     CardTooOld,
     ContentRefused,
     CredentialInvalid,
@@ -492,3 +493,16 @@ def seen_ip(said: str) -> str:
     """The address that Feishu saw, out of `ip 203.0.113.9 is denied by app setting`; empty if it does not say."""
     found = FROM_IP.search(said)
     return found[1].strip(".:") if found else ""
+
+
+class HistoricRefused(CallbackRefused):
+    """A press in the historic shape, which is never encrypted, where an Encrypt Key is set."""
+
+    code = "feishu.historic_refused"
+    message = N_("收到了旧版消息卡片回调：它不加密，已设置 Encrypt Key 时不接受")
+    hint = N_(
+        "请在 事件与回调 → 回调配置 中添加「卡片回传交互」（不带「（旧）」），并清空机器人页面上旧的消息卡片请求网址。"
+    )
+
+    def __init__(self) -> None:
+        super().__init__("historic press, though an Encrypt Key is set")

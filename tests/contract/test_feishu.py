@@ -115,28 +115,49 @@ def test_the_answer_shows_everybody_in_the_group_the_new_card(connection, platfo
     assert connection.title_of(connection.messages("lin")[-1]) == "[严重] 已认领"
 
 
-def test_the_historic_address_works_too_and_its_card_is_shown(connection, platform, lin, card):
+def historic_address(connection):
     url = f"{connection.receiver.url}/card"
     connection.simulator.control("feishu/card_url", {"app_id": connection.app_id, "url": url, "historic": True})
-    connection.change_app(callbacks=[])
-    sent = platform.send_card(lin, card)
-    connection.receiver.answer_card = lambda callback: replace(card, title="[严重] 已认领")
-    connection.receiver.answer_text = "好"
-    pressed = connection.press(sent, "acknowledge")
-    assert isinstance(connection.receiver.callbacks[-1], HistoricPress)
+
+
+@pytest.fixture
+def plain(simulator, receiver):
+    """An application without an Encrypt Key."""
+    return make_connection(simulator, receiver, encrypt_key="")
+
+
+def test_the_historic_address_works_too_and_its_card_is_shown(plain, card):
+    historic_address(plain)
+    plain.change_app(callbacks=[])
+    sent = plain.platform.send_card(plain.member("lin"), card)
+    plain.receiver.answer_card = lambda callback: replace(card, title="[严重] 已认领")
+    plain.receiver.answer_text = "好"
+    pressed = plain.press(sent, "acknowledge")
+    assert isinstance(plain.receiver.callbacks[-1], HistoricPress)
     assert (pressed["code"], pressed["toast"]["content"]) == (0, "好")
-    assert connection.title_of(connection.messages("lin")[-1]) == "[严重] 已认领"
+    assert plain.title_of(plain.messages("lin")[-1]) == "[严重] 已认领"
 
 
-def test_with_both_addresses_a_press_comes_twice_and_is_one_event(connection, platform, lin, card):
-    url = f"{connection.receiver.url}/card"
-    connection.simulator.control("feishu/card_url", {"app_id": connection.app_id, "url": url, "historic": True})
-    sent = platform.send_card(lin, card)
-    pressed = connection.press(sent, "acknowledge")
+def test_with_both_addresses_a_press_comes_twice_and_is_one_event(plain, card):
+    historic_address(plain)
+    sent = plain.platform.send_card(plain.member("lin"), card)
+    pressed = plain.press(sent, "acknowledge")
     assert (pressed["attempts"], pressed["code"]) == (2, 0)
-    first, second = connection.receiver.callbacks[-2:]
+    first, second = plain.receiver.callbacks[-2:]
     assert (first.button_key, second.button_key) == ("acknowledge", "acknowledge")
     assert first.event_key == second.event_key
+    assert first.message_id == second.message_id == sent.message_id
+
+
+def test_with_an_encrypt_key_and_both_addresses_the_present_shape_alone_is_taken(connection, platform, lin, card):
+    historic_address(connection)
+    sent = platform.send_card(lin, card)
+    before = len(connection.receiver.callbacks)
+    pressed = connection.press(sent, "acknowledge")
+    assert (pressed["attempts"], pressed["code"]) == (2, 0)
+    (taken,) = connection.receiver.callbacks[before:]
+    assert isinstance(taken, CardPress) and not isinstance(taken, HistoricPress)
+    assert taken.message_id == sent.message_id
 
 
 # --- messages -----------------------------------------------------------------------------------------------------

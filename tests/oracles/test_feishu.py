@@ -17,6 +17,7 @@ from tests.contract.feishu import make_connection
 from tests.oracles.conftest import OracleRefused
 from tests.unit.platforms.feishu.test_callbacks import (
     KEY,
+    PLAIN,
     SEALED,
     TOKEN,
     event,
@@ -79,9 +80,9 @@ def test_lark_takes_the_events_that_our_tests_make(lark):
 
 def test_lark_takes_the_historic_press_and_our_answer_to_it(lark):
     request = historic({"value": {"key": "k", "reference": "r"}, "tag": "button"})
-    read = callbacks.read(SEALED, request)
+    read = callbacks.read(PLAIN, request)
     assert isinstance(read, CardPress)
-    ours = json.loads(callbacks.answer(SEALED, read, PressAnswer(make_card(), "好")).body)
+    ours = json.loads(callbacks.answer(PLAIN, read, PressAnswer(make_card(), "好")).body)
     answered = lark.ask("dispatch_historic", **KEYS, **posted(request), answer=ours)
     assert (answered["status"], answered["heard"]) == (200, [{"key": "k", "open_id": "ou_lin"}])
     assert answered["body"] == ours

@@ -152,6 +152,14 @@ def test_a_press_before_the_sending_was_recorded_counts_and_the_message_is_sent_
     assert office.incident.progress is Progress.PROCESSING
 
 
+def test_a_press_before_the_sending_was_recorded_leaves_the_card_its_message(office: Office):
+    office.platform.lost = True
+    office.platform.errors.append(AnswerLost("timeout"))
+    delivery = office.tell()
+    office.press(office.platform.messages[0].shown, "开始处理", message_id="om_1")
+    assert office.card(delivery).message_id == delivery.platform_message_id == "om_1"
+
+
 # --- refusals: always told, never silent --------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from platforms.base import CardHandle, Group, Recipient
-from platforms.dingtalk.errors import ContentReviewed
+from platforms.dingtalk.errors import ContentReviewed, DeliveryUnknown
 from platforms.dingtalk.platform import LINKS_PREFIX, DingTalk
 from platforms.errors import AnswerLost, PlatformBusy, PlatformError
 from platforms.http import Answer
@@ -84,11 +84,26 @@ def test_a_card_that_nobody_got_yet_is_not_taken_to_have_arrived(platform: DingT
     assert failure.value.retryable and not failure.value.uncertain
 
 
-def test_a_delivery_whose_answer_was_lost_may_have_arrived(platform: DingTalk, transport: Lossy):
-    transport.waiting.extend([REGISTERED, EXISTS, DONE, None])  # type: ignore[list-item]
-    with pytest.raises(AnswerLost) as failure:
+UNDELIVERED = delivered({"success": False, "errorMsg": "SYSTEM_BUSY"})
+
+
+@pytest.mark.parametrize("before", [[EXISTS, DONE], [UNDELIVERED]])
+@pytest.mark.parametrize("lost", [None, answer(b"{"), refused("88", 504)])
+def test_a_delivery_whose_answer_was_lost_is_for_a_person_to_judge(
+    platform: DingTalk, transport: Lossy, before: list[Any], lost: Any
+):
+    transport.waiting.extend([REGISTERED, *before, lost])
+    with pytest.raises(DeliveryUnknown) as failure:
         platform.send_card(TO, CARD)
-    assert failure.value.uncertain
+    assert failure.value.failure == "outcome_unknown"
+    assert not failure.value.retryable and not failure.value.nothing_arrived
+
+
+def test_a_card_that_was_only_made_now_tells_that_no_earlier_try_arrived(platform: DingTalk, transport: Lossy):
+    transport.waiting.extend([REGISTERED, UNDELIVERED, refused("system.busy", 500)])
+    with pytest.raises(PlatformError) as failure:
+        platform.send_card(TO, CARD, earlier_try_unanswered=True)
+    assert failure.value.retryable and failure.value.nothing_arrived
 
 
 def test_a_change_that_the_review_refuses_is_made_without_the_alerts_words(platform: DingTalk, transport: Lossy):

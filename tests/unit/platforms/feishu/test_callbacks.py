@@ -22,6 +22,7 @@ from platforms.base import (
 from platforms.errors import CallbackMalformed, CallbackRefused
 from platforms.feishu import callbacks, cards
 from platforms.feishu.crypto import EventCipher, historic_signature, signature
+from platforms.feishu.errors import HistoricRefused
 from platforms.feishu.settings import FeishuSettings
 from tests.contract.conftest import make_card
 
@@ -148,11 +149,18 @@ def test_an_old_event_without_a_key_is_known_by_its_token():
 
 
 def test_a_historic_press_is_known_by_its_own_signature():
-    noted = callbacks.read(SEALED, vector("historic_press"))
+    noted = callbacks.read(PLAIN, vector("historic_press"))
     assert isinstance(noted, OtherEvent)
     body = VECTORS["historic_press"]["body"].encode()
-    refusal(SEALED, vector("historic_press", signature=signature("1700000200", "a1b2c3d4", TOKEN, body)))
-    refusal(SEALED, post(body))
+    refusal(PLAIN, vector("historic_press", signature=signature("1700000200", "a1b2c3d4", TOKEN, body)))
+    refusal(PLAIN, post(body))
+
+
+def test_with_a_key_nothing_plain_is_taken_not_even_a_genuine_historic_press():
+    with pytest.raises(HistoricRefused) as refused:
+        callbacks.read(SEALED, vector("historic_press"))
+    assert refused.value.status == 403
+    refusal(SEALED, historic({"value": VALUE, "tag": "button"}))
 
 
 # --- presses ------------------------------------------------------------------------------------------------------
@@ -170,8 +178,8 @@ def test_a_press_is_read_whole(settings):
 
 def test_one_click_is_one_press_in_whichever_shape_it_comes():
     new = callbacks.read(SEALED, sealed(press()))
-    old = callbacks.read(SEALED, historic({"value": VALUE, "tag": "button"}, token="c-1"))
-    another = callbacks.read(SEALED, historic({"value": VALUE, "tag": "button"}, token="c-2"))
+    old = callbacks.read(PLAIN, historic({"value": VALUE, "tag": "button"}, token="c-1"))
+    another = callbacks.read(PLAIN, historic({"value": VALUE, "tag": "button"}, token="c-2"))
     assert isinstance(new, CardPress) and isinstance(old, CardPress) and isinstance(another, CardPress)
     assert new.event_key == old.event_key != another.event_key
     bare = press()
@@ -194,11 +202,11 @@ def historic(action: Any, token: str = "c-1") -> CallbackRequest:
 
 
 def test_a_historic_press_is_the_same_press_and_answered_in_its_own_shape():
-    found = callbacks.read(SEALED, historic({"value": VALUE, "tag": "button"}))
+    found = callbacks.read(PLAIN, historic({"value": VALUE, "tag": "button"}))
     assert isinstance(found, CardPress)
     assert (found.external_user_id, found.button_key) == ("ou_lin", "acknowledge.mac")
     card = make_card()
-    said = json.loads(callbacks.answer(SEALED, found, PressAnswer(card, "已开始处理")).body)
+    said = json.loads(callbacks.answer(PLAIN, found, PressAnswer(card, "已开始处理")).body)
     assert said.pop("toast") == {"type": "success", "content": "已开始处理"}
     assert said == cards.as_json(card)
 
