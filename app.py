@@ -36,6 +36,7 @@ from blueprints import (
     preferences,
     problems,
     row_numbers,
+    send_message,
     templating,
 )
 from blueprints.access import load_user
@@ -66,6 +67,7 @@ BLUEPRINTS = (
     alert_sources.bp,
     intake.bp,
     api.bp,
+    send_message.bp,
     h5.bp,
     h5.tenant_home,
     integrations.bp,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from flask import g, session
+from flask import current_app, g, session
+from flask.sessions import SecureCookieSessionInterface
 from flask_login import current_user, login_user
+from itsdangerous import BadSignature
 from sqlalchemy import exists, func, select
 
 from config import SESSION_HOURS
@@ -166,18 +168,31 @@ def sign_out() -> None:
 
 
 def load_user(session_user_id: str) -> User | None:
-    """The person of a session: not one that was ended, is too old, or whose person was disabled or unlinked since."""
-    if g.get("bare"):
+    """The person of this request's session."""
+    return None if g.get("bare") else _person_of(session, session_user_id)
+
+
+def person_of_cookie(value: str) -> User | None:
+    """The person of a session whose cookie's value a program sent in a header; None if it is not one that stands."""
+    signing = SecureCookieSessionInterface().get_signing_serializer(current_app)
+    try:
+        kept = signing.loads(value, max_age=int(SESSION_LIFETIME.total_seconds())) if signing else None
+    except BadSignature:
         return None
+    return _person_of(kept, str(kept.get("_user_id", ""))) if isinstance(kept, dict) else None
+
+
+def _person_of(kept: Mapping[str, Any], session_user_id: str) -> User | None:
+    """The person of a session: not one that was ended, is too old, or whose person was disabled or unlinked since."""
     user_id, _, epoch = session_user_id.partition(".")
-    age = time.time() - session.get(SINCE_KEY, 0)
+    age = time.time() - kept.get(SINCE_KEY, 0)
     if not (user_id.isdecimal() and epoch.isdecimal()) or not 0 <= age + 60 <= SESSION_LIFETIME.total_seconds() + 60:
         return None
     wanted = select(User).where(User.id == int(user_id), User.session_epoch == int(epoch))
-    if (link_id := session.get(LINK_KEY)) is not None:
+    if (link_id := kept.get(LINK_KEY)) is not None:
         stands = (AccountLink.id == link_id, AccountLink.user_id == User.id, AccountLink.state != LinkState.BROKEN)
         wanted = wanted.where(exists().where(*stands))
-    was_ended = exists().where(Receipt.scope == ENDED, Receipt.key == session.get(SESSION_KEY, ""))
+    was_ended = exists().where(Receipt.scope == ENDED, Receipt.key == kept.get(SESSION_KEY, ""))
     return db.session.execute(wanted.where(User.is_disabled.is_(False), ~was_ended)).scalar_one_or_none()
 
 

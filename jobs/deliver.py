@@ -32,6 +32,7 @@ from services import (
     pacing,
     send_scenes,
     storms,
+    text_messages,
     trial_cards,
 )
 from services.card_bodies import Wording
@@ -69,12 +70,13 @@ class Plan:
     unanswered    an earlier try may have arrived
     first_shown   the incident's version that the first try showed; None for what shows no incident
     wording       the template that writes it, which knows afterwards whether it could
+    draw          makes the card, or the words of a message that is a mere text
     """
 
     scene: Scene
     way: Way
     connected: Connected
-    draw: Callable[[], IncidentCard]
+    draw: Callable[[], IncidentCard | str]
     unanswered: bool
     first_shown: int | None
     wording: Wording | None
@@ -240,6 +242,7 @@ def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
     about: dict[str, Any] = {"tried_at": now.isoformat(), "version": version}
     if unanswered:
         about = {name: scene.rendered.get(name, known) for name, known in about.items()}
+    about |= text_messages.words_kept(scene.rendered)
     sending = {"of_id": scene.id, "to": scene.to or None, "about_first_try": about}
     _NOTE_SENDING.run(db.session.connection(), sending)
     return Plan(scene, way, connected, draw, unanswered, about["version"], wording)
@@ -253,11 +256,13 @@ def _wording(scene: Scene, connected: Connected) -> Wording | None:
 
 def _drawing(
     scene: Scene, connected: Connected, now: datetime, wording: Wording | None
-) -> Callable[[], IncidentCard] | None:
+) -> Callable[[], IncidentCard | str] | None:
     """What makes the card, once the database was let go; None if there is nothing to tell any more."""
     integration, incident = connected.integration, scene.incident
     if incident is not None:
         return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now, wording=wording)
+    if scene.source == text_messages.SOURCE:
+        return lambda: text_messages.words_of(scene.rendered)
     delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
     if scene.source == storms.SOURCE:
         summary = storms.gather(delivery, now=now)
@@ -270,10 +275,13 @@ def _drawing(
     return lambda: drawn
 
 
-def _send(plan: Plan, card: IncidentCard) -> SentMessage | PlatformError:
+def _send(plan: Plan, card: IncidentCard | str) -> SentMessage | PlatformError:
     scene, group = plan.scene, plan.scene.group
-    to = Recipient(scene.to, scene.recipient_name, group is not None, group.details if group else {})
+    is_everybody = text_messages.is_to_everybody(scene, plan.capabilities)
+    to = Recipient(scene.to, scene.recipient_name, group is not None, group.details if group else {}, is_everybody)
     try:
+        if isinstance(card, str):
+            return plan.connected.platform.send_text(to, card, reference=scene.message.reference)
         return plan.connected.platform.send_card(to, card, earlier_try_unanswered=plan.unanswered)
     except PlatformError as error:
         return error
@@ -282,7 +290,7 @@ def _send(plan: Plan, card: IncidentCard) -> SentMessage | PlatformError:
 # --- recording ----------------------------------------------------------------------------------------------------
 
 
-def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard, made: Try, message: SentMessage) -> Outcome:
+def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard | str, made: Try, message: SentMessage) -> Outcome:
     """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two."""
     incident = plan.scene.incident
     delivery_outcomes.sent(
@@ -291,7 +299,7 @@ def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard, made: Try, mess
             plan.connected.integration,
             message,
             made,
-            shown=card.fingerprint,
+            shown="" if isinstance(card, str) else card.fingerprint,
             is_shown_truly=plan.first_shown == (incident.version if incident else None),
             code_hours=plan.capabilities.update_code_hours,
             wording=plan.wording.as_rendered() if plan.wording else {},

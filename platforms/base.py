@@ -94,12 +94,14 @@ class Recipient:
     """A person or a group chat, by the id that the platform uses inside this application.
 
     details  of a group: what the platform wants to be told again with every message there (Group.details)
+    is_everybody  meant is everybody in the application's visible range; external_id is capabilities.everybody
     """
 
     external_id: str
     name: str = ""
     is_group: bool = False
     details: Mapping[str, str] = field(default_factory=dict)
+    is_everybody: bool = False
 
 
 @dataclass(frozen=True)
@@ -314,6 +316,7 @@ class Capabilities:
     lists_contacts      the company's departments and their members can be read
     no_contacts_hint    why nobody may be found there, and what to do
     contact_fields      how its contacts are set up: (what the documents call it, name of the set-up field)
+    everybody           the id that stands for everybody in the visible range; "": one message cannot reach them all
     """
 
     channel_kind: str
@@ -352,6 +355,7 @@ class Capabilities:
     update_days: int = 0
     monthly_calls: int = 0
     folds_ids: bool = True
+    everybody: str = ""
     body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None
@@ -424,7 +428,9 @@ class Platform(Protocol):
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
         """Send a card to one recipient. With `earlier_try_unanswered` a "reference used before" answer is a success."""
 
-    def send_text(self, to: Recipient, content: str) -> SentMessage: ...
+    def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
+        """Send a text. reference: our key of it, by which a platform knows a repeat if it can; "": there is none."""
+
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None: ...
     def read_callback(self, request: CallbackRequest) -> Callback: ...
     def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply: ...

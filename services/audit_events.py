@@ -23,6 +23,7 @@ EVENTS = {
     "link.ended": N_("取消关联"),
     "api_token.created": N_("创建 API 令牌"),
     "api_token.revoked": N_("删除 API 令牌"),
+    "message.sent": N_("发送消息"),
     "integration.created": N_("添加集成"),
     "integration.changed": N_("修改集成"),
     "integration.secret_changed": N_("更换集成的密钥"),

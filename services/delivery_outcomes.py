@@ -29,7 +29,7 @@ from models import (
 )
 from platforms.base import SentMessage
 from platforms.errors import GroupGone, PlatformError, RecipientUnreachable
-from services import calls, cards, checks, circuits, failures, groups, linking, outbox, retries, storms
+from services import calls, cards, checks, circuits, failures, groups, linking, outbox, retries, storms, text_messages
 from services.notifications import DELIVER
 from services.send_scenes import Scene, same_recipient
 from services.statements import Statement, inserting
@@ -153,7 +153,7 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
 def _sent_values(arrived: Arrived, now: datetime) -> dict[str, Any]:
     message = arrived.message
     rendered: dict[str, Any] = {"truncated_lines": message.truncated_lines, "lacks_buttons": message.lacks_buttons}
-    rendered |= arrived.wording
+    rendered |= {**arrived.wording, **text_messages.words_kept(arrived.scene.rendered)}
     if arrived.scene.incident is None and message.update_code:
         rendered["update_code"] = message.update_code
     known = {"of_id": arrived.scene.id, "message_id": message.message_id or None, "as_rendered": rendered}

@@ -178,9 +178,14 @@ def _delivery(route: Route, member: Membership | None, user_id: int | None, now:
 
 def hand_over(delivery: Delivery, *, now: datetime, severity: Severity = Severity.CRITICAL) -> None:
     """Stage a delivery, and its sending if there is anything to send. severity: how urgent it is."""
-    db.session.add(delivery)
+    hand_over_all([delivery], now=now, severity=severity)
+
+
+def hand_over_all(deliveries: Sequence[Delivery], *, now: datetime, severity: Severity = Severity.CRITICAL) -> None:
+    """The same of several."""
+    db.session.add_all(deliveries)
     db.session.flush()
-    _stage_sending([delivery], severity, now)
+    _stage_sending(deliveries, severity, now)
 
 
 def _stage_sending(deliveries: Iterable[Delivery], severity: Severity, now: datetime) -> None:

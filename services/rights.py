@@ -37,7 +37,7 @@ class Member(Protocol):
 
 
 _VIEWER = frozenset({"incident.view", "channel.view", "integration.view", "delivery.view", "api_token.own"})
-_RESPONDER = _VIEWER | {"incident.handle", "delivery.resend"}
+_RESPONDER = _VIEWER | {"incident.handle", "delivery.resend", "message.send"}
 _ADMIN = _RESPONDER | {
     "channel.edit",
     "integration.edit",
@@ -45,6 +45,7 @@ _ADMIN = _RESPONDER | {
     "audit.view",
     "organisation.edit",
     "api_token.others",
+    "message.send_all",
 }
 
 RIGHTS: dict[Role, frozenset[str]] = {Role.ADMIN: _ADMIN, Role.RESPONDER: _RESPONDER, Role.VIEWER: _VIEWER}

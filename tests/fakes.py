@@ -79,7 +79,9 @@ class FakePlatform:
         number = len(self.messages)
         return SentMessage(f"message-{number}", f"code-{number}")
 
-    def send_text(self, to: Recipient, content: str) -> SentMessage:
+    def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
+        if error := self._next_error():
+            raise error
         self.messages.append(Message(to.external_id, text=content))
         return SentMessage(f"message-{len(self.messages)}")
 

@@ -35,7 +35,7 @@ def admit(scope: Scope) -> None:
     if not is_in_scope:
         raise RefusedRequest(403, "AccessDenied", f"this token lacks the scope {scope.value!r}")
     if is_use_new:
-        _note_use(token_id, tenant_id, now)
+        note_use(token_id, tenant_id, now)
 
 
 def acting_member(right: str) -> Membership:
@@ -56,8 +56,8 @@ def _caller(now: datetime) -> Caller:
     return caller
 
 
-def _note_use(token_id: int, tenant_id: int, now: datetime) -> None:
-    """A full disk or a locked database costs this note, not the answer."""
+def note_use(token_id: int, tenant_id: int, now: datetime) -> None:
+    """Write down when a token was used. A full disk or a locked database costs this note, not the answer."""
     reads_only = g.get("reads_only", False)
     begin_write()
     try:

@@ -169,7 +169,8 @@ class DingTalk:
             sent = self._send_card(to, card.bare, earlier_try_unanswered)
             return replace(sent, truncated_lines=len(card.body))
 
-    def send_text(self, to: Recipient, content: str) -> SentMessage:
+    def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
+        """DingTalk knows no repeat of a text."""
         return SentMessage(self._send_message(to, "sampleText", text_values(content)))
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:

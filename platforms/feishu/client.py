@@ -85,10 +85,14 @@ class Client:
         """
         return self._send_message(to, "interactive", as_content(card), is_group, {"uuid": uuid})
 
-    def send_text(self, to: str, text: str, *, is_group: bool) -> Sent:
-        """Send a text; what Feishu would take for a mention, markup or a link in it becomes mere text."""
+    def send_text(self, to: str, text: str, *, is_group: bool, uuid: str = "") -> Sent:
+        """Send a text; what Feishu would take for a mention, markup or a link in it becomes mere text.
+
+        uuid  as for send_card; "": every call is a message of its own
+        """
         lines = (plain(line).replace("](", "] (") for line in shorten(text, TEXT_CHARACTERS).splitlines())
-        return self._send_message(to, "text", as_content({"text": "\n".join(lines)}), is_group, {})
+        more = {"uuid": uuid} if uuid else {}
+        return self._send_message(to, "text", as_content({"text": "\n".join(lines)}), is_group, more)
 
     def update_card(self, message_id: str, card: Json) -> None:
         """Replace a card of ours for everybody. Raises CardExpired after 14 days, MessageGone, CardLocked.

@@ -145,8 +145,9 @@ class Feishu:
     def _send(self, to: Recipient, card: IncidentCard) -> Sent:
         return self.client.send_card(to.external_id, cards.as_json(card), _uuid(to, card), is_group=to.is_group)
 
-    def send_text(self, to: Recipient, content: str) -> SentMessage:
-        return SentMessage(self.client.send_text(to.external_id, content, is_group=to.is_group).message_id)
+    def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
+        sent = self.client.send_text(to.external_id, content, is_group=to.is_group, uuid=reference)
+        return SentMessage(sent.message_id)
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:
         """Replace the card for everybody who sees it, as often as needed within 14 days."""

@@ -28,6 +28,7 @@ from platforms.wecom.settings import WeComSettings
 TEXT_BYTES = 2048
 DUPLICATE_SECONDS = 14400
 MAX_TOKEN_BYTES = 512
+EVERYBODY = "@all"
 USER_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 Json = dict[str, Any]
@@ -76,12 +77,15 @@ class Client:
         the card's task_id was used before. https://developer.work.weixin.qq.com/document/path/90236
         """
         check = {"enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATE_SECONDS}
-        return self._send(user_id, {"msgtype": "template_card", "template_card": card} | check)
+        return self._send(_checked(user_id), {"msgtype": "template_card", "template_card": card} | check)
 
     def send_text(self, user_id: str, content: str) -> Sent:
         """Send a text of at most 2048 bytes (longer is cut here, at a character)."""
-        text = shorten(content, TEXT_BYTES, TEXT_BYTES)
-        return self._send(user_id, {"msgtype": "text", "text": {"content": text}, "enable_id_trans": 0})
+        return self._send(_checked(user_id), _text(content))
+
+    def send_text_to_everybody(self, content: str) -> Sent:
+        """The same to all members in the application's visible range, by one call."""
+        return self._send(EVERYBODY, _text(content))
 
     def update_template_card(self, user_id: str, response_code: str, card: Json) -> None:
         """Replace one member's card, using the code up. Raises ResponseCodeSpent when it cannot be used.
@@ -93,7 +97,7 @@ class Client:
         _check_reached(user_id, content)
 
     def _send(self, user_id: str, message: Json) -> Sent:
-        body = {"touser": _checked(user_id), "agentid": self._agent_id()} | message
+        body = {"touser": user_id, "agentid": self._agent_id()} | message
         content = self._post("message/send", body)
         _check_reached(user_id, content)
         return Sent(str(content.get("msgid") or ""), str(content.get("response_code") or "") or None)
@@ -185,9 +189,13 @@ def _list(content: Json, name: str) -> list[Json]:
     return listed
 
 
+def _text(content: str) -> Json:
+    return {"msgtype": "text", "text": {"content": shorten(content, TEXT_BYTES, TEXT_BYTES)}, "enable_id_trans": 0}
+
+
 def _checked(user_id: str) -> str:
     """A single member's id. Anything else (`@all`, two ids joined by |) would reach people who were not meant."""
-    if not USER_ID.fullmatch(user_id) or user_id.lower() == "@all":
+    if not USER_ID.fullmatch(user_id) or user_id.lower() == EVERYBODY:
         raise RecipientUnreachable("not a userid")
     return user_id
 

@@ -28,7 +28,7 @@ from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, contacts, setup
-from platforms.wecom.client import DUPLICATE_SECONDS, Client
+from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.settings import WeComSettings
 from texts import N_
@@ -56,6 +56,7 @@ class WeCom:
         dedupe_hours=DUPLICATE_SECONDS // 3600,
         user_agent_mark="wxwork",
         one_per_tenant=True,
+        everybody=EVERYBODY,
         workbench_hint=N_("登录企业微信客户端，进入「工作台」，找到并打开本应用，完成一次登录即可关联。"),
         update_note=N_("企业微信限制：一次卡片交互后，72 小时内只可更新一次；在卡片上点「状态刷新」即可看到最新状态。"),
         browser_hint=N_(
@@ -125,7 +126,10 @@ class WeCom:
             return SentMessage(sent.message_id, truncated_lines=lines_cut, lacks_buttons=True)
         return SentMessage(sent.message_id, sent.response_code, lines_cut)
 
-    def send_text(self, to: Recipient, content: str) -> SentMessage:
+    def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
+        """WeCom knows no repeat of a text but by its words, and the same words may be meant twice."""
+        if to.is_everybody:
+            return SentMessage(self.client.send_text_to_everybody(content).message_id)
         return SentMessage(self.client.send_text(to.external_id, content).message_id)
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None:

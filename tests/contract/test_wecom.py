@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from platforms.base import OtherEvent
-from platforms.errors import AddressRefused
+from platforms.base import OtherEvent, Recipient
+from platforms.errors import AddressRefused, RecipientUnreachable
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
 from platforms.wecom.errors import AgentMismatch, IpNotTrusted, from_answer
@@ -102,6 +102,14 @@ def test_a_very_long_text_is_cut_at_a_character(connection, platform):
     content = connection.messages("lin")[0]["card"]["content"]
     assert len(content.encode()) <= 2048
     assert content == "警" * (len(content) - 1) + "…"
+
+
+def test_everybody_is_reached_by_one_message_and_only_when_meant(connection, platform):
+    everybody = platform.capabilities.everybody
+    with pytest.raises(RecipientUnreachable):
+        platform.send_text(Recipient(everybody), "演练")
+    platform.send_text(Recipient(everybody, is_everybody=True), "演练")
+    assert [connection.messages(person)[0]["card"]["content"] for person in ("lin", "wu")] == ["演练", "演练"]
 
 
 @pytest.mark.parametrize("name", ["credentials", "trusted_ip", "visible_range", "domain"])
