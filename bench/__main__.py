@@ -14,8 +14,9 @@ import time
 import traceback
 from pathlib import Path
 
-from bench.processes import Shape, Stage
+from bench.product import Shape
 from bench.results import RESULTS, Report, Row, machine_facts, table
+from bench.stage import Stage
 
 PARTS = {
     "press": "a press beside a bare durable commit, and while alerts come in",

@@ -1,20 +1,26 @@
-"""A company of 400 people on duty, made through models and services, so that a burst is not held back by anybody's
-limit of 30 messages a minute; and a second organisation whose chat platform can be told to hang.
+"""Three organisations of 400 people on duty each, one on every chat platform, made through models and services.
+
+So many people that no burst is held back by what a platform allows for one of them, and as many applications as keep
+what it allows for one application from being all that is measured.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from sqlalchemy import select, update
 
-from bench.payloads import SHIFTS, Button, CallbackKeys, Numbering, Reports
-from bench.processes import Product, opened
+from bench.payloads import SHIFTS, Numbering, Reports
+from bench.platforms import PLATFORMS
+from bench.platforms.base import Application, Button, ChatPlatform
+from bench.product import Product, opened
 from config import Settings
 from extensions import db
 from models import (
@@ -50,9 +56,8 @@ from services.policy_levels import Level
 from sources import SOURCES
 
 CHANNELS = 80
-DEAD_CHANNELS = 4
-CORP, DEAD_CORP = "ww000000000000be01", "ww000000000000de01"
-AGENT_ID = "1000002"
+CARDS_A_SECOND = 150
+"""So many must an organisation's applications be allowed together: half as many again as the fastest measurement."""
 PHRASE = "long enough to be measured"
 """What everybody signs in with, in a company that lives for minutes."""
 RECORD = "company.json"
@@ -63,57 +68,88 @@ BATCH = 50
 class Organisation:
     """What is needed to push to an organisation, and to press and sign in as its people.
 
+    applications, integration_ids  its connections, by the same places; channels take them in turn
     standard, prometheus  addresses of its sources with their keys, one of each a channel
-    people                names to sign in with, which are their ids on the platform too
+    people                names to sign in with
     """
 
-    keys: CallbackKeys
+    platform: str
+    tenant_id: int
+    applications: list[Application]
+    integration_ids: list[int]
     standard: list[str]
     prometheus: list[str]
     people: list[str]
     home_path: str
 
+    def press(self, button: Button, *, forged: bool = False) -> bytes:
+        """The request that the platform posts when somebody presses the button."""
+        return PLATFORMS[self.platform].press(self.applications[button.application], button, forged=forged)
+
+    def shows_card(self, button: Button, answer: bytes) -> bool:
+        """Whether the answer to a press carries the card as it is now."""
+        return PLATFORMS[self.platform].shows_card(self.applications[button.application], answer)
+
 
 @dataclass(frozen=True)
 class Company:
-    main: Organisation
-    dead: Organisation
+    """by_platform: the organisation of each; main: the first of them, where the platform does not matter."""
+
+    by_platform: dict[str, Organisation]
+
+    @property
+    def main(self) -> Organisation:
+        return next(iter(self.by_platform.values()))
 
     @classmethod
     def of(cls, home: Path) -> Company:
-        """Read what `fill` wrote down."""
+        """Read what `company` wrote down."""
         stored = json.loads((home / RECORD).read_text())
-        return cls(
-            **{name: Organisation(**value | {"keys": CallbackKeys(**value["keys"])}) for name, value in stored.items()}
-        )
+        return cls({platform: _organisation_of(values) for platform, values in stored["by_platform"].items()})
+
+
+def _organisation_of(values: dict[str, Any]) -> Organisation:
+    return Organisation(**values | {"applications": [Application(**one) for one in values["applications"]]})
 
 
 def company(settings: Settings) -> None:
-    """Fill an empty database with both organisations, and write down beside it what they are."""
+    """Fill an empty database with the three organisations, and write down beside it what they are."""
     now = utcnow()
+    made = {}
     with opened(settings):
-        admin = accounts.create_first_administrator("admin", "管理员", PHRASE, organisation="星河科技", now=now)
-        main = _organisation(admin, CORP, CHANNELS, now)
-        tenant = Tenant(name="失联科技", house_number="DEAD01", created_at=now)
-        db.session.add(tenant)
-        db.session.flush()
-        other = accounts.create("other-admin", "管理员", PHRASE, now=now)
-        dead = _organisation(
-            accounts.join(other, tenant, Role.ADMIN, source="manual", now=now), DEAD_CORP, DEAD_CHANNELS, now
-        )
+        for platform in PLATFORMS.values():
+            made[platform.slug] = _organisation(_administrator(platform, now), platform, now)
         db.session.commit()
-    (settings.home / RECORD).write_text(json.dumps(asdict(Company(main, dead))))
+    (settings.home / RECORD).write_text(json.dumps(asdict(Company(made))))
 
 
-def _organisation(admin: Membership, corp_id: str, channel_count: int, now: datetime) -> Organisation:
-    integration = _integration(admin, corp_id, now)
+def application_count(platform: ChatPlatform) -> int:
+    """How many applications an organisation needs to be allowed CARDS_A_SECOND messages a second, for minutes."""
+    limits = [limit for limit in (platform.sends_a_second, platform.sends_a_minute / 60) if limit]
+    return math.ceil(CARDS_A_SECOND / min(limits)) if limits else 1
+
+
+def _administrator(platform: ChatPlatform, now: datetime) -> Membership:
+    """Of an organisation of their own."""
+    name = f"admin-{platform.slug}"
+    if db.session.scalar(select(Tenant.id).limit(1)) is None:
+        return accounts.create_first_administrator(name, "管理员", PHRASE, organisation=platform.label, now=now)
+    tenant = Tenant(name=platform.label, house_number=platform.slug.upper()[:8], created_at=now)
+    db.session.add(tenant)
+    db.session.flush()
+    return accounts.join(accounts.create(name, "管理员", PHRASE, now=now), tenant, Role.ADMIN, source="manual", now=now)
+
+
+def _organisation(admin: Membership, platform: ChatPlatform, now: datetime) -> Organisation:
+    connected = [_integration(admin, platform, number, now) for number in range(application_count(platform))]
     password_hash = passwords.hash_password(PHRASE)
     standard: list[str] = []
     prometheus: list[str] = []
     people: list[str] = []
-    for number in range(channel_count):
+    for number in range(CHANNELS):
         channel = channels.create(f"空间 {number}", by=admin, now=now)
-        names = [f"p{corp_id[-4:]}-{number}-{shift}" for shift in range(SHIFTS)]
+        integration, _ = connected[number % len(connected)]
+        names = [f"{platform.slug}-{number}-{shift}" for shift in range(SHIFTS)]
         for shift, name in enumerate(names):
             member = _linked_member(admin, integration, name, password_hash, now)
             _policy(channel, member, str(shift), now)
@@ -122,33 +158,40 @@ def _organisation(admin: Membership, corp_id: str, channel_count: int, now: date
             source = alert_sources.create(channel.id, kind, f"{kind} {number}", by=admin, now=now)
             db.session.flush()
             found.append(_push_path(source))
-    keys = CallbackKeys(corp_id, AGENT_ID, *_callback_secrets(corp_id), _path(integration, "callback_url"))
-    return Organisation(keys, standard, prometheus, people, _path(integration, "home_url"))
+    return Organisation(
+        platform.slug,
+        admin.tenant_id,
+        [application for _, application in connected],
+        [integration.id for integration, _ in connected],
+        standard,
+        prometheus,
+        people,
+        urlsplit(integrations.app_url(connected[0][0])).path,
+    )
 
 
-def _callback_secrets(corp_id: str) -> tuple[str, str]:
-    """Token and EncodingAESKey; known, since nothing of this company outlives the run."""
-    return f"token{corp_id[-6:]}", (corp_id * 3)[:42] + "A"
-
-
-def _integration(admin: Membership, corp_id: str, now: datetime) -> Integration:
-    token, aes_key = _callback_secrets(corp_id)
+def _integration(
+    admin: Membership, platform: ChatPlatform, number: int, now: datetime
+) -> tuple[Integration, Application]:
+    """A connection as the wizard leaves it, and the application with the address that it calls."""
+    application = platform.application(number)
     integration = Integration(
         tenant_id=admin.tenant_id,
-        platform="wecom",
+        platform=platform.slug,
         mode="self_built",
-        name="值班铃",
+        name=f"值班铃 {number}",
         status=IntegrationStatus.ACTIVE,
-        settings={"corp_id": corp_id, "agent_id": AGENT_ID, "trusted_domain": current_settings().public_host},
-        platform_key=f"wecom:{corp_id}:{AGENT_ID}",
-        public_key=f"bench-{corp_id}",
+        settings=dict(application.settings),
+        platform_key=application.key,
+        public_key=f"bench-{platform.slug}-{number}",
         created_at=now,
     )
     db.session.add(integration)
     db.session.flush()
-    for name, value in (("secret", f"secret-{corp_id}"), ("token", token), ("encoding_aes_key", aes_key)):
+    for name, value in application.secrets.items():
         integrations.set_secret(integration, name, value)
-    return integration
+    address = integrations.platform_addresses(integration)[platform.callback]
+    return integration, replace(application, callback_path=urlsplit(address).path)
 
 
 def _linked_member(
@@ -167,7 +210,7 @@ def _linked_member(
             integration_id=integration.id,
             user_id=user.id,
             user=user,
-            external_user_id=name,
+            external_user_id=PLATFORMS[integration.platform].person(name),
             external_name=user.real_name,
             source="login",
             linked_at=now,
@@ -189,10 +232,6 @@ def _push_path(source: AlertSource) -> str:
     return f"{parts.path}?integration_key={quote(alert_sources.current_key(source))}"
 
 
-def _path(integration: Integration, name: str) -> str:
-    return urlsplit(integrations.addresses(integration)[name]).path
-
-
 # --- cards to press on --------------------------------------------------------------------------------------------
 
 
@@ -205,7 +244,7 @@ def deliver_cards(product: Product, organisation: Organisation, count: int) -> l
     with product.app():
         for first in range(0, count, BATCH):
             _ingest(organisation, name, range(first, min(first + BATCH, count)))
-        buttons = list(_send_all(utcnow()))
+        buttons = list(_send_all(organisation, utcnow()))
         db.session.commit()
     return buttons
 
@@ -213,8 +252,8 @@ def deliver_cards(product: Product, organisation: Organisation, count: int) -> l
 def _ingest(organisation: Organisation, name: Numbering, numbers: range) -> None:
     """Alerts of one channel after the other, each batch in one transaction."""
     kind = SOURCES["standard"]
-    wanted = select(AlertSource).where(AlertSource.type == "standard").order_by(AlertSource.id)
-    sources = db.session.scalars(wanted.limit(len(organisation.standard))).all()
+    mine = AlertSource.tenant_id == organisation.tenant_id, AlertSource.type == "standard"
+    sources = db.session.scalars(select(AlertSource).where(*mine).order_by(AlertSource.id)).all()
     make = Reports(organisation.standard, name)
     source = sources[numbers.start // BATCH % len(sources)]
     events = []
@@ -226,15 +265,18 @@ def _ingest(organisation: Organisation, name: Numbering, numbers: range) -> None
     db.session.commit()
 
 
-def _send_all(now: datetime) -> Iterator[Button]:
-    """Record what waits to be sent as sent."""
-    secret = current_settings().secret_key
+def _send_all(organisation: Organisation, now: datetime) -> Iterator[Button]:
+    """Record what waits to be sent to its people as sent."""
+    secret, gives_codes = current_settings().secret_key, PLATFORMS[organisation.platform].gives_codes
+    places = {integration_id: place for place, integration_id in enumerate(organisation.integration_ids)}
     waiting = select(Delivery, Incident).join(Incident, Incident.id == Delivery.incident_id)
-    for delivery, incident in db.session.execute(waiting.where(Delivery.state == DeliveryState.QUEUED)).all():
+    mine = Delivery.tenant_id == organisation.tenant_id, Delivery.state == DeliveryState.QUEUED
+    for delivery, incident in db.session.execute(waiting.where(*mine)).all():
         delivery.state, delivery.sent_at = DeliveryState.SENT, now
-        card = cards.open_card(delivery, incident, message_id=f"m{delivery.id}", fingerprint="", now=now)
-        cards.add_code(card, f"code-{delivery.id}", origin="send", hours=72, now=now)
+        card = cards.open_card(delivery, incident, message_id=f"om_{delivery.id}", fingerprint="", now=now)
+        if gives_codes:
+            cards.add_code(card, f"code-{delivery.id}", origin="send", hours=72, now=now)
         key = card_keys.make(secret, "acknowledge", delivery.reference)
-        yield Button(delivery.external_user_id or "", delivery.reference, key)
-    sent = update(Job).where(Job.kind == "deliver", Job.state == JobState.PENDING)
-    db.session.execute(sent.values(state=JobState.DONE, finished_at=now))
+        yield Button(delivery.external_user_id or "", delivery.reference, key, places[delivery.integration_id or 0])
+    of_tenant = Job.tenant_id == organisation.tenant_id, Job.kind == "deliver", Job.state == JobState.PENDING
+    db.session.execute(update(Job).where(*of_tenant).values(state=JobState.DONE, finished_at=now))

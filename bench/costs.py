@@ -15,10 +15,11 @@ from bench.company import Company, Organisation, company, deliver_cards
 from bench.delivery import push_burst
 from bench.load import ClosedLoop, Wire, generate, request
 from bench.memory import push
-from bench.payloads import NOBODY, Numbering, Reports, press
+from bench.payloads import NOBODY, Numbering, Reports
 from bench.press import compare, quickest_row, ratio_row, signed_in
-from bench.processes import Product, Stage
+from bench.product import Product
 from bench.results import Row, cost
+from bench.stage import Stage
 from bench.yardsticks import bare_flask
 
 PART = "costs"
@@ -42,7 +43,7 @@ def run(stage: Stage, *, quick: bool) -> list[Row]:
         rows += _alerts(product, organisation, alerts)
         rows += _cards(stage, product, organisation)
         wire = Wire(product.port)
-        sent = [press(organisation.keys, button) for button in buttons]
+        sent = [organisation.press(button) for button in buttons]
         used = _web_ms(product, lambda: [wire.timed(one) for one in sent])
         rows.append(cost(PART, "a press (web)", used / len(sent), "ms"))
     return rows

@@ -1,14 +1,13 @@
-"""A chat platform that does next to nothing, quickly: python -m bench.fake_platform PORT
+"""A server that is every chat platform's API at once, does next to nothing, and that quickly.
 
-Answers gettoken, message/send and update_template_card as WeCom does, to us and to Alertmanager alike, and keeps when
-what arrived. A corp can be told to answer late or never:
+python -m bench.fake_platform PORT answers tokens, cards and updates as each platform does (bench/platforms), to us and
+to Alertmanager alike, and keeps when what arrived. A platform can be told to answer late or never:
 
-    POST /control/behaviour  {"corp_id": …, "delay_seconds": 0.2, "hangs": true}
+    POST /control/behaviour  {"platform": "wecom", "delay_seconds": 0.2, "hangs": true}
     POST /control/reset      forget arrivals and counts
-    GET  /control/arrivals   [[monotonic seconds, corp id, user id, title, task id], …] of messages
-    GET  /control/counts     {"gettoken": 1, "message/send": 20, …}
-
-https://developer.work.weixin.qq.com/document/path/90236
+    GET  /control/arrivals   [[monotonic seconds, application, user id, title], …] of messages
+    GET  /control/counts     {"wecom/token": 1, "wecom/card": 20, …}
+    GET  /control/tokens     how often each application was given a token
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-HEAD_END = b"\r\n\r\n"
-API = "/cgi-bin/"
-TOKEN_SECONDS = 7200
+from bench.platforms import PLATFORMS
+from bench.platforms.base import CARD, TOKEN, Call, ChatPlatform
 
-Json = dict[str, Any]
+HEAD_END = b"\r\n\r\n"
+CONTROL = "/control/"
+NOT_FOUND = {"error": "no platform has this address"}
 
 
 @dataclass
@@ -39,51 +39,42 @@ class Behaviour:
 
 @dataclass
 class State:
-    """What arrived, and how each corp behaves."""
+    """What arrived, and how each platform behaves."""
 
-    arrivals: list[tuple[float, str, str, str, str]] = field(default_factory=list)
+    arrivals: list[tuple[float, str, str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def behaviour(self, corp_id: str) -> Behaviour:
-        return self.behaviours.get(corp_id) or Behaviour()
+    def behaviour(self, platform: str) -> Behaviour:
+        return self.behaviours.get(platform) or Behaviour()
 
 
-def corp_of(query: dict[str, list[str]]) -> str:
-    """Which company calls: gettoken says so, and its tokens begin with it."""
-    named = query.get("corpid") or query.get("corpId")
-    return named[0] if named else query.get("access_token", [""])[0].partition(".")[0]
+def platform_of(path: str) -> ChatPlatform | None:
+    return next((platform for platform in PLATFORMS.values() if path.startswith(platform.api)), None)
 
 
-def answer_api(state: State, name: str, query: dict[str, list[str]], body: bytes, at: float) -> Json:
-    """The answer of one API call, after keeping what it brought. at: when it arrived, monotonic seconds."""
-    corp_id = corp_of(query)
-    state.counts[name] += 1
-    number = next(state.numbers)
-    if name == "gettoken":
-        return {"errcode": 0, "errmsg": "ok", "access_token": f"{corp_id}.{number}", "expires_in": TOKEN_SECONDS}
-    if name == "message/send":
-        message = json.loads(body)
-        card = message.get("template_card") or {}
-        title = card.get("main_title", {}).get("title", "")
-        state.arrivals.append((at, corp_id, message.get("touser", ""), title, card.get("task_id", "")))
-        sent = {"errcode": 0, "errmsg": "ok", "invaliduser": "", "msgid": f"m{number}"}
-        return sent | ({"response_code": f"code-{number}"} if card else {})
-    return {"errcode": 0, "errmsg": "ok", "invaliduser": []}
+def answer_api(state: State, platform: ChatPlatform, call: Call, at: float) -> tuple[str, Any]:
+    """What a call was and its answer, after keeping what it brought. at: when it arrived, monotonic seconds."""
+    answered = platform.answer(call, next(state.numbers))
+    state.counts[f"{platform.slug}/{answered.kind}"] += 1
+    if answered.kind == TOKEN:
+        state.tokens[answered.application] += 1
+    elif answered.kind == CARD:
+        state.arrivals.append((at, answered.application, answered.user_id, answered.title))
+    return answered.kind, answered.content
 
 
 def answer_control(state: State, name: str, body: bytes) -> Any:
-    if name == "arrivals":
-        return state.arrivals
-    if name == "counts":
-        return state.counts
+    if name in {"arrivals", "counts", "tokens"}:
+        return getattr(state, name)
     if name == "behaviour":
         wanted = json.loads(body)
-        corp_id = wanted.pop("corp_id")
-        state.behaviours[corp_id] = Behaviour(**wanted)
+        platform = wanted.pop("platform")
+        state.behaviours[platform] = Behaviour(**wanted)
     elif name == "reset":
-        state.arrivals, state.counts = [], Counter()
+        state.arrivals, state.counts, state.tokens = [], Counter(), Counter()
     return {}
 
 
@@ -104,8 +95,8 @@ class Server(asyncio.Protocol):
         while (found := self._take()) is not None:
             self._handle(*found)
 
-    def _take(self) -> tuple[str, bytes] | None:
-        """The address and body of the next whole request, taken from what was received."""
+    def _take(self) -> tuple[bytes, bytes] | None:
+        """Head and body of the next whole request, taken from what was received."""
         end = self._data.find(HEAD_END)
         if end < 0:
             return None
@@ -118,29 +109,34 @@ class Server(asyncio.Protocol):
             return None
         body = bytes(self._data[end + len(HEAD_END) : whole])
         del self._data[:whole]
-        return head.split(b" ", 2)[1].decode(), body
+        return head, body
 
-    def _handle(self, address: str, body: bytes) -> None:
+    def _handle(self, head: bytes, body: bytes) -> None:
         at = time.monotonic()
-        parts = urlsplit(address)
-        if parts.path.startswith("/control/"):
-            self._answer(answer_control(self._state, parts.path.removeprefix("/control/"), body))
+        method, address, _ = head.split(b" ", 2)
+        parts = urlsplit(address.decode())
+        if parts.path.startswith(CONTROL):
+            self._answer(answer_control(self._state, parts.path.removeprefix(CONTROL), body))
             return
-        query = parse_qs(parts.query)
-        name = parts.path.removeprefix(API)
-        behaviour = self._state.behaviour(corp_of(query))
+        platform = platform_of(parts.path)
+        if platform is None:
+            self._answer(NOT_FOUND, status="404 Not Found")
+            return
+        behaviour = self._state.behaviour(platform.slug)
         if behaviour.hangs:
-            self._state.counts["left hanging"] += 1
+            self._state.counts[f"{platform.slug}/left hanging"] += 1
             return
-        content = answer_api(self._state, name, query, body, at)
-        if behaviour.delay_seconds and name != "gettoken":
+        path = parts.path.removeprefix(platform.api)
+        call = Call(method.decode(), path, parse_qs(parts.query), head, body)
+        kind, content = answer_api(self._state, platform, call, at)
+        if behaviour.delay_seconds and kind != TOKEN:
             asyncio.get_running_loop().call_later(behaviour.delay_seconds, self._answer, content)
         else:
             self._answer(content)
 
-    def _answer(self, content: Any) -> None:
+    def _answer(self, content: Any, *, status: str = "200 OK") -> None:
         body = json.dumps(content, separators=(",", ":")).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(head.encode() + body)
 

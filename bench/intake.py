@@ -15,8 +15,10 @@ from sqlalchemy import Engine, create_engine, text
 from bench.company import Company, company
 from bench.load import ClosedLoop, Outcome, generate, merged
 from bench.payloads import AlertmanagerAlerts, Numbering, Webhooks
-from bench.processes import Product, Stage, wait_for
+from bench.processes import wait_for
+from bench.product import Product
 from bench.results import Row, median
+from bench.stage import Stage
 from bench.yardsticks import BY_NAME, EACH_ALONE, alertmanager
 
 PART = "intake"

@@ -13,8 +13,10 @@ from bench.company import Company, Organisation, company
 from bench.load import ClosedLoop, Wire, generate, request
 from bench.payloads import NOBODY, Numbering, Webhooks
 from bench.press import signed_in
-from bench.processes import Product, Stage, wait_for
+from bench.processes import wait_for
+from bench.product import Product
 from bench.results import Row
+from bench.stage import Stage
 
 PART = "memory"
 GROUP, CLIENTS, SOURCES = 50, 4, 20

@@ -1,4 +1,4 @@
-"""The requests that are sent: alerts, presses, sign-ins. Light to import, since load generators do."""
+"""The requests that are sent: alerts and sign-ins; presses are in bench/platforms. Load generators import it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from bench.load import request
-from platforms.crypto import CallbackCipher
 
 ALERT_NAMES = 20
 SHIFTS = 5
@@ -144,44 +143,7 @@ class AlertmanagerAlerts:
         return request("POST", "/api/v2/alerts", json.dumps(alerts).encode())
 
 
-# --- presses ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CallbackKeys:
-    """What signs and seals callbacks of one application, and where they go."""
-
-    corp_id: str
-    agent_id: str
-    token: str
-    encoding_aes_key: str
-    path: str
-
-
-@dataclass(frozen=True)
-class Button:
-    """A button of one card that somebody got. reference: the card's task_id."""
-
-    user_id: str
-    reference: str
-    key: str
-
-
-def press(keys: CallbackKeys, button: Button, *, forged: bool = False) -> bytes:
-    """One signed and encrypted template_card_event, of now, that was never sent before. forged: signed wrongly."""
-    nonce, now = secrets.token_hex(8), str(int(time.time()))
-    plain = (
-        f"<xml><ToUserName><![CDATA[{keys.corp_id}]]></ToUserName><FromUserName>{button.user_id}</FromUserName>"
-        f"<CreateTime>{now}</CreateTime><MsgType>event</MsgType><Event>template_card_event</Event>"
-        f"<EventKey>{button.key}</EventKey><TaskId>{button.reference}</TaskId><CardType>button_interaction</CardType>"
-        f"<ResponseCode>{nonce}</ResponseCode><AgentID>{keys.agent_id}</AgentID></xml>"
-    )
-    cipher = CallbackCipher(keys.token, keys.encoding_aes_key, keys.corp_id)
-    sealed = cipher.encrypt(plain.encode())
-    signature = cipher.sign(now, nonce, sealed)
-    query = {"msg_signature": "0" * 40 if forged else signature, "timestamp": now, "nonce": nonce}
-    body = f"<xml><ToUserName>{keys.corp_id}</ToUserName><Encrypt><![CDATA[{sealed}]]></Encrypt></xml>"
-    return request("POST", f"{keys.path}?{urlencode(query, quote_via=quote)}", body.encode(), content_type="text/xml")
+# --- people ----------------------------------------------------------------------------------------------------------
 
 
 def sign_in(username: str, password: str, *, token: str, cookie: str, address: str) -> bytes:

@@ -1,4 +1,5 @@
-"""Presses: what one costs beside a bare durable commit, and how long they take while everything else goes on.
+"""Presses of each platform: what one costs beside a bare durable commit, and how long they take while everything else
+goes on.
 
 Every press is a callback of its own on a card of its own: the same bytes again would measure the answer to a repeat.
 """
@@ -8,19 +9,23 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import create_engine, text
 
-from bench.company import PHRASE, Company, company, deliver_cards
+from bench.company import PHRASE, Company, Organisation, company, deliver_cards
 from bench.load import OpenLoop, Outcome, Wire, generate, request, spread
-from bench.payloads import Button, CallbackKeys, Numbering, Reports, Webhooks, press, sign_in
-from bench.processes import Product, Stage
+from bench.payloads import Numbering, Reports, Webhooks, sign_in
+from bench.platforms import PLATFORMS
+from bench.platforms.base import Button
+from bench.product import Product
 from bench.results import Row, median, percentile
+from bench.stage import Stage
 from bench.yardsticks import bare_flask
 
 PART = "press"
 ROW = b"x" * 400
+COMMIT, NOTHING = request("POST", "/commit", ROW), request("POST", "/nothing", ROW)
 PRESSES_A_SECOND, ALERTS_A_SECOND = 50, 300
 SOURCES = 20
 """So that none pushes more than 1000 times a minute."""
@@ -40,45 +45,80 @@ class Size:
 
 
 QUICK, FULL = Size(3, 60, 20), Size(5, 300, 50)
+Times = tuple[list[float], list[float]]
+"""Milliseconds of one run: the product's and the yardstick's."""
 
 
 def run(stage: Stage, *, quick: bool) -> list[Row]:
-    return [*measure_ratio(stage, QUICK if quick else FULL), *measure_under_load(stage, quick=quick)]
+    rows = measure_ratios(stage, QUICK if quick else FULL)
+    for platform in PLATFORMS:
+        rows += measure_under_load(stage, platform, "prometheus", quick=quick, bar=150.0)
+    return rows + measure_under_load(stage, next(iter(PLATFORMS)), "standard", quick=quick)
 
 
 # --- beside a bare commit -----------------------------------------------------------------------------------------
 
 
-def measure_ratio(stage: Stage, size: Size) -> list[Row]:
-    """Alternately one press and one bare commit, one at a time; then one forged press and one bare answer."""
-    runs, rounds, warm_up = size.runs, size.rounds, size.warm_up
+@dataclass
+class Presser:
+    """An organisation whose cards are pressed, what of them is left, and how long it took."""
+
+    organisation: Organisation
+    buttons: list[Button]
+    left: Iterator[Button] = field(init=False)
+    pairs: list[Times] = field(default_factory=list)
+    refusals: list[Times] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.left = iter(self.buttons)
+
+    def presses(self, count: int) -> Iterator[bytes]:
+        """Each of a card that was not pressed before, made when it is asked for."""
+        return (self.organisation.press(button) for button in itertools.islice(self.left, count))
+
+    def forged(self, count: int) -> Iterator[bytes]:
+        return (self.organisation.press(button, forged=True) for button in self.buttons[:count])
+
+    def rows(self, rounds: int) -> list[Row]:
+        used = self.cpu_seconds * 1000 / (rounds * len(self.pairs))
+        rows = [
+            ratio_row(PART, "press ÷ bare durable commit", self.pairs, bar=2.0, aim=1.7),
+            quickest_row(PART, "press ÷ bare durable commit, the quickest tenth of each", self.pairs),
+            Row(PART, "processor time of the web process for a press", used, "ms"),
+            ratio_row(PART, "refusal of a forged press ÷ bare answer", self.refusals, bar=1.6),
+            quickest_row(PART, "refusal ÷ bare answer, the quickest tenth of each", self.refusals),
+        ]
+        return [replace(row, platform=self.organisation.platform) for row in rows]
+
+
+def measure_ratios(stage: Stage, size: Size) -> list[Row]:
+    """Alternately one press and one bare commit, one at a time; then one forged press and one bare answer.
+
+    The platforms take turns run by run, so that one's figures can be set beside another's.
+    """
     product, bare = stage.prepare(company), bare_flask(stage)
-    organisation = Company.of(product.home).main
-    buttons = deliver_cards(product, organisation, runs * rounds + warm_up)
+    count = 1 + size.warm_up + size.runs * size.rounds
+    pressers = [
+        Presser(organisation, deliver_cards(product, organisation, count))
+        for organisation in Company.of(product.home).by_platform.values()
+    ]
     with stage.running(product), bare:
         wires = Wire(product.port), Wire(bare.port or 0)
-        presses = (press(organisation.keys, button) for button in buttons)
-        compare(wires, itertools.islice(presses, warm_up), request("POST", "/commit", ROW))
-        used = product.web.cpu_seconds()
-        pairs = [
-            compare(wires, itertools.islice(presses, rounds), request("POST", "/commit", ROW)) for _ in range(runs)
-        ]
-        used = (product.web.cpu_seconds() - used) * 1000 / (runs * rounds)
-        _check_applied(product, len(buttons))
-        forged = (press(organisation.keys, button, forged=True) for button in itertools.cycle(buttons))
-        nothing = request("POST", "/nothing", ROW)
-        refusals = [compare(wires, itertools.islice(forged, rounds), nothing, expected=403) for _ in range(runs)]
-    return [
-        ratio_row(PART, "press ÷ bare durable commit", pairs, bar=2.0, aim=1.7),
-        quickest_row(PART, "press ÷ bare durable commit, the quickest tenth of each", pairs),
-        Row(PART, "processor time of the web process for a press", used, "ms"),
-        ratio_row(PART, "refusal of a forged press ÷ bare answer", refusals, bar=1.6),
-        quickest_row(PART, "refusal ÷ bare answer, the quickest tenth of each", refusals),
-    ]
-
-
-Times = tuple[list[float], list[float]]
-"""Milliseconds of one run: the product's and the yardstick's."""
+        for presser in pressers:
+            _check_answer(wires[0], presser)
+            compare(wires, presser.presses(size.warm_up), COMMIT)
+        for _ in range(size.runs):
+            for presser in pressers:
+                before = product.web.cpu_seconds()
+                presser.pairs.append(compare(wires, presser.presses(size.rounds), COMMIT))
+                presser.cpu_seconds += product.web.cpu_seconds() - before
+        for presser in pressers:
+            _check_applied(product, presser)
+        for _ in range(size.runs):
+            for presser in pressers:
+                presser.refusals.append(compare(wires, presser.forged(size.rounds), NOTHING, expected=403))
+    return [row for presser in pressers for row in presser.rows(size.rounds)]
 
 
 def compare(wires: tuple[Wire, Wire], ours_sent: Iterable[bytes], bare: bytes, *, expected: int = 200) -> Times:
@@ -105,32 +145,37 @@ def quickest_row(part: str, name: str, runs: list[Times]) -> Row:
     return Row(part, name, ours / floor, "×", note=f"{ours:.2f} ms ÷ {floor:.2f} ms")
 
 
-def _check_applied(product: Product, presses: int) -> None:
+def _check_answer(wire: Wire, presser: Presser) -> None:
+    """A press must be answered with the new card: an answer that leaves it to a later update would cost less."""
+    button = next(presser.left)
+    status, answer = wire.exchange(presser.organisation.press(button))
+    if status != 200 or not presser.organisation.shows_card(button, answer):
+        raise RuntimeError(f"a press was not answered with the new card: {status} {answer[:300]!r}")
+
+
+def _check_applied(product: Product, presser: Presser) -> None:
     """Every press must have changed its incident, or what we measured was something else."""
     engine = create_engine(product.settings.database_url)
+    changed = text("SELECT count(*) FROM incidents WHERE progress = 'Processing' AND tenant_id = :tenant_id")
     with engine.connect() as connection:
-        done = connection.scalar(text("SELECT count(*) FROM incidents WHERE progress = 'Processing'"))
+        done = connection.scalar(changed, {"tenant_id": presser.organisation.tenant_id})
     engine.dispose()
-    if done != presses:
-        raise RuntimeError(f"{presses} presses were answered, but {done} incidents are in progress")
+    if done != len(presser.buttons):
+        raise RuntimeError(f"{len(presser.buttons)} presses were answered, but {done} incidents are in progress")
 
 
 # --- while alerts come in and passwords are checked ---------------------------------------------------------------
 
 
-def measure_under_load(stage: Stage, *, quick: bool) -> list[Row]:
-    """p99 of presses at 50 a second: with alerts of many-alert sources, and of the one that answers at once."""
-    rows = []
-    for kind, bar in (("prometheus", 150.0), ("standard", None)):
-        seconds = 5 if quick else 30
-        presses, alerts, sign_ins = _load(stage, kind, seconds)
-        rows += _load_rows(kind, presses, alerts, sign_ins, bar)
-    return rows
+def measure_under_load(stage: Stage, platform: str, kind: str, *, quick: bool, bar: float | None = None) -> list[Row]:
+    """p99 of presses at 50 a second, while sources send: "prometheus" is stored in bulk, "standard" at once."""
+    presses, alerts, sign_ins = _load(stage, platform, kind, 5 if quick else 30)
+    return [replace(row, platform=platform) for row in _load_rows(kind, presses, alerts, sign_ins, bar)]
 
 
-def _load(stage: Stage, kind: str, seconds: float) -> list[Outcome]:
+def _load(stage: Stage, platform: str, kind: str, seconds: float) -> list[Outcome]:
     product = stage.prepare(company)
-    organisation = Company.of(product.home).main
+    organisation = Company.of(product.home).by_platform[platform]
     buttons = deliver_cards(product, organisation, round(PRESSES_A_SECOND * seconds))
     with stage.running(product):
         _warm_up(product, organisation.prometheus, organisation.standard)
@@ -139,7 +184,7 @@ def _load(stage: Stage, kind: str, seconds: float) -> list[Outcome]:
             make = Reports(organisation.standard[:SOURCES], Numbering.new())
         alerts = [(at, make(number)) for number, at in enumerate(spread(ALERTS_A_SECOND, seconds))]
         return generate(
-            OpenLoop(product.port, list(_presses(organisation.keys, buttons, seconds))),
+            OpenLoop(product.port, list(_presses(organisation, buttons, seconds))),
             OpenLoop(product.port, alerts),
             OpenLoop(product.port, list(_sign_ins(product, organisation.people, seconds))),
         )
@@ -153,9 +198,9 @@ def _warm_up(product: Product, prometheus: list[str], standard: list[str]) -> No
     wire.close()
 
 
-def _presses(keys: CallbackKeys, buttons: list[Button], seconds: float) -> Iterator[tuple[float, bytes]]:
+def _presses(organisation: Organisation, buttons: list[Button], seconds: float) -> Iterator[tuple[float, bytes]]:
     for at, button in zip(spread(PRESSES_A_SECOND, seconds), buttons, strict=False):
-        yield at, press(keys, button)
+        yield at, organisation.press(button)
 
 
 def _sign_ins(product: Product, people: list[str], seconds: float) -> Iterator[tuple[float, bytes]]:

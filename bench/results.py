@@ -24,7 +24,7 @@ SIGNS = {AT_MOST: "≤", AT_LEAST: "≥"}
 class Row:
     """One figure.
 
-    part    which part measured it; name: what it is, in words
+    part    which part measured it; name: what it is, in words; platform: on which chat platform, "" where that is one
     unit    "×" for a ratio, "ms", "MB", "/s" …
     bar     what a release must reach, aim what we are after; None: for information
     sense   AT_MOST: less is better; AT_LEAST: more is better
@@ -41,6 +41,7 @@ class Row:
     sense: str = AT_MOST
     note: str = ""
     kind: str = "measure"
+    platform: str = ""
 
     @property
     def has_passed(self) -> bool | None:
@@ -129,7 +130,9 @@ class Report:
         facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.facts.items())
         began = self.began_at.strftime("%Y-%m-%d %H:%M UTC")
         lines = [f"# Benchmark of {began}", "", f"{facts}; {'quick' if self.is_quick else 'full'} run.", ""]
-        lines += ["| part | figure | value | bar | aim | | made of |", "| --- | --- | ---: | ---: | ---: | --- | --- |"]
+        lines += _side_by_side(self.rows)
+        lines += ["| part | platform | figure | value | bar | aim | | made of |"]
+        lines += ["| --- | --- | --- | ---: | ---: | ---: | --- | --- |"]
         lines += [_line(row) for row in self.rows if row.kind == "measure"]
         lines += [f"\n**{part} did not come to its end:** {why}" for part, why in self.failures.items()]
         costs = [row for row in self.rows if row.kind == "cost"]
@@ -155,7 +158,37 @@ def _line(row: Row) -> str:
     if row.reaches_aim:
         verdict += " (aim)"
     bar, aim = (f"{SIGNS[row.sense]} {shown(limit)}" if limit is not None else "" for limit in (row.bar, row.aim))
-    return f"| {row.part} | {row.name} | {shown(row.value)} {row.unit} | {bar} | {aim} | {verdict} | {row.note} |"
+    cells = (row.part, row.platform, row.name, f"{shown(row.value)} {row.unit}", bar, aim, verdict, row.note)
+    return f"| {' | '.join(cells)} |"
+
+
+def _side_by_side(rows: Sequence[Row]) -> list[str]:
+    """The figures that have a bar and were measured on several platforms: one line each, a column for each platform."""
+    judged = [row for row in rows if row.platform and row.bar is not None]
+    platforms = list(dict.fromkeys(row.platform for row in judged))
+    if len(platforms) < 2:
+        return []
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in judged:
+        found.setdefault((row.part, row.name), {})[row.platform] = row
+    lines = ["## Platforms side by side", "", f"| part | figure | {' | '.join(platforms)} | bar |"]
+    lines.append(f"| --- | --- | {'---: | ' * len(platforms)}---: |")
+    for (part, name), by_platform in found.items():
+        cells = [_cell(by_platform.get(platform)) for platform in platforms]
+        lines.append(f"| {part} | {name} | {' | '.join(cells)} | {_bars(by_platform.values())} |")
+    return [*lines, "", "## Every figure", ""]
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    return f"{shown(row.value)} {row.unit}".strip() + ("" if row.has_passed else " **FAIL**")
+
+
+def _bars(rows: Iterable[Row]) -> str:
+    """The bar of a figure; all of them where platforms allow different things."""
+    bars = dict.fromkeys(f"{SIGNS[row.sense]} {shown(row.bar)}" for row in rows if row.bar is not None)
+    return ", ".join(bars)
 
 
 def shown(value: float) -> str:
@@ -173,6 +206,7 @@ def table(rows: Sequence[Row]) -> str:
         verdict = {True: "pass", False: "FAIL", None: "    "}[row.has_passed]
         limit = f"{SIGNS[row.sense]} {shown(row.bar)}" if row.bar is not None else ""
         lines.append(
-            f"{verdict}  {row.part:9} {row.name:58} {shown(row.value):>8} {row.unit:10} {limit:>8}  {row.note}"
+            f"{verdict}  {row.part:9} {row.platform:9} {row.name:58} {shown(row.value):>8} {row.unit:6} {limit:>8}"
+            f"  {row.note}"
         )
     return "\n".join(lines)

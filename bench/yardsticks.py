@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 
-from bench.processes import Program, Stage, clean_environment
+from bench.processes import Program, clean_environment
+from bench.stage import Stage
 from tests.private_servers import free_port
 
 ALERTMANAGER = "prometheus-alertmanager"

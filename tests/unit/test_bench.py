@@ -8,18 +8,29 @@ import math
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from unittest.mock import Mock
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from werkzeug.datastructures import Headers
 
+import platforms as product
+from bench import company
 from bench.__main__ import PARTS, parse
-from bench.delivery import to_cards
-from bench.fake_platform import State, answer_api, answer_control
+from bench.delivery import busiest_second, rate_of, to_cards
+from bench.fake_platform import State, answer_api, answer_control, platform_of
 from bench.intake import accepted_keys
 from bench.load import ClosedLoop, OpenLoop, Outcome, Wire, answer_length, generate, merged, request, spread
 from bench.payloads import AlertmanagerAlerts, Numbering, Reports, Webhooks, tag_of
+from bench.platforms import PLATFORMS
+from bench.platforms.base import Application, Button, Call
 from bench.results import AT_LEAST, Report, Row, cost, machine_facts, median, percentile, shown, table
+from platforms.base import CallbackRequest, CardButton, CardPress, IncidentCard, Platform, PressAnswer
+from platforms.errors import CallbackRefused
 
 NAME = Numbering("run1")
 
@@ -102,10 +113,25 @@ def test_a_report_is_kept_as_data_and_as_a_table(tmp_path):
     assert stored["passed"] is True
     assert [row["passed"] for row in stored["rows"]] == [True, None]
     text = path.read_text()
-    assert "| press | ratio | 1.80 × | ≤ 2.00 |  | pass |" in text
+    assert "| press |  | ratio | 1.80 × | ≤ 2.00 |  | pass |" in text
     assert "## Unit costs" in text
     assert "a press" in text.partition("## Unit costs")[2]
     assert "a press" not in text.partition("## Unit costs")[0]
+
+
+def test_what_was_measured_on_every_platform_stands_side_by_side():
+    report = Report(machine_facts("SQLite"), is_quick=True, parts=["press"])
+    for platform, value in (("wecom", 1.5), ("dingtalk", 2.5)):
+        report.rows += [Row("press", "ratio", value, "×", bar=2.0, platform=platform)]
+    report.rows += [
+        Row("delivery", "pace", 19, "", bar=20, platform="dingtalk"),
+        Row("press", "for information", 1.0, "×", platform="wecom"),
+    ]
+    lines = report.as_markdown().partition("## Every figure")[0].splitlines()
+    assert "| part | figure | wecom | dingtalk | bar |" in lines
+    assert "| press | ratio | 1.50 × | 2.50 × **FAIL** | ≤ 2.00 |" in lines
+    assert "| delivery | pace | – | 19.0 | ≤ 20.0 |" in lines
+    assert not any("for information" in line for line in lines)
 
 
 def test_a_part_that_failed_fails_the_run():
@@ -215,22 +241,129 @@ def test_a_card_leads_back_to_its_push():
     report = body_of(Reports(["/a"], NAME)(4))
     assert tag_of(f"[严重] {report['title_rule']}") == NAME.tag(4)
     outcome = Outcome(0.0, 1.0, numbers=[4, 5], statuses=[200, 200], sent_at=[10.0, 10.5])
-    arrivals = [(10.04, "corp", "lin", "[严重] Latency / run1-4", "t1")]
+    arrivals = [(10.04, "corp", "lin", "[严重] Latency / run1-4")]
     assert to_cards(arrivals, NAME, outcome) == [pytest.approx(40), math.inf]
 
 
-def test_the_fake_platform_keeps_who_got_what_and_obeys():
-    state = State()
-    token = answer_api(state, "gettoken", {"corpid": ["ww1"]}, b"", 1.0)["access_token"]
-    card = {"task_id": "t1", "main_title": {"title": "[严重] Latency / run1-4"}}
-    sent = json.dumps({"touser": "lin", "template_card": card}).encode()
-    assert answer_api(state, "message/send", {"access_token": [token]}, sent, 2.0)["response_code"]
-    assert answer_control(state, "arrivals", b"") == [(2.0, "ww1", "lin", "[严重] Latency / run1-4", "t1")]
-    assert answer_control(state, "counts", b"") == {"gettoken": 1, "message/send": 1}
-    answer_control(state, "behaviour", json.dumps({"corp_id": "ww1", "delay_seconds": 0.2, "hangs": True}).encode())
-    assert (state.behaviour("ww1").hangs, state.behaviour("ww2").hangs) == (True, False)
+def parsed(sent: bytes) -> CallbackRequest:
+    """A request's bytes as the product sees them."""
+    head, _, body = sent.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    address = urlsplit(first.split(" ")[1])
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    purpose = address.path.rpartition("/")[2]
+    return CallbackRequest("POST", dict(parse_qsl(address.query)), Headers(headers), body, datetime.now(UTC), purpose)
+
+
+def connected(platform: str, application: Application) -> Platform:
+    kind = product.PLATFORMS[platform]
+    return kind.build(application.settings, application.secrets, tokens=Mock(), hosts=kind.hosts, transport=Mock())
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_press_is_one_that_the_product_takes_for_genuine_unless_it_is_forged(platform):
+    bench = PLATFORMS[platform]
+    application = replace(bench.application(3), callback_path="/callback/card")
+    button = Button(bench.person("lin"), "reference-1", "acknowledge.mac")
+    reader = connected(platform, application)
+    press = reader.read_callback(parsed(bench.press(application, button)))
+    assert isinstance(press, CardPress)
+    assert (press.external_user_id, press.reference, press.button_key) == (button.user_id, "reference-1", button.key)
+    with pytest.raises(CallbackRefused):
+        reader.read_callback(parsed(bench.press(application, button, forged=True)))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_an_answer_with_the_new_card_is_told_from_one_without(platform):
+    bench = PLATFORMS[platform]
+    application = replace(bench.application(0), callback_path="/callback/card")
+    reader = connected(platform, application)
+    press = reader.read_callback(parsed(bench.press(application, Button(bench.person("lin"), "reference-1", "key"))))
+    card = IncidentCard("reference-1", "s", "critical", "t", "#1", "", (), (), "", "", (CardButton("key", "b"),))
+    assert bench.shows_card(application, reader.answer(press, PressAnswer(card)).body)
+    assert not bench.shows_card(application, reader.answer(press, PressAnswer()).body)
+
+
+CALLS: dict[str, tuple[Call, Callable[[str], Call]]] = {
+    "wecom": (
+        Call("GET", "gettoken", {"corpid": ["ww1"]}),
+        lambda token: Call(
+            "POST",
+            "message/send",
+            {"access_token": [token]},
+            body=b'{"touser": "lin", "template_card": {"main_title": {"title": "run1-4"}}}',
+        ),
+    ),
+    "dingtalk": (
+        Call("POST", "oauth2/accessToken", body=b'{"appKey": "ding1"}'),
+        lambda token: Call(
+            "POST",
+            "card/instances/createAndDeliver",
+            head=f"POST / HTTP/1.1\r\nX-Acs-Dingtalk-Access-Token: {token}".encode(),
+            body=b'{"outTrackId": "r", "openSpaceId": "dtv1.card//IM_ROBOT.lin",'
+            b' "cardData": {"cardParamMap": {"title": "run1-4"}}}',
+        ),
+    ),
+    "feishu": (
+        Call("POST", "auth/v3/tenant_access_token/internal", body=b'{"app_id": "cli_1"}'),
+        lambda token: Call(
+            "POST",
+            "im/v1/messages",
+            head=f"POST / HTTP/1.1\r\nAuthorization: Bearer {token}".encode(),
+            body=json.dumps(
+                {"receive_id": "lin", "content": json.dumps({"header": {"title": {"content": "run1-4"}}})}
+            ).encode(),
+        ),
+    ),
+}
+TOKEN_OF = {"wecom": "access_token", "dingtalk": "accessToken", "feishu": "tenant_access_token"}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_fake_platform_keeps_who_got_what(platform):
+    state, (ask, send) = State(), CALLS[platform]
+    _, given = answer_api(state, PLATFORMS[platform], ask, 1.0)
+    token = given[TOKEN_OF[platform]]
+    answer_api(state, PLATFORMS[platform], send(token), 2.0)
+    application = token.rpartition(".")[0]
+    assert answer_control(state, "arrivals", b"") == [(2.0, application, "lin", "run1-4")]
+    assert answer_control(state, "counts", b"") == {f"{platform}/token": 1, f"{platform}/card": 1}
+    assert answer_control(state, "tokens", b"") == {application: 1}
     answer_control(state, "reset", b"{}")
     assert answer_control(state, "arrivals", b"") == []
+    assert not answer_control(state, "tokens", b"")
+
+
+def test_one_platform_alone_is_told_to_be_slow_or_dead():
+    state = State()
+    wanted = {"platform": "feishu", "delay_seconds": 0.2, "hangs": True}
+    answer_control(state, "behaviour", json.dumps(wanted).encode())
+    assert (state.behaviour("feishu").hangs, state.behaviour("wecom").hangs) == (True, False)
+
+
+def test_an_address_belongs_to_one_platform():
+    for platform in PLATFORMS.values():
+        assert platform_of(f"{platform.api}anything") is platform
+    assert platform_of("/elsewhere") is None
+
+
+def test_the_busiest_second_is_of_one_application():
+    arrivals = sorted([(at / 8, "a", "lin", "t") for at in range(20)] + [(0.5, "b", "wu", "t")])
+    assert busiest_second(arrivals) == 8
+    assert busiest_second([]) == 0
+    assert rate_of(arrivals[:1]) == 0
+    assert rate_of([(0.0, "a", "lin", "t"), (0.5, "a", "lin", "t"), (1.0, "a", "wu", "t")]) == 2.0
+
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
+def test_an_organisation_has_applications_for_all_that_is_measured(platform):
+    count = company.application_count(platform)
+    if platform.sends_a_second:
+        assert count * platform.sends_a_second >= company.CARDS_A_SECOND
+        assert product.PLATFORMS[platform.slug].capabilities.sends_per_second <= platform.sends_a_second
+    if platform.sends_a_minute:
+        assert count * platform.sends_a_minute / 60 >= company.CARDS_A_SECOND
+    assert len({platform.application(number).key for number in range(count)}) == count
 
 
 def test_only_what_was_answered_counts_as_accepted():
