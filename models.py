@@ -529,8 +529,151 @@ class AccountLink(Base):
     source: Mapped[str] = mapped_column(String(32))
     linked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    missing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The platform's contacts no longer name this person. The link stays."""
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class ContactSyncState(enum.StrEnum):
+    READING = "reading"
+    COMPARING = "comparing"
+    APPLYING = "applying"
+    DONE = "done"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+
+    @property
+    def label(self) -> str:
+        return {
+            "reading": N_("正在读取通讯录"),
+            "comparing": N_("等待确认"),
+            "applying": N_("正在同步"),
+            "done": N_("已完成"),
+            "failed": N_("失败"),
+            "discarded": N_("已放弃"),
+        }[self.value]
+
+
+class ContactSync(Base):
+    """Taking over a company's departments and people from a platform: read, compared by an administrator, applied.
+
+    departments  what was read: [{id, name, parent_id, order}], a parent before its children
+    step, steps  how far the present state has come, of how many
+    initial_passwords  "random" or "account": what new accounts are given
+    counts       of a finished one: {created, updated, review, skipped, failed}
+    error        why it failed (platforms.errors.remember)
+    version      of the comparison as a whole: whoever confirms has seen this one
+    """
+
+    __tablename__ = "contact_syncs"
+    __table_args__ = (
+        Index(
+            "uq_contact_syncs_open",
+            "integration_id",
+            unique=True,
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    state: Mapped[ContactSyncState] = mapped_column(EnumText(ContactSyncState), default=ContactSyncState.READING)
+    step: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int] = mapped_column(default=0)
+    departments: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
+    initial_passwords: Mapped[str] = mapped_column(String(16), default="random")
+    counts: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    started_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    started_by: Mapped[User | None] = relationship(foreign_keys=[started_by_id])
+    confirmed_by: Mapped[User | None] = relationship(foreign_keys=[confirmed_by_id])
+
+    @property
+    def is_open(self) -> bool:
+        return self.finished_at is None
+
+
+class Pairing(enum.StrEnum):
+    BOUND = "bound"
+    BY_NAME = "by_name"
+    BY_HAND = "by_hand"
+    OUTSIDE = "outside"
+    NAMESAKE = "namesake"
+    NONE = "none"
+
+    @property
+    def label(self) -> str:
+        return {
+            "bound": N_("已绑定"),
+            "by_name": N_("按姓名匹配"),
+            "by_hand": N_("手动"),
+            "outside": N_("将进入审核"),
+            "namesake": N_("重名，请手动选择"),
+            "none": N_("未匹配"),
+        }[self.value]
+
+
+class SyncPerson(Base):
+    """A person of the platform in one synchronisation, paired with an account here or not.
+
+    external_user_id, shown_id  as links hold it, and as the platform writes it
+    user_id   the paired account. No foreign key: whether it still exists is asked when it is needed
+    outcome   code of services/contact_decisions.py once this person is done with; report: the words of its line
+    password  a random initial password, encrypted, until it has been handed out
+    """
+
+    __tablename__ = "sync_people"
+    __table_args__ = (
+        UniqueConstraint("sync_id", "external_user_id"),
+        UniqueConstraint("sync_id", "user_id"),
+        Index("ix_sync_people_sync_id_outcome_id", "sync_id", "outcome", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    sync_id: Mapped[int] = mapped_column(ForeignKey("contact_syncs.id", ondelete="CASCADE"))
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    shown_id: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(128), default="")
+    department_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
+    pairing: Mapped[Pairing] = mapped_column(EnumText(Pairing), default=Pairing.NONE)
+    user_id: Mapped[int | None] = mapped_column(Integer)
+    is_included: Mapped[bool] = mapped_column(Boolean, default=True)
+    outcome: Mapped[str | None] = mapped_column(String(32))
+    report: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    password: Mapped[str | None] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class GeneratedAccount(Base):
+    """An account that a synchronisation made, for whom, and what became of its initial password.
+
+    platform_key, external_user_id  the application and the person there: "wecom:ww…", "lilei"
+    password_kind   "random" or "account"; password_until: it opens nothing after that; password_used_at: nor after that
+    """
+
+    __tablename__ = "generated_accounts"
+    __table_args__ = (UniqueConstraint("tenant_id", "platform_key", "external_user_id"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    platform_key: Mapped[str] = mapped_column(String(128))
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    password_kind: Mapped[str] = mapped_column(String(16))
+    password_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    password_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class GroupState(enum.StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs import (
+    contact_syncs,
     deliver,
     group_lists,
     group_names,
@@ -29,5 +30,7 @@ HANDLERS = {
     "run_check": Handler(setup_checks.run),
     "list_groups": Handler(group_lists.run),
     "read_group_name": Handler(group_names.run),
+    "read_contacts": Handler(contact_syncs.read, contact_syncs.gave_up_reading),
+    "apply_contacts": Handler(contact_syncs.apply),
     "purge": Handler(retention.purge),
 }

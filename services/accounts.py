@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from errors import AppError, Conflict, InvalidInput
 from extensions import db
 from models import ApiToken, Membership, MembershipState, Receipt, Role, SignInAttempt, Tenant, User
-from services import audit, instance, passwords, rights, throttling
+from services import audit, generated_accounts, instance, passwords, rights, throttling
 from texts import N_
 
 USERNAME = re.compile(r"[\w.@-]{2,64}")
@@ -104,6 +104,7 @@ def authenticate(username: str, password: str, *, address: str, now: datetime) -
         db.session.commit()
         raise AccountDisabled
     _keep_up_to_date(user, password)
+    generated_accounts.use_initial_password(user, now=now)
     user.last_sign_in_at = now
     return user
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 import threading
 import unicodedata
@@ -28,6 +30,8 @@ READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _HASHING = threading.BoundedSemaphore(2)
 QUEUE_SECONDS = 0.05
+ONE_TIME = "one-time$"
+"""How the hash of an initial password begins."""
 COMMON = Path(__file__).with_name("data") / "common_passwords.txt"
 
 
@@ -92,22 +96,45 @@ def hash_password(password: str) -> str:
         return HASHER.hash(_normal(password))
 
 
+def hash_one_time(password: str) -> str:
+    """A hash for a password that dies with its first use or soon: cheap, so that thousands can be made in seconds.
+
+    A random one has 92 bits, which nobody tries through; one that is the account's name is no secret at all.
+    """
+    salt = secrets.token_hex(8)
+    return f"{ONE_TIME}{salt}${_digest(salt, password)}"
+
+
+def is_one_time(hashed: str | None) -> bool:
+    return hashed is not None and hashed.startswith(ONE_TIME)
+
+
+def _digest(salt: str, password: str) -> str:
+    return hashlib.sha256(f"{salt}${_normal(password)}".encode()).hexdigest()
+
+
+def _matches_one_time(password: str, hashed: str) -> bool:
+    salt, _, digest = hashed.removeprefix(ONE_TIME).partition("$")
+    return hmac.compare_digest(_digest(salt, password), digest)
+
+
 def verify(password: str, hashed: str | None) -> bool:
     """Whether the password is the right one. Takes equally long without a hash to compare with.
 
     Raises HashingBusy if two others are being computed.
     """
+    cheap = hashed if is_one_time(hashed) else None
     with _one_of_two():
         try:
-            right = HASHER.verify(hashed or _decoy(), _normal(password))
+            right = HASHER.verify(_decoy() if cheap or not hashed else hashed, _normal(password))
         except (VerificationError, InvalidHashError):
-            return False
+            return cheap is not None and password != "" and _matches_one_time(password, cheap)
     return right and hashed is not None and password != ""
 
 
 def is_outdated(hashed: str) -> bool:
     """Whether the hash was made with other parameters than today's."""
-    return HASHER.check_needs_rehash(hashed)
+    return not is_one_time(hashed) and HASHER.check_needs_rehash(hashed)
 
 
 def one_time_password() -> str:

@@ -1,0 +1,242 @@
+"""Taking over a company's people from a platform: begun, read by the worker, compared by an administrator, confirmed.
+
+Only one synchronisation of a connection is open at a time; whoever begins another sees the one that is running.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from errors import AppError, Conflict, NotFound
+from extensions import db
+from models import (
+    AccountLink,
+    ContactSync,
+    ContactSyncState,
+    Integration,
+    IntegrationStatus,
+    Membership,
+    Pairing,
+    SyncPerson,
+)
+from platforms import PLATFORMS
+from platforms.errors import PlatformError, remember
+from services import audit, outbox, rights
+from texts import N_
+
+READ, APPLY = "read_contacts", "apply_contacts"
+"""Kinds of the worker's rows."""
+PASSWORD_KINDS = ("random", "account")
+SHRUNK_BY = 0.4
+"""As many of those who were linked missing at once look like a mistake, not like people who left."""
+
+
+class NotConfigured(AppError):
+    """No connection of this organisation can list people."""
+
+    code = "contact_sync.not_configured"
+    api_code = "InvalidParameter"
+    message = N_("%(platform)s尚未配置，请配置%(platform)s")
+    status = 409
+
+
+class NobodyFound(PlatformError):
+    """The platform answered, and named nobody."""
+
+    code = "contact_sync.nobody_found"
+    message = N_("%(platform)s下没查询到用户！")
+    hint = N_("常见原因：服务器 IP 未加入可信 IP，或应用的可见范围为空。")
+
+
+class ComparisonChanged(Conflict):
+    """Somebody else changed the comparison after this page was drawn."""
+
+    code = "contact_sync.changed"
+    message = N_("另一位管理员刚刚修改了比对结果")
+    hint = N_("页面已更新，请确认后再操作。")
+
+
+class NotComparing(Conflict):
+    """The comparison is confirmed or given up already."""
+
+    code = "contact_sync.not_comparing"
+    message = N_("这次比对已经确认或放弃")
+    hint = N_("请查看同步进度，或重新点击同步。")
+
+
+class ShrunkUnconfirmed(Conflict):
+    """Far fewer people than before: an administrator has to say that this is meant."""
+
+    code = "contact_sync.shrunk"
+    message = N_("已绑定的用户中有 %(missing)s 位不在本次读取的名单里，请先确认这不是可见范围配置有误")
+    hint = N_("勾选确认后再同步；不会停用或解绑任何人。")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a confirmation would do. missing: linked people whom the platform did not name, of `linked`."""
+
+    paired: int
+    new: int
+    review: int
+    excluded: int
+    bound: int
+    linked: int
+    missing: int
+
+    @property
+    def has_shrunk(self) -> bool:
+        return self.missing > 0 and self.missing >= SHRUNK_BY * self.linked
+
+
+def connections(viewer: Membership) -> list[Integration]:
+    """The organisation's connections whose platform can list people, oldest first."""
+    wanted = select(Integration).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
+    return [one for one in db.session.scalars(wanted) if PLATFORMS[one.platform].capabilities.lists_contacts]
+
+
+def get(sync_id: int, *, viewer: Membership) -> ContactSync:
+    """Raises NotFound, also for other organisations' synchronisations."""
+    wanted = select(ContactSync).where(ContactSync.tenant_id == viewer.tenant_id, ContactSync.id == sync_id)
+    found = db.session.scalar(wanted)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def open_one(integration: Integration) -> ContactSync | None:
+    """The synchronisation that is not finished yet."""
+    wanted = select(ContactSync).where(
+        ContactSync.tenant_id == integration.tenant_id,
+        ContactSync.integration_id == integration.id,
+        ContactSync.finished_at.is_(None),
+    )
+    return db.session.scalar(wanted)
+
+
+def recent(integration: Integration, *, limit: int = 10) -> list[ContactSync]:
+    """The newest ones first."""
+    wanted = select(ContactSync).where(
+        ContactSync.tenant_id == integration.tenant_id, ContactSync.integration_id == integration.id
+    )
+    return list(db.session.scalars(wanted.order_by(ContactSync.id.desc()).limit(limit)))
+
+
+def begin(integration: Integration, *, by: Membership, now: datetime) -> ContactSync:
+    """Stage reading the contacts; what is open already is returned instead. Raises AccessDenied, NotConfigured."""
+    rights.require(by, "member.edit")
+    platform = PLATFORMS[integration.platform]
+    if integration.status is not IntegrationStatus.ACTIVE or not platform.capabilities.lists_contacts:
+        raise NotConfigured(platform=platform.label)
+    running = open_one(integration)
+    if running is not None:
+        return running
+    made = ContactSync(
+        tenant_id=by.tenant_id, integration_id=integration.id, started_by_id=by.user_id, started_at=now, departments=[]
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(made)
+    except IntegrityError:  # another administrator was first
+        running = open_one(integration)
+        if running is None:
+            raise
+        return running
+    queue = outbox.queue_of(integration.id)
+    outbox.enqueue(READ, tenant_id=by.tenant_id, subject_id=made.id, due_at=now, now=now, queue=queue)
+    audit.record("contact_sync.started", by=by, target=integration.name, now=now)
+    return made
+
+
+def discard(sync: ContactSync, *, by: Membership, now: datetime) -> None:
+    """Stage giving a comparison up. Raises NotComparing once it was confirmed."""
+    rights.require(by, "member.edit")
+    _leave(
+        sync, ContactSyncState.DISCARDED, from_states=(ContactSyncState.READING, ContactSyncState.COMPARING), now=now
+    )
+    outbox.cancel(READ, tenant_id=sync.tenant_id, subject_id=sync.id)
+    audit.record("contact_sync.discarded", by=by, target=f"#{sync.id}", now=now)
+
+
+def confirm(
+    sync: ContactSync, *, seen: int, initial_passwords: str, is_shrinking_meant: bool, by: Membership, now: datetime
+) -> None:
+    """Stage 确认同步: the worker applies the comparison as it stands.
+
+    seen  version of the comparison that the administrator saw
+    Raises AccessDenied, NotComparing, ComparisonChanged, ShrunkUnconfirmed.
+    """
+    rights.require(by, "member.edit")
+    db.session.refresh(sync, with_for_update=True)
+    if sync.state is not ContactSyncState.COMPARING:
+        raise NotComparing
+    if sync.version != seen:
+        raise ComparisonChanged
+    plan = extent(sync)
+    if plan.has_shrunk and not is_shrinking_meant:
+        raise ShrunkUnconfirmed(missing=plan.missing)
+    sync.state = ContactSyncState.APPLYING
+    sync.confirmed_by_id, sync.confirmed_at = by.user_id, now
+    sync.initial_passwords = initial_passwords if initial_passwords in PASSWORD_KINDS else "random"
+    sync.step, sync.steps = 0, plan.paired + plan.new + plan.review + plan.bound
+    sync.version += 1
+    outbox.enqueue(APPLY, tenant_id=sync.tenant_id, subject_id=sync.id, due_at=now, now=now)
+    audit.record(
+        "contact_sync.confirmed",
+        by=by,
+        target=f"#{sync.id}",
+        new_accounts=plan.new,
+        initial_passwords=sync.initial_passwords,
+        now=now,
+    )
+
+
+def fail(sync_id: int, error: PlatformError, *, now: datetime) -> None:
+    """Stage that reading came to nothing; nothing else has been changed."""
+    sync = db.session.get_one(ContactSync, sync_id)
+    if sync.is_open:
+        sync.error = remember(error) | {"message": error.message, "hint": error.hint}
+        sync.state, sync.finished_at = ContactSyncState.FAILED, now
+
+
+def extent(sync: ContactSync) -> Extent:
+    """Count what there is to do, and who of those linked is missing."""
+    rows = db.session.execute(
+        select(SyncPerson.pairing, SyncPerson.is_included, func.count())
+        .where(SyncPerson.sync_id == sync.id, SyncPerson.tenant_id == sync.tenant_id)
+        .group_by(SyncPerson.pairing, SyncPerson.is_included)
+    )
+    counted: dict[Any, int] = {}
+    for pairing, is_included, count in rows:
+        key = pairing if is_included or pairing is Pairing.BOUND else "excluded"
+        counted[key] = counted.get(key, 0) + count
+    linked = linked_count(sync)
+    return Extent(
+        paired=counted.get(Pairing.BY_NAME, 0) + counted.get(Pairing.BY_HAND, 0),
+        new=counted.get(Pairing.NONE, 0) + counted.get(Pairing.NAMESAKE, 0),
+        review=counted.get(Pairing.OUTSIDE, 0),
+        excluded=counted.get("excluded", 0),
+        bound=counted.get(Pairing.BOUND, 0),
+        linked=linked,
+        missing=max(0, linked - counted.get(Pairing.BOUND, 0)),
+    )
+
+
+def linked_count(sync: ContactSync) -> int:
+    mine = (AccountLink.tenant_id == sync.tenant_id, AccountLink.integration_id == sync.integration_id)
+    return db.session.scalar(select(func.count()).select_from(AccountLink).where(*mine)) or 0
+
+
+def _leave(
+    sync: ContactSync, state: ContactSyncState, *, from_states: tuple[ContactSyncState, ...], now: datetime
+) -> None:
+    left = update(ContactSync).where(ContactSync.id == sync.id, ContactSync.state.in_(from_states))
+    values = {"state": state, "finished_at": now, "version": ContactSync.version + 1}
+    if not db.session.execute(left.values(values).returning(ContactSync.id)).all():
+        raise NotComparing
+    db.session.refresh(sync)
