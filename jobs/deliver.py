@@ -334,7 +334,7 @@ def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) ->
     if incident is not None and not incident.is_open:
         delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
     elif not error.retryable:
-        delivery_outcomes.refused(delivery, plan.connected.integration, error, now=utcnow())
+        delivery_outcomes.refused(delivery, plan.connected.integration, error, tried_at=made.at)
     else:
         due_at = delivery_outcomes.retry_at(
             delivery,

@@ -11,7 +11,7 @@ from extensions import db
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import GroupChat
 from platforms.errors import PlatformError
-from services import groups, integrations, retries
+from services import calls, groups, integrations, retries
 from services.clock import utcnow
 
 MOST_TRIES = 4
@@ -35,7 +35,9 @@ def run(mine: Claim) -> Outcome:
         log.info("The name of a group could not be read: %s", error.code)
         return _again(mine, error)
     chat = _chat(mine)
-    told = next((group for group in found if group.external_id == wanted.external_id), None)
+    told = next((group for group in found.groups if group.external_id == wanted.external_id), None)
+    if chat is not None:
+        calls.note(chat.integration, utcnow(), made=found.calls)
     if chat is not None and told is not None:
         groups.note_seen(chat.integration, told, origin=chat.origin, now=asked_at)
     return Done()

@@ -114,6 +114,18 @@ class Group:
 
 
 @dataclass(frozen=True)
+class GroupList:
+    """Groups that a platform told of. calls: how many questions that took.
+
+    is_complete  False where it stopped before the end: what is missing then may be there all the same
+    """
+
+    groups: Sequence[Group] = ()
+    calls: int = 1
+    is_complete: bool = True
+
+
+@dataclass(frozen=True)
 class SentMessage:
     """What identifies a message that the platform took.
 
@@ -447,8 +459,8 @@ class Platform(Protocol):
         redirect_uri  what sign_in_url was given, which some platforms ask again
         """
 
-    def read_groups(self, known: Sequence[Group]) -> list[Group]:
-        """The groups that can be posted to now, of those `known` and others, as far as the platform tells."""
+    def read_groups(self, known: Sequence[Group]) -> GroupList:
+        """The groups that can be posted to now: all of them (capabilities.lists_groups), else those of the `known`."""
 
     def read_departments(self) -> list[Department]:
         """The departments that the application may see, a parent before its children; capabilities.lists_contacts."""

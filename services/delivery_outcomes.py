@@ -274,11 +274,11 @@ def ended(delivery: Delivery, state: DeliveryState, reason: str) -> None:
     delivery.state, delivery.failure_code, delivery.next_attempt_at = state, reason, None
 
 
-def refused(delivery: Delivery, integration: Integration, error: PlatformError, *, now: datetime) -> None:
+def refused(delivery: Delivery, integration: Integration, error: PlatformError, *, tried_at: datetime) -> None:
     """The platform answered that it never will. An account that is gone breaks its link, a group is gone."""
     failed(delivery, error.failure, error)
     if isinstance(error, GroupGone) and delivery.group_chat is not None:
-        groups.note_gone(delivery.group_chat, now=now)
+        groups.note_gone(delivery.group_chat, tried_at=tried_at)
     if isinstance(error, RecipientUnreachable) and delivery.user_id is not None:
         link = linking.find_for_user(integration, delivery.user_id)
         if link is not None and link.state is LinkState.ACTIVE:

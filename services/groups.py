@@ -17,7 +17,7 @@ from errors import InvalidInput, NotFound
 from extensions import db, insert_once
 from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
 from platforms import PLATFORMS
-from platforms.base import Group, GroupEvent
+from platforms.base import Group, GroupEvent, GroupList
 from services import outbox, rights
 from services.wording import say
 from texts import N_, Text
@@ -61,9 +61,9 @@ def note_seen(integration: Integration, group: Group, *, origin: str, now: datet
     return chat
 
 
-def note_gone(chat: GroupChat, *, now: datetime) -> None:
-    """Stage that the platform would not take a message there any more."""
-    _set_state(chat, GroupState.REMOVED, as_group(chat), now)
+def note_gone(chat: GroupChat, *, tried_at: datetime) -> None:
+    """Stage that the platform would not take a message there any more. Who came back since is there."""
+    _set_state(chat, GroupState.REMOVED, as_group(chat), tried_at)
 
 
 def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
@@ -78,19 +78,19 @@ def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
 
 
 def take_list(
-    integration: Integration, found: Sequence[Group], *, asked: Iterable[Group], asked_at: datetime, now: datetime
+    integration: Integration, found: GroupList, *, asked: Iterable[Group], asked_at: datetime, now: datetime
 ) -> None:
-    """Stage what the platform listed: what it left out cannot be posted to. Events after `asked_at` know better.
+    """Stage what the platform listed: what a whole list left out cannot be posted to. Later events know better.
 
     asked  the groups that were known when it was asked; one that became known meanwhile was not left out
     """
     locked = _mine(integration).with_for_update().execution_options(populate_existing=True)
     chats = {chat.external_id: chat for chat in db.session.scalars(locked)}
-    for group in found:
+    for group in found.groups:
         chat = chats.pop(group.external_id, None) or _new(integration, group, LISTED, now)
         _set_name(chat, group.name, asked_at)
         _set_state(chat, GroupState.ACTIVE, group, asked_at)
-    left_out = {group.external_id for group in asked}
+    left_out = {group.external_id for group in asked} if found.is_complete else set()
     for chat in chats.values():
         if chat.is_active and chat.external_id in left_out:
             _set_state(chat, GroupState.REMOVED, as_group(chat), asked_at)

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
 
 from errors import AppError, Conflict, InvalidInput, NotFound
 from extensions import db
-from models import DispatchPolicy, Membership, Template, Tenant
+from models import Channel, DispatchPolicy, Membership, Template, Tenant
 from services import audit, rights, template_previews
 from services.template_previews import kinds
+from services.visibility import visible_channels
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION, MAX_TEMPLATES = 39, 500, 200
@@ -107,26 +108,33 @@ def update(template: Template, written: Draft, *, by: Membership, now: datetime,
 def delete(template: Template, *, by: Membership, now: datetime) -> None:
     """Raises InUse while a policy names it. Incidents that run with it go on with the built-in text."""
     rights.require(by, "channel.edit")
-    if using := uses(template):
+    if using := _uses(template):
         raise InUse(names=[policy.name for policy in using])
     audit.record("template.deleted", by=by, target=template.name, now=now, was_default=template.is_default)
     db.session.delete(template)
     db.session.flush()
 
 
-def uses(template: Template) -> list[DispatchPolicy]:
-    """The policies whose cards it writes by name; those that follow the default are not among them."""
-    using = select(DispatchPolicy).where(
-        DispatchPolicy.tenant_id == template.tenant_id, DispatchPolicy.template_id == template.id
+def uses(template: Template, *, viewer: Membership) -> list[DispatchPolicy]:
+    """The policies in spaces that the viewer sees whose cards it writes by name; not those that follow the default."""
+    return _uses(template, visible_channels(viewer))
+
+
+def _uses(template: Template, *where: ColumnElement[bool]) -> list[DispatchPolicy]:
+    using = select(DispatchPolicy).join(Channel, Channel.id == DispatchPolicy.channel_id)
+    using = using.where(
+        DispatchPolicy.tenant_id == template.tenant_id, DispatchPolicy.template_id == template.id, *where
     )
     return list(db.session.scalars(using.order_by(DispatchPolicy.id)))
 
 
 def use_counts(viewer: Membership) -> dict[int, int]:
-    """How many policies name each template."""
+    """How many policies that the viewer may see name each template."""
     rows = db.session.execute(
         select(DispatchPolicy.template_id, func.count())
+        .join(Channel, Channel.id == DispatchPolicy.channel_id)
         .where(DispatchPolicy.tenant_id == viewer.tenant_id, DispatchPolicy.template_id.is_not(None))
+        .where(visible_channels(viewer))
         .group_by(DispatchPolicy.template_id)
     )
     return {int(template_id): count for template_id, count in rows if template_id is not None}

@@ -20,6 +20,7 @@ from platforms.base import (
     Department,
     Group,
     GroupEvent,
+    GroupList,
     Hosts,
     IncidentCard,
     OtherEvent,
@@ -191,11 +192,11 @@ class GroupPlatform(FakePlatform):
             raise error
         self.by_reference(handle.reference).updates.append(card)
 
-    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+    def read_groups(self, known: Sequence[Group]) -> GroupList:
         self.groups_asked = list(known)
         if isinstance(self.groups, PlatformError):
             raise self.groups
-        return list(self.groups)
+        return GroupList(list(self.groups))
 
     def read_departments(self) -> list[Department]:
         if isinstance(self.departments, PlatformError):

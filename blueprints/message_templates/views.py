@@ -125,7 +125,7 @@ def _editor(
         incidents=template_previews.offered(viewer),
         variables=VARIABLES,
         filters=EXPLAINED,
-        using=templates.uses(template) if template else [],
+        using=templates.uses(template, viewer=viewer) if template else [],
         editable=rights.can(viewer, "channel.edit"),
         delete_error=delete_error,
     )

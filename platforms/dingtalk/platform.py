@@ -16,6 +16,7 @@ from platforms.base import (
     Contact,
     Department,
     Group,
+    GroupList,
     Hosts,
     IncidentCard,
     PlatformIdentity,
@@ -325,9 +326,9 @@ class DingTalk:
 
     # --- groups and checks ----------------------------------------------------------------------------------------
 
-    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+    def read_groups(self, known: Sequence[Group]) -> GroupList:
         """The known groups that can still be posted to, with the names that they have now; nobody lists others."""
-        return [found for group in known if (found := self._read_group(group))]
+        return GroupList([found for group in known if (found := self._read_group(group))], calls=len(known))
 
     def _read_group(self, group: Group) -> Group | None:
         try:

@@ -105,7 +105,7 @@ def _bare(url: str) -> str:
 
 def _groups(client: Client) -> dict[str, Any]:
     """The robot is in a group; until somebody adds it there is nothing wrong (`confirmed` is false)."""
-    names = [str(chat.get("name") or "") for chat in client.list_chats()]
+    names = [str(chat.get("name") or "") for chat in client.list_chats().items]
     return {"groups": len(names), "confirmed": bool(names)}
 
 

@@ -6,7 +6,7 @@ Every method raises the PlatformErrors of feishu/errors.py and platforms/http.py
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +44,15 @@ class Sent:
 
     message_id: str
     created_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the pages of a list held. is_complete: False if Feishu said that there was more and did not say where."""
+
+    items: list[Json]
+    pages: int
+    is_complete: bool
 
 
 class Client:
@@ -115,18 +124,21 @@ class Client:
 
     # --- groups ---------------------------------------------------------------------------------------------------
 
-    def list_chats(self) -> Iterator[Json]:
-        """The groups that the robot is in, page by page.
+    def list_chats(self) -> Listed:
+        """The groups that the robot is in, as far as Feishu names the next page when it says that there is one.
 
         https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/chat/list
         """
         wanted = {"page_size": str(PAGE_SIZE), "sort_type": "ByCreateTimeAsc"}
-        for _ in range(MOST_PAGES):
+        items: list[Json] = []
+        for page in range(1, MOST_PAGES + 1):
             data = _data(self._call("GET", "im/v1/chats", params=wanted))
-            yield from _listed(data, "items")
-            if not data.get("has_more") or not data.get("page_token"):
-                return
-            wanted["page_token"] = str(data["page_token"])
+            items += _listed(data, "items")
+            has_more, following = bool(data.get("has_more")), str(data.get("page_token") or "")
+            if not has_more or following in {"", wanted.get("page_token")}:
+                return Listed(items, page, is_complete=not has_more)
+            wanted["page_token"] = following
+        return Listed(items, MOST_PAGES, is_complete=False)
 
     # --- people ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from platforms.base import (
     Contact,
     Department,
     Group,
+    GroupList,
     Hosts,
     IncidentCard,
     PlatformIdentity,
@@ -183,10 +184,12 @@ class Feishu:
         open_id = str(user.get("open_id") or "")
         return PlatformIdentity(open_id or None, str(user.get("name") or ""))
 
-    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+    def read_groups(self, known: Sequence[Group]) -> GroupList:
         """Every group that the robot is in; dissolved ones stay in Feishu's list for their history."""
-        chats = [chat for chat in self.client.list_chats() if chat.get("chat_status", "normal") == "normal"]
-        return [Group(str(chat["chat_id"]), str(chat.get("name") or "")) for chat in chats if chat.get("chat_id")]
+        listed = self.client.list_chats()
+        chats = [chat for chat in listed.items if chat.get("chat_status", "normal") == "normal"]
+        found = [Group(str(chat["chat_id"]), str(chat.get("name") or "")) for chat in chats if chat.get("chat_id")]
+        return GroupList(found, listed.pages, listed.is_complete)
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

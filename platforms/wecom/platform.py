@@ -16,6 +16,7 @@ from platforms.base import (
     Contact,
     Department,
     Group,
+    GroupList,
     Hosts,
     IncidentCard,
     PlatformIdentity,
@@ -177,9 +178,9 @@ class WeCom:
             name = ""
         return PlatformIdentity(user_id.lower(), name)
 
-    def read_groups(self, known: Sequence[Group]) -> list[Group]:
+    def read_groups(self, known: Sequence[Group]) -> GroupList:
         """A self-built application's cards have no place in ordinary groups."""
-        return []
+        return GroupList(calls=0)
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

@@ -237,11 +237,11 @@ def test_a_group_that_we_left_or_that_is_gone_is_told(connection, platform, card
 
 
 def test_every_group_is_listed_however_many_pages_there_are(connection, platform):
-    assert platform.read_groups([]) == []
+    assert platform.read_groups([]).groups == []
     made = {connection.make_group(f"群 {number}").external_id for number in range(3)}
     gone = connection.make_group("已解散")
     connection.simulator.control("feishu/disband", {"chat_id": gone.external_id})
-    listed = platform.read_groups([])
+    listed = platform.read_groups([]).groups
     assert {group.external_id for group in listed} == made
     assert {group.name for group in listed} == {"群 0", "群 1", "群 2"}
 
@@ -249,7 +249,7 @@ def test_every_group_is_listed_however_many_pages_there_are(connection, platform
 def test_pages_are_followed_to_the_last(connection, platform, monkeypatch):
     monkeypatch.setattr("platforms.feishu.client.PAGE_SIZE", 2)
     made = {connection.make_group(f"群 {number}").external_id for number in range(5)}
-    assert {group.external_id for group in platform.read_groups([])} == made
+    assert {group.external_id for group in platform.read_groups([]).groups} == made
     assert len(connection.simulator.calls("im/v1/chats")) == 3
 
 

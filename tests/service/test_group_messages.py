@@ -137,7 +137,7 @@ def test_a_group_that_is_gone_is_not_asked_and_the_reason_shows(office, chat, st
 
 def test_a_group_that_goes_before_the_message_leaves(office, chat):
     notification = office.notify(user_ids=[], group_ids=[chat.id])
-    groups.note_gone(chat, now=utcnow())
+    groups.note_gone(chat, tried_at=utcnow())
     office.work()
 
     (sent,) = office.deliveries(notification)
@@ -429,7 +429,7 @@ def test_a_test_card_goes_to_no_other_connections_group_and_to_none_that_is_gone
     with pytest.raises(AccessDenied):
         trial_cards.send(office.integration, group_ids=[chat.id], by=office.lin, now=utcnow())
 
-    groups.note_gone(chat, now=utcnow() + timedelta(seconds=1))
+    groups.note_gone(chat, tried_at=utcnow() + timedelta(seconds=1))
     (sent,) = trial_cards.send(office.integration, group_ids=[chat.id], by=admin, now=utcnow())
     assert (sent.state, sent.failure_code) == (DeliveryState.FAILED, "chat_gone")
 

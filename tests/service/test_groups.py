@@ -15,7 +15,7 @@ from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import GroupChat, GroupState, Integration, Role
 from platforms import PLATFORMS
-from platforms.base import Group, GroupEvent
+from platforms.base import Group, GroupEvent, GroupList
 from platforms.errors import NetworkFailed
 from services import group_lists, groups, outbox
 from services.clock import utcnow
@@ -144,14 +144,27 @@ def test_an_event_during_the_listing_knows_better(integration, platform):
     tell(integration, "removed", at=5)
 
     known = [groups.as_group(chat_of(integration))]
-    groups.take_list(integration, platform.groups, asked=known, asked_at=NOW, now=NOW + timedelta(seconds=9))
+    groups.take_list(integration, GroupList(platform.groups), asked=known, asked_at=NOW, now=NOW + timedelta(seconds=9))
 
     assert chat_of(integration).state is GroupState.REMOVED
 
 
 def test_a_group_that_becomes_known_during_the_listing_was_not_left_out(integration):
     tell(integration, "added", at=-1)
-    groups.take_list(integration, [], asked=[], asked_at=NOW, now=NOW)
+    groups.take_list(integration, GroupList(), asked=[], asked_at=NOW, now=NOW)
+    assert chat_of(integration).is_active
+
+
+def test_a_list_that_broke_off_removes_nothing(integration):
+    tell(integration, "added", at=-60)
+    found = GroupList([Group("cid-2", "新群")], is_complete=False)
+    groups.take_list(integration, found, asked=[Group(CID)], asked_at=NOW, now=NOW)
+    assert {one.external_id for one in groups.of_integration(integration) if one.is_active} == {CID, "cid-2"}
+
+
+def test_a_failure_from_before_a_group_came_back_does_not_remove_it(integration):
+    tell(integration, "added", at=10)
+    groups.note_gone(chat_of(integration), tried_at=NOW + timedelta(seconds=5))
     assert chat_of(integration).is_active
 
 

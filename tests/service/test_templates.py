@@ -389,8 +389,21 @@ def test_policies_name_only_templates_of_their_organisation(office: Office, boss
     with pytest.raises(InvalidInput):
         policies.create(_channel(office), policies.draft(name="c", levels=level, template_id=foreign.id), now=NOW)
     assert templates.use_counts(boss) == {template.id: 2}
-    assert [each.name for each in templates.uses(template)] == ["a", "b"]
+    assert [each.name for each in templates.uses(template, viewer=boss)] == ["a", "b"]
     assert db.session.scalars(select(DispatchPolicy).where(DispatchPolicy.name == "c")).all() == []
+
+
+def test_policies_of_private_spaces_are_named_only_to_who_may_see_these(office: Office, boss) -> None:
+    template = write(boss)
+    hidden = make_channel(name="并购", is_private=True)
+    make_policy(_channel(office), office.lin, name="公开", template_id=template.id)
+    make_policy(hidden, office.lin, name="绝密", template_id=template.id)
+    assert [each.name for each in templates.uses(template, viewer=office.lin)] == ["公开"]
+    assert templates.use_counts(office.lin) == {template.id: 1}
+    assert templates.use_counts(boss) == {template.id: 2}
+    with pytest.raises(InUse) as refused:
+        templates.delete(template, by=boss, now=utcnow())
+    assert refused.value.params["names"] == ["公开", "绝密"]
 
 
 # --- trying them --------------------------------------------------------------------------------------------------

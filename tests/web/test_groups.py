@@ -53,7 +53,7 @@ def seen(integration: Integration, external_id: str, name: str) -> GroupChat:
 
 
 def gone(chat: GroupChat) -> None:
-    groups.note_gone(chat, now=utcnow() + timedelta(seconds=1))
+    groups.note_gone(chat, tried_at=utcnow() + timedelta(seconds=1))
     db.session.commit()
 
 

@@ -125,5 +125,7 @@ def test_a_card_that_the_review_refuses_goes_out_without_the_alerts_words(platfo
 
 def test_a_group_with_a_wrong_cool_app_does_not_hide_the_others(platform: DingTalk, transport: Lossy):
     transport.waiting.extend([refused("coolAppUnexist"), answer({"success": True, "title": "值班群", "status": 1})])
-    found = platform.read_groups([Group("cid1=="), Group("cid2==")])
+    listed = platform.read_groups([Group("cid1=="), Group("cid2==")])
+    found = listed.groups
     assert [(group.external_id, group.name) for group in found] == [("cid2==", "值班群")]
+    assert listed.calls == 2

@@ -94,3 +94,17 @@ def test_groups_that_are_no_list_are_not_understood(platform: Feishu, transport:
     transport.waiting.append({"code": 0, "data": {"items": items}})
     with pytest.raises(AnswerNotUnderstood):
         platform.read_groups([])
+
+
+def chats(*names: str, **more: Any) -> dict[str, Any]:
+    return {"code": 0, "data": {"items": [{"chat_id": f"oc_{name}", "name": name} for name in names]} | more}
+
+
+@pytest.mark.parametrize("more", [{"has_more": True}, {"has_more": True, "page_token": "a"}])
+def test_a_list_that_breaks_off_is_not_whole(platform: Feishu, transport: Answers, more: dict[str, Any]):
+    transport.waiting.extend([chats("1", has_more=True, page_token="a"), chats("2", **more)])
+    found = platform.read_groups([])
+    assert [group.name for group in found.groups] == ["1", "2"]
+    assert (found.calls, found.is_complete) == (2, False)
+    transport.waiting.append(chats("1", has_more=False, page_token="a"))
+    assert platform.read_groups([]).is_complete
