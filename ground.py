@@ -13,6 +13,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+import json_text
 import logs
 from config import ConfigError, Settings
 from extensions import babel, db, tune_postgresql, tune_sqlite
@@ -81,10 +82,11 @@ def _engine_options(is_file: bool) -> dict[str, object]:
 
     PostgreSQL is not to compile queries: for those of a page that takes longer than to run them.
     """
-    pool: dict[str, object] = {"poolclass": QueuePool, "pool_size": 24, "pool_use_lifo": True}
+    options: dict[str, object] = {"poolclass": QueuePool, "pool_size": 24, "pool_use_lifo": True}
+    options["json_serializer"] = json_text.written
     if is_file:
-        return pool
-    return pool | {"pool_pre_ping": True, "connect_args": {"options": "-c jit=off"}}
+        return options
+    return options | {"pool_pre_ping": True, "connect_args": {"options": "-c jit=off"}}
 
 
 def _keep_little() -> None:

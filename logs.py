@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+import json_text
 from config import Settings
 
 MASKED_NAMES = (
@@ -92,7 +92,7 @@ class _JsonLines(structlog.stdlib.ProcessorFormatter):
             return super().format(record)
         at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
         line = {"timestamp": f"{at}Z", "level": "info", "logger": record.name, "event": record.msg}
-        return json.dumps(line | ready, ensure_ascii=False, default=str)
+        return json_text.log_line(line | ready)
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -6,7 +6,7 @@ import logging
 import time
 
 import structlog
-from flask import Flask, Response, g, request, session
+from flask import Flask, Request, Response, g, request, session
 
 import logs
 import metrics
@@ -30,7 +30,7 @@ def start() -> None:
 
 
 def finish(response: Response) -> Response:
-    seconds, endpoint = measure(response)
+    seconds, endpoint = measure(request, response)
     if endpoint not in QUIET or response.status_code >= 500:
         log.info(
             "request",
@@ -46,30 +46,31 @@ def finish(response: Response) -> Response:
     return response
 
 
-def finish_call(response: Response) -> Response:
+def finish_call(asked: Request, response: Response) -> Response:
     """The same for a program that signs its requests: without its parameters, and nothing about those refused.
 
     There may be thousands of forgeries a second; what there is to say about them is said by whoever refused them.
     """
-    seconds, endpoint = measure(response)
+    seconds, endpoint = measure(asked, response)
     if response.status_code not in REFUSED:
         values = {
-            "request_id": g.get("request_id"),
-            "method": request.method,
-            "path": request.path,
+            "request_id": response.headers["X-Request-Id"],
+            "method": asked.method,
+            "path": asked.path,
             "status": response.status_code,
             "milliseconds": round(seconds * 1000, 1),
-            "address": request.remote_addr,
+            "address": asked.remote_addr,
             "endpoint": endpoint,
         }
         logs.write_quickly(quick_log, "request", values)
     return response
 
 
-def measure(response: Response) -> tuple[float, str]:
-    """How long the request took, and what was asked."""
-    seconds = time.perf_counter() - g.get("started", time.perf_counter())
-    endpoint = request.endpoint or "none"
-    metrics.observe_request(endpoint, request.method, response.status_code, seconds)
+def measure(asked: Request, response: Response) -> tuple[float, str]:
+    """How long a request took, and what was asked."""
+    now = time.perf_counter()
+    seconds = now - g.get("started", now)
+    endpoint = asked.endpoint or "none"
+    metrics.observe_request(endpoint, asked.method, response.status_code, seconds)
     response.headers["X-Request-Id"] = g.get("request_id", "")
     return seconds, endpoint

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, current_app, g, redirect, request, url_for
+from flask import Flask, Request, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import BadRequest
@@ -43,13 +44,20 @@ def register(app: Flask) -> None:
 
 
 def number_request() -> None:
-    """Name the request for log lines, audit entries and its answer; decide how its transactions begin."""
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    g.address = request.remote_addr
-    g.reads_only = request.method in READING
+    number(request, g)
+
+
+def number(asked: Request, known: Any) -> None:
+    """Name a request for log lines, audit entries and its answer; decide how its transactions begin.
+
+    known  flask.g
+    """
+    given = asked.headers.get("X-Request-Id", "")
+    known.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    known.address = asked.remote_addr
+    known.reads_only = asked.method in READING
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=known.request_id)
 
 
 def check_origin() -> None:
@@ -64,14 +72,16 @@ def check_origin() -> None:
 
 
 def check_text() -> None:
-    """Refuse NUL characters: nobody types them, and PostgreSQL can neither keep nor look for them.
-
-    What programs send is looked at where it is read.
-    """
+    """What programs send is looked at where it is read."""
     texts = [request.path]
     if request.blueprint not in SELF_AUTHENTICATING:
         sent = request.args if request.method in READING else request.values
         texts += [text for name in sent for text in (name, *sent.getlist(name))]
+    refuse_nul(texts)
+
+
+def refuse_nul(texts: list[str]) -> None:
+    """Refuse NUL characters: nobody types them, and PostgreSQL can neither keep nor look for them."""
     if any("\x00" in text for text in texts):
         raise BadRequest("NUL character")
 

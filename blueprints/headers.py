@@ -43,6 +43,12 @@ def add_headers(response: Response) -> Response:
 
 
 @cache
+def for_programs(*, is_https: bool) -> list[tuple[str, str]]:
+    """The same for an answer that no browser is to show."""
+    return [*_fixed(_policy((), ()), is_framed=False, is_https=is_https), ("Cache-Control", "no-store")]
+
+
+@cache
 def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, str], ...]:
     return (
         ("Content-Security-Policy", policy),

@@ -7,12 +7,12 @@ a transport) is handed in; what it learns it returns as the values below.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+import json_text
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
 
@@ -76,7 +76,7 @@ class IncidentCard:
         """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
         content = self.as_json()
         del content["elapsed"]
-        return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json_text.in_order(content)).hexdigest()
 
     @property
     def bare(self) -> IncidentCard:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Executable, bindparam, insert
@@ -104,8 +105,9 @@ class _Rendered:
         return values
 
 
+@lru_cache(maxsize=64)
 def _time_text(value: datetime | None) -> str | None:
-    """The same text as SQLAlchemy's, which takes seven times as long."""
+    """The same text as SQLAlchemy's, which takes seven times as long; one moment stands in many rows."""
     if value is None:
         return None
     if value.tzinfo is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -68,9 +68,9 @@ class Home(Protocol):
 
 @dataclass(frozen=True)
 class Voice:
-    """A language and a zone that are spoken whoever asks."""
+    """A language and a zone that are spoken whoever asks. translate: a sentence of ours in that language."""
 
-    catalogue: NullTranslations
+    translate: Callable[[str], str]
     zone: ZoneInfo
 
 
@@ -91,15 +91,16 @@ def speaking(tenant: Home) -> Iterator[None]:
 def _voice_of(locale: str, timezone: str) -> Voice:
     """Made once: finding a catalogue takes longer than all the sentences of a card."""
     with force_locale(Locale.parse(locale)):
-        catalogue = get_domain().get_translations()
-    return Voice(catalogue, known_zone(timezone) or ZoneInfo(DEFAULT_TIMEZONE))
+        catalogue: NullTranslations = get_domain().get_translations()
+    translate = lru_cache(maxsize=512)(catalogue.ugettext)
+    return Voice(translate, known_zone(timezone) or ZoneInfo(DEFAULT_TIMEZONE))
 
 
 def _translated(message: str, **values: Any) -> str:
     voice = _voice.get()
     if voice is None:
         return gettext(message, **values)
-    said: str = voice.catalogue.ugettext(message)
+    said = voice.translate(message)
     return said % values if values else said
 
 

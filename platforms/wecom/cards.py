@@ -92,22 +92,17 @@ def truncated_lines(card: IncidentCard) -> int:
 def as_reply_xml(card: IncidentCard) -> str:
     """The <TemplateCard> of an answer to a press: the same card in the reply's CamelCase names."""
     drawn = as_json(card)
+    source, title = drawn["source"], drawn["main_title"]
     return element(
         "TemplateCard",
         text_element("CardType", drawn["card_type"]),
-        _group("Source", Desc=drawn["source"]["desc"], DescColor=drawn["source"]["desc_color"]),
+        element("Source", text_element("Desc", source["desc"]), f"<DescColor>{source['desc_color']}</DescColor>"),
         _menu_xml(drawn),
-        _group("MainTitle", Title=drawn["main_title"]["title"], Desc=drawn["main_title"]["desc"]),
+        element("MainTitle", text_element("Title", title["title"]), text_element("Desc", title["desc"])),
         text_element("SubTitleText", drawn.get("sub_title_text", "")),
-        *(
-            _group("HorizontalContentList", KeyName=row["keyname"], Value=row["value"])
-            for row in drawn.get("horizontal_content_list", ())
-        ),
-        *([_group("CardAction", Type=1, Url=drawn["card_action"]["url"])] if "card_action" in drawn else ()),
-        *(
-            _group("ButtonList", Text=button["text"], Style=button["style"], Key=button["key"])
-            for button in drawn.get("button_list", ())
-        ),
+        *[_row_xml(row) for row in drawn.get("horizontal_content_list", ())],
+        _action_xml(drawn),
+        *[_button_xml(button) for button in drawn.get("button_list", ())],
     )
 
 
@@ -115,16 +110,27 @@ def _menu_xml(drawn: Json) -> str:
     menu = drawn.get("action_menu")
     if not menu:
         return ""
-    items = [_group("ActionList", Text=item["text"], Key=item["key"]) for item in menu["action_list"]]
+    items = [
+        element("ActionList", text_element("Text", item["text"]), text_element("Key", item["key"]))
+        for item in menu["action_list"]
+    ]
     return element("ActionMenu", text_element("Desc", menu["desc"]), *items)
 
 
-def _group(name: str, **values: str | int) -> str:
-    return element(name, *(_leaf(key, value) for key, value in values.items()))
+def _row_xml(row: Json) -> str:
+    shown = text_element("KeyName", row["keyname"]), text_element("Value", row["value"])
+    return element("HorizontalContentList", *shown)
 
 
-def _leaf(name: str, value: str | int) -> str:
-    return element(name, str(value)) if isinstance(value, int) else text_element(name, value)
+def _action_xml(drawn: Json) -> str:
+    if "card_action" not in drawn:
+        return ""
+    return element("CardAction", "<Type>1</Type>", text_element("Url", drawn["card_action"]["url"]))
+
+
+def _button_xml(button: Json) -> str:
+    style = f"<Style>{button['style']}</Style>"
+    return element("ButtonList", text_element("Text", button["text"]), style, text_element("Key", button["key"]))
 
 
 def _task_id(reference: str) -> str:
