@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, or_, select
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import lazyload
 
@@ -137,20 +138,21 @@ def get(link_id: int, *, tenant_id: int) -> AccountLink | None:
 
 def membership(user: User, tenant_id: int) -> Membership:
     """The person's place in the organisation, whatever its state. Raises NoMembership."""
-    found = _place(user, tenant_id)
+    found = place(user, tenant_id)
     if found is None or found.state is MembershipState.REFUSED:
         raise NoMembership(user.username)
     return found
 
 
-def _place(user: User, tenant_id: int) -> Membership | None:
+def place(user: User, tenant_id: int) -> Membership | None:
+    """The person's place in the organisation, whatever its state."""
     return db.session.scalar(select(Membership).where(Membership.user_id == user.id, Membership.tenant_id == tenant_id))
 
 
 def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> None:
     """Note a silent sign-in. It proves that the account is reachable: the link holds if the membership does."""
     if link.state is not LinkState.ACTIVE:
-        link.state = _state_of(_place(link.user, link.tenant_id))
+        link.state = _state_of(place(link.user, link.tenant_id))
     if identity.name and identity.name != link.external_name:
         link.external_name = identity.name
     if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
@@ -166,7 +168,7 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     """
     if not identity.external_user_id:
         raise NotAMember
-    place = membership(user, integration.tenant_id)
+    member = membership(user, integration.tenant_id)
     external_id = stored_id(integration, identity.external_user_id)
     before = find_for_user(integration, user.id)
     replaced = before.external_user_id if before and before.external_user_id != external_id else None
@@ -183,7 +185,7 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
         user_id=user.id,
         external_user_id=external_id,
         external_name=identity.name,
-        state=_state_of(place),
+        state=_state_of(member),
         source=source,
         linked_at=now,
         last_seen_at=now,
@@ -205,8 +207,24 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     return Linked(made, replaced)
 
 
-def _state_of(place: Membership | None) -> LinkState:
-    return LinkState.ACTIVE if place and place.state is MembershipState.ACTIVE else LinkState.PENDING
+def _state_of(member: Membership | None) -> LinkState:
+    return LinkState.ACTIVE if member and member.state is MembershipState.ACTIVE else LinkState.PENDING
+
+
+def activate_pending(user_id: int, *, tenant_id: int) -> int:
+    """Stage that the links of somebody who was let in work from now on; return how many there are."""
+    return _pending(user_id, tenant_id, update(AccountLink).values(state=LinkState.ACTIVE))
+
+
+def drop_pending(user_id: int, *, tenant_id: int) -> int:
+    """Stage that the links of somebody who was refused go; return how many there were."""
+    return _pending(user_id, tenant_id, delete(AccountLink))
+
+
+def _pending(user_id: int, tenant_id: int, changing: Any) -> int:
+    waiting = (AccountLink.tenant_id == tenant_id, AccountLink.user_id == user_id)
+    found = changing.where(*waiting, AccountLink.state == LinkState.PENDING).returning(AccountLink.id)
+    return len(db.session.execute(found).all())
 
 
 def unlink(link: AccountLink, *, by: Membership | None = None) -> None:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select
 
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ApiToken, Membership, MembershipState, Role, Severity, User
-from services import accounts, audit, passwords, rights
+from services import accounts, audit, linking, passwords, policy_people, rights
+from services.policy_people import Use
 from texts import N_
 
 PAGE = 50
 SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
-STATE_LABELS = {
-    MembershipState.INVITED: N_("待接受"),
-    MembershipState.UNDER_REVIEW: N_("审核中"),
-    MembershipState.ACTIVE: N_("正常"),
-    MembershipState.REFUSED: N_("已拒绝"),
-    MembershipState.LEFT: N_("已停用"),
-}
+STATE_LABELS = {state: state.label for state in MembershipState}
+SHOWN_STATES = tuple(state for state in MembershipState if state is not MembershipState.INVITED)
+"""An invited person stands among the invitations: there alike whether or not there is such an account."""
 
 
 class LastAdministrator(AppError):
@@ -63,12 +61,24 @@ class Page:
     next_cursor: str | None
 
 
-def page(viewer: Membership, *, text: str = "", role: Role | None = None, after: str = "", limit: int = PAGE) -> Page:
+def page(
+    viewer: Membership,
+    *,
+    text: str = "",
+    role: Role | None = None,
+    state: MembershipState | None = None,
+    after: str = "",
+    limit: int = PAGE,
+) -> Page:
     """The viewer's fellow members, whose user name or name contains `text`, from the cursor `after` on."""
     rights.require(viewer, "incident.view")
     wanted = (
-        select(Membership).join(User, User.id == Membership.user_id).where(Membership.tenant_id == viewer.tenant_id)
+        select(Membership)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.tenant_id == viewer.tenant_id, Membership.state != MembershipState.INVITED)
     )
+    if state is not None:
+        wanted = wanted.where(Membership.state == state)
     if text.strip():
         pattern = f"%{_escaped(text.strip().casefold())}%"
         wanted = wanted.where(
@@ -139,30 +149,44 @@ def reset_password(member: Membership, *, by: Membership) -> str:
     return accounts.set_one_time_password(member.user, by=by)
 
 
-def disable(member: Membership, *, by: Membership) -> None:
+def disable(member: Membership, *, by: Membership, now: datetime) -> list[Use]:
     """Stage the end of a membership, of the person's sessions and API tokens. History stays. Safe to repeat.
 
+    The person leaves the dispatch policies; returned are the levels that would reach nobody otherwise, and so stay.
     Raises AccessDenied, OwnAccount, LastAdministrator.
     """
     rights.require(by, "member.edit")
     if member.user_id == by.user_id:
         raise OwnAccount
-    if member.state is MembershipState.LEFT:
-        return
+    return _end("member.disabled", member, by=by, now=now)
+
+
+def leave(member: Membership, *, now: datetime) -> list[Use]:
+    """The same, by the person's own wish. Raises LastAdministrator."""
+    return _end("member.left", member, by=member, now=now)
+
+
+def _end(event: str, member: Membership, *, by: Membership, now: datetime) -> list[Use]:
+    if member.state is not MembershipState.ACTIVE:
+        return []
     _keep_an_administrator(member)
-    member.state = MembershipState.LEFT
+    member.state, member.decided_by_id, member.decided_at = MembershipState.LEFT, by.user_id, now
+    left_alone = policy_people.take_out(member.tenant_id, member.user_id)
     accounts.end_sessions(member.user)
     theirs = (ApiToken.tenant_id == member.tenant_id, ApiToken.user_id == member.user_id)
     ended = db.session.execute(delete(ApiToken).where(*theirs).returning(ApiToken.id)).all()
-    audit.record("member.disabled", by=by, target=member.user.username, api_tokens_ended=len(ended))
+    counts: dict[str, Any] = {"api_tokens_ended": len(ended), "levels_left": len(left_alone)}
+    audit.record(event, by=by, target=member.user.username, now=now, **counts)
+    return left_alone
 
 
-def restore(member: Membership, *, by: Membership) -> None:
-    """Stage that somebody who left is back, in the old role. Raises AccessDenied. Safe to repeat."""
+def restore(member: Membership, *, by: Membership, now: datetime) -> None:
+    """Stage that somebody who left is back, with the old role and links. Raises AccessDenied. Safe to repeat."""
     rights.require(by, "member.edit")
-    if member.state in {MembershipState.LEFT, MembershipState.UNDER_REVIEW}:
-        member.state = MembershipState.ACTIVE
-        audit.record("member.restored", by=by, target=member.user.username)
+    if member.state is MembershipState.LEFT:
+        member.state, member.decided_by_id, member.decided_at = MembershipState.ACTIVE, by.user_id, now
+        linking.activate_pending(member.user_id, tenant_id=member.tenant_id)
+        audit.record("member.restored", by=by, target=member.user.username, now=now)
 
 
 def set_preferences(member: Membership, chosen: dict[Severity, list[str]]) -> None:

@@ -27,15 +27,16 @@ from blueprints.h5.visit import (
     take_state,
     visit,
 )
+from blueprints.incident_actions import is_fragment
 from errors import AppError, NotFound
 from extensions import begin_write, db
-from models import AccountLink, MembershipState, User
+from models import AccountLink, MembershipState, TenantStatus, User
 from platforms import PLATFORMS
 from services import accounts, audit, checks, deliveries, integrations, linking, rights
 from services.clock import utcnow
 from services.wording import say_error
 
-SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink"}
+SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink", "h5.waiting"}
 """What also a person may do who may not look at incidents: go, and come back as somebody else."""
 OPEN_VIEWS = {
     "h5.home",
@@ -79,18 +80,28 @@ def admit() -> ResponseReturnValue | None:
 
 def not_admitted() -> ResponseReturnValue | None:
     """Say in words why a signed-in person may not look, or enter the organisation and return None."""
-    try:
-        place = linking.membership(current_user, visit().integration.tenant_id)
-    except linking.NoMembership as error:
-        return refused(*say_error(error))
-    if place.state is MembershipState.UNDER_REVIEW:
-        return render_template("h5/under_review.html", admins=accounts.administrators(place.tenant_id)), 403
+    place = linking.place(current_user, visit().integration.tenant_id)
+    if place is None:
+        return refused(*say_error(linking.NoMembership()))
+    if place.state is MembershipState.UNDER_REVIEW and place.tenant.status is TenantStatus.ACTIVE:
+        admins = accounts.administrators(place.tenant_id)
+        return render_template("h5/under_review.html", admins=admins, wanted=wanted_path()), 403
     if not rights.is_in_force(place):
-        return refused(_("您在该组织的成员资格当前不可用"), _("账户或组织可能已被停用，请联系管理员。"))
+        return refused(*say_error(rights.refusal(place)))
     if not rights.can(place, "incident.view"):
         return refused(_("您没有查看故障的权限"), _("请联系管理员为您分配角色。"))
     act_as(place)
     return None
+
+
+@bp.get("/waiting")
+def waiting() -> ResponseReturnValue:
+    """Asked every few seconds by the page of a person under review: on to where they were going, once decided."""
+    place = linking.place(current_user, visit().integration.tenant_id)
+    if place is not None and place.state is MembershipState.UNDER_REVIEW:
+        return "", 204
+    wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
+    return ("", 204, {"HX-Redirect": wanted}) if is_fragment() else redirect(wanted)
 
 
 def refused(reason: str, hint: str) -> ResponseReturnValue:

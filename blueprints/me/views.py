@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import refresh
@@ -18,6 +18,7 @@ from models import LinkState, Membership
 from platforms import PLATFORMS
 from services import api_tokens, integrations, linking, members
 from services.clock import utcnow
+from services.wording import error_sentence
 
 bp = Blueprint("me", __name__, url_prefix="/me")
 
@@ -57,6 +58,24 @@ def save_profile() -> ResponseReturnValue:
     refresh()
     flash(_("个人信息已保存"), "ok")
     return response
+
+
+@bp.post("/leave")
+def leave() -> ResponseReturnValue:
+    """Leave the organisation. It ends every session, so the answer is the page for signing in."""
+    member = current_member()
+    if request.form.get("confirm_name", "").strip() != member.tenant.name:
+        flash(_("输入的名称不一致"), "error")
+        return redirect(url_for(".index"), code=303)
+    try:
+        members.leave(member, now=utcnow())
+    except members.LastAdministrator as error:
+        db.session.rollback()
+        flash(error_sentence(error), "error")
+        return redirect(url_for(".index"), code=303)
+    db.session.commit()
+    flash(_("您已离开 %(name)s", name=member.tenant.name), "ok")
+    return redirect(url_for("auth.sign_in"), code=303)
 
 
 # --- how I am told ------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import RadioField, StringField
+from wtforms import RadioField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from models import Role
@@ -17,8 +18,7 @@ ROLE_NOTES = {
 }
 
 
-class EditMemberForm(FlaskForm):
-    real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
+class RoleForm(FlaskForm):
     role = RadioField(_l("角色"), [InputRequired(_l("请选择角色"))], default=Role.RESPONDER.value)
 
     def __init__(self, **values: object) -> None:
@@ -29,9 +29,27 @@ class EditMemberForm(FlaskForm):
         return Role(self.role.data)
 
 
+class EditMemberForm(RoleForm):
+    real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
+
+
 class AddMemberForm(EditMemberForm):
     username = StringField(
         _l("用户名"),
         [DataRequired(_l("请填写用户名")), Length(max=64)],
         description=_l("登录时使用，2 到 64 个字母、数字或 . _ - @，以后不能修改。"),
+    )
+
+
+class InvitationForm(RoleForm):
+    username = StringField(
+        _l("用户名"),
+        [Length(max=128)],
+        description=_l("只允许此用户使用链接；留空则持有链接的人都可以使用一次。"),
+    )
+    note = StringField(_l("备注"), [Length(max=60)], description=_l("仅管理员可见，例如邀请的是谁。"))
+    days = SelectField(
+        _l("有效期"),
+        choices=[SelectChoice("1", _l("1 天")), SelectChoice("7", _l("7 天")), SelectChoice("30", _l("30 天"))],
+        default="7",
     )

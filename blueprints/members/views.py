@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
 from blueprints.forms import refused
+from blueprints.members import bp
 from blueprints.members.forms import AddMemberForm, EditMemberForm
 from blueprints.paging import is_first_page, page_url
 from errors import AppError
 from extensions import db
 from models import Membership, Role
-from services import linking, members
+from services import linking, members, policy_people
 from services.clock import utcnow
 from services.wording import error_sentence
-
-bp = Blueprint("members", __name__, url_prefix="/members")
 
 
 @bp.get("")
@@ -25,16 +24,20 @@ bp = Blueprint("members", __name__, url_prefix="/members")
 def index() -> ResponseReturnValue:
     role = next((role for role in Role if role.value == request.args.get("role")), None)
     text = request.args.get("q", "")
-    page = members.page(current_member(), text=text, role=role, after=request.args.get("after", ""))
+    state = next((state for state in members.SHOWN_STATES if state.value == request.args.get("state")), None)
+    after = request.args.get("after", "")
+    page = members.page(current_member(), text=text, role=role, state=state, after=after)
     return render_template(
         "members/index.html",
         page=page,
         text=text,
         role=role,
+        state=state,
         choices=[(each.value, _(each.label)) for each in Role],
+        states=[(each.value, _(each.label)) for each in members.SHOWN_STATES],
         state_labels=members.STATE_LABELS,
         older_url=page_url(page.next_cursor, "after"),
-        first_url="" if is_first_page() else url_for(".index", q=text or None, role=role.value if role else None),
+        first_url="" if is_first_page() else url_for(".index", q=text or None, role=role, state=state),
     )
 
 
@@ -105,11 +108,14 @@ def reset_password(member_id: int) -> ResponseReturnValue:
 def disable(member_id: int) -> ResponseReturnValue:
     member = members.get(member_id, viewer=current_member())
     try:
-        members.disable(member, by=current_member())
+        left_alone = members.disable(member, by=current_member(), now=utcnow())
     except (members.LastAdministrator, members.OwnAccount) as error:
         return _back(member_id, error)
     db.session.commit()
     flash(_("%(name)s 已停用，登录立即失效", name=member.user.name), "ok")
+    if left_alone:
+        flash(_("%(count)s 个分派环节原本只通知此人，请更换处理人员", count=len(left_alone)), "warn")
+        return redirect(url_for(".edit", member_id=member_id), code=303)
     return redirect(url_for(".index"), code=303)
 
 
@@ -117,7 +123,7 @@ def disable(member_id: int) -> ResponseReturnValue:
 @requires("member.edit")
 def restore(member_id: int) -> ResponseReturnValue:
     member = members.get(member_id, viewer=current_member())
-    members.restore(member, by=current_member())
+    members.restore(member, by=current_member(), now=utcnow())
     db.session.commit()
     flash(_("%(name)s 已恢复", name=member.user.name), "ok")
     return redirect(url_for(".index"), code=303)
@@ -127,6 +133,8 @@ def _shown(member: Membership) -> dict[str, object]:
     return {
         "shown": member,
         "links": linking.links_of(member.user, tenant_id=member.tenant_id),
+        "uses": policy_people.uses(member.tenant_id, member.user_id),
+        "roles": list(Role),
         "state_labels": members.STATE_LABELS,
     }
 

@@ -167,7 +167,7 @@ def end_by_unlinking(link: AccountLink, by: Membership) -> None:
 
 def end_by_disabling(link: AccountLink, by: Membership) -> None:
     place = next(place for place in accounts.all_places(link.user) if place.tenant_id == link.tenant_id)
-    members.disable(place, by=by)
+    members.disable(place, by=by, now=utcnow())
 
 
 @pytest.mark.parametrize("end", [end_by_unlinking, end_by_disabling])

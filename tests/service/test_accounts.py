@@ -279,7 +279,7 @@ def test_the_last_administrator_stays(founder: Membership) -> None:
     with pytest.raises(members.LastAdministrator):
         members.edit(founder, real_name="王芳", role=Role.VIEWER, by=founder)
     with pytest.raises(members.OwnAccount):
-        members.disable(founder, by=founder)
+        members.disable(founder, by=founder, now=NOW)
 
 
 def test_a_disabled_administrator_does_not_count(founder: Membership) -> None:
@@ -293,12 +293,12 @@ def test_a_disabled_administrator_does_not_count(founder: Membership) -> None:
 def test_disabled_members_have_no_rights_until_they_are_restored(founder: Membership) -> None:
     lin = make_member("lin")
     epoch = lin.user.session_epoch
-    members.disable(lin, by=founder)
-    members.disable(lin, by=founder)
+    members.disable(lin, by=founder, now=NOW)
+    members.disable(lin, by=founder, now=NOW)
     assert lin.state is MembershipState.LEFT
     assert lin.user.session_epoch == epoch + 1
     assert not rights.can(lin, "incident.view")
-    members.restore(lin, by=founder)
+    members.restore(lin, by=founder, now=NOW)
     assert rights.can(lin, "incident.handle")
 
 
@@ -308,8 +308,8 @@ def test_responders_manage_nobody(founder: Membership) -> None:
         lambda: members.add("x1", "x", Role.ADMIN, by=lin, now=NOW),
         lambda: members.edit(lin, real_name="林晓", role=Role.ADMIN, by=lin),
         lambda: members.reset_password(wu, by=lin),
-        lambda: members.disable(wu, by=lin),
-        lambda: members.restore(wu, by=lin),
+        lambda: members.disable(wu, by=lin, now=NOW),
+        lambda: members.restore(wu, by=lin, now=NOW),
     ):
         with pytest.raises(AccessDenied):
             forbidden()

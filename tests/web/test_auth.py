@@ -179,7 +179,7 @@ def test_a_session_ends_after_twelve_hours_however_busy(client: Browser, admin: 
 def test_disabling_somebody_ends_the_session_at_once(client: Browser, admin: Membership, responder: Membership) -> None:
     client.sign_in(responder)
     assert client.get("/me").status_code == 200
-    members.disable(responder, by=admin)
+    members.disable(responder, by=admin, now=utcnow())
     assert client.get("/me").status_code == 303
     assert client.sign_in(responder).location == "/organisations"
     page = client.get("/organisations")

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from extensions import db
 from models import AccountLink, Integration, IntegrationStatus, LinkState, Membership, MembershipState, Role
 from platforms.base import PlatformIdentity
-from services import accounts, checks, integrations
+from services import accounts, admission, checks, integrations
 from services.clock import utcnow
 from tests.factories import make_incident, make_integration, make_link, make_tenant
 from tests.fakes import FakePlatform
@@ -347,11 +347,42 @@ def test_a_membership_under_review_is_told_to_wait_and_let_in_afterwards(client,
     assert "王芳" in page.text
     assert links()[0].state is LinkState.PENDING
 
-    responder.state = MembershipState.ACTIVE
+    asking = f"{home}/waiting?next={home}/incidents"
+    assert f"{home}/waiting?next=" in page.text
+    assert client.get(asking, headers={"HX-Request": "true"}).headers.get("HX-Redirect") is None
+
+    admission.approve(responder, by=admin_of(responder), now=utcnow())
     db.session.commit()
+    assert links()[0].state is LinkState.ACTIVE
+    assert client.get(asking, headers={"HX-Request": "true"}).headers["HX-Redirect"] == f"{home}/incidents"
+    assert client.get(asking).location == f"{home}/incidents"
     assert is_inside(client, home)
     enter(client, home, "lin-later")
     assert links()[0].state is LinkState.ACTIVE
+
+
+def admin_of(member):
+    """Somebody who decides in the same organisation."""
+    wanted = select(Membership).where(Membership.tenant_id == member.tenant_id, Membership.role == Role.ADMIN)
+    return db.session.scalars(wanted).first()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (MembershipState.REFUSED, "您的加入申请已被拒绝"),
+        (MembershipState.LEFT, "您已不是该组织的成员"),
+        (MembershipState.INVITED, "尚未接受"),
+    ],
+)
+def test_every_state_says_what_it_is(client, home, integration, responder, state, words):
+    make_link(integration, responder)
+    enter(client, home)
+    responder.state = state
+    db.session.commit()
+    answer = client.get(f"{home}/incidents")
+    assert answer.status_code == 403
+    assert words in answer.text
 
 
 def test_who_may_not_look_can_still_switch(client, home, integration, responder):
