@@ -106,11 +106,12 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Group:
-    """A group chat that the application can post to. name: "" while nobody has told it."""
+    """A group chat that the application can post to. name: "" and member_count: None while nobody has told it."""
 
     external_id: str
     name: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    member_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -460,7 +461,10 @@ class Platform(Protocol):
         """
 
     def read_groups(self, known: Sequence[Group]) -> GroupList:
-        """The groups that can be posted to now: all of them (capabilities.lists_groups), else those of the `known`."""
+        """The groups that can be posted to now: all of them (capabilities.lists_groups), else those of the `known`.
+
+        Where counting the members takes a call for each group, those whose number is known keep it.
+        """
 
     def read_departments(self) -> list[Department]:
         """The departments that the application may see, a parent before its children; capabilities.lists_contacts."""

@@ -18,7 +18,7 @@ from errors import InvalidInput
 from extensions import db, insert_unless_there
 from models import CallCount, Integration, Membership
 from platforms import PLATFORMS
-from services import rights
+from services import audit, rights
 from services.statements import Statement
 from texts import N_
 
@@ -119,6 +119,10 @@ def set_limit(integration: Integration, limit: int, *, by: Membership) -> None:
     rights.require(by, "integration.edit")
     if not 0 <= limit <= MOST:
         raise InvalidInput(N_("每月额度"), N_("应为 0–100000000，0 表示不限"))
+    before = integration.settings.get(CHOSEN)
+    if limit != before:
+        target = f"{integration.name} #{integration.id}"
+        audit.record("integration.monthly_limit_changed", by=by, target=target, before=before, after=limit)
     integration.settings = {**integration.settings, CHOSEN: limit}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
@@ -28,9 +29,14 @@ def connections(tenant_id: int) -> list[Integration]:
     return [one for one in found if PLATFORMS[one.platform].capabilities.has_groups]
 
 
-def refresh(integration: Integration, *, now: datetime) -> PlatformError | None:
-    """Ask now. Commits before the call and leaves what was found staged; returns why nothing was found out."""
+def refresh(integration: Integration, *, now: datetime, counts_anew: bool = False) -> PlatformError | None:
+    """Ask now. Commits before the call and leaves what was found staged; returns why nothing was found out.
+
+    counts_anew  how many members each group has is asked again, too: that may be a call for each
+    """
     known = [groups.as_group(chat) for chat in groups.of_integration(integration)]
+    if counts_anew:
+        known = [replace(group, member_count=None) for group in known]
     platform = integrations.platform_for(integration)
     db.session.commit()
     try:

@@ -18,7 +18,7 @@ from extensions import db, insert_once
 from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList
-from services import outbox, rights
+from services import audit, outbox, rights
 from services.wording import say
 from texts import N_, Text
 
@@ -168,12 +168,15 @@ def rename(chat: GroupChat, alias: str, *, by: Membership) -> None:
     alias = " ".join(alias.split())
     if len(alias) > ALIAS_LENGTH:
         raise InvalidInput(N_("群聊别名"), N_("不能超过 40 个字符"))
+    if alias != chat.alias:
+        target = f"{chat.name or chat.external_id} #{chat.id}"
+        audit.record("group.renamed", by=by, target=target, before=chat.alias, after=alias)
     chat.alias = alias
 
 
 def as_group(chat: GroupChat) -> Group:
     """The group as the platform knows it."""
-    return Group(chat.external_id, chat.name, chat.details)
+    return Group(chat.external_id, chat.name, chat.details, chat.member_count)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
@@ -227,6 +230,8 @@ def _set_state(chat: GroupChat, state: GroupState, group: Group, at: datetime) -
         return
     was_dissolved = chat.state is GroupState.DISBANDED and state is GroupState.REMOVED
     chat.state, chat.state_at = (chat.state if was_dissolved else state), at
+    if group.member_count is not None:
+        chat.member_count = group.member_count
     details: Mapping[str, Any] = group.details
     if details:
         chat.details = dict(chat.details) | dict(details)

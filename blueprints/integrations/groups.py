@@ -36,7 +36,7 @@ def groups_shown(integration: Integration) -> dict[str, Any]:
     failed = group_lists.failure(integration)
     why = say(failed) if failed else ""
     last = groups.last_event_at(integration)
-    etag = live.tag([(chat.id, chat.state, name) for chat, name in chats], why, last)
+    etag = live.tag([(chat.id, chat.state, name, chat.member_count) for chat, name in chats], why, last)
     return {"group_chats": chats, "list_failure": why, "last_group_event_at": last, "groups_etag": etag}
 
 
@@ -64,7 +64,7 @@ def group_list(integration_id: int) -> ResponseReturnValue:
 def refresh_groups(integration_id: int) -> ResponseReturnValue:
     """Ask the platform now."""
     integration = setup.get(integration_id, viewer=current_member())
-    error = group_lists.refresh(integration, now=utcnow())
+    error = group_lists.refresh(integration, now=utcnow(), counts_anew=True)
     db.session.commit()
     if error is None:
         flash(_("群列表已刷新"), "success")

@@ -32,11 +32,12 @@ LEVEL = re.compile(r"levels-\d{1,4}")
 
 @dataclass(frozen=True)
 class Item:
-    """A group as a box. gone: why nothing can be sent there; "" while something can."""
+    """A group as a box. gone: why nothing can be sent there; "" while something can. members: None if not known."""
 
     id: str
     name: str
     gone: str = ""
+    members: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _item(chat: GroupChat, integration: Integration) -> Item:
     gone = "" if chat.is_active else _(chat.state.label)
     if integration.status is IntegrationStatus.DISABLED:
         gone = _("集成已停用")
-    return Item(str(chat.id), groups.shown_name(chat), gone)
+    return Item(str(chat.id), groups.shown_name(chat), gone, chat.member_count)
 
 
 def _stray(id: int, chat: GroupChat | None) -> Item:

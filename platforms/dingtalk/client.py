@@ -32,6 +32,7 @@ from platforms.shortening import shorten
 
 MAX_TOKEN_BYTES = 1024
 TEXT_CHARACTERS = 2000
+MOST_MEMBERS = 1000
 REGISTER_SECONDS = 5.0
 ROUTE_LIFETIME = 24 * 3600
 """How long a registered card address is trusted to be known there still; then it is registered again."""
@@ -183,6 +184,18 @@ class Client:
         if content.get("success") is False:
             raise codes.from_answer(str(content.get("code") or "systemError"), "", raw=_excerpt(content))
         return content
+
+    def count_members(self, chat_id: str, details: Mapping[str, str]) -> int:
+        """How many people are in a group, those of other companies included; up to 1000, more are not told at once.
+
+        https://open.dingtalk.com/document/development/query-group-members
+        """
+        body = {"openConversationId": checked_chat(chat_id), "maxResults": MOST_MEMBERS} | self._cool_app(details)
+        content = self._call("POST", "/v1.0/im/sceneGroups/members/batchQuery", body)
+        found = [content.get(name) for name in ("memberUserIds", "unionIdList")]
+        if content.get("hasMore") is True or not isinstance(found[0], list):
+            raise AnswerNotUnderstood("memberUserIds", raw=_excerpt({"keys": sorted(content)}))
+        return sum(len(one) for one in found if isinstance(one, list))
 
     def _robot(self, details: Mapping[str, str] | None = None) -> str:
         self.settings.need("client_id")

@@ -328,7 +328,9 @@ class DingTalk:
 
     def read_groups(self, known: Sequence[Group]) -> GroupList:
         """The known groups that can still be posted to, with the names that they have now; nobody lists others."""
-        return GroupList([found for group in known if (found := self._read_group(group))], calls=len(known))
+        read = [(group, self._read_group(group)) for group in known]
+        counted = sum(1 for group, found in read if found and group.member_count is None)
+        return GroupList([found for _group, found in read if found], calls=len(known) + counted)
 
     def _read_group(self, group: Group) -> Group | None:
         try:
@@ -339,7 +341,16 @@ class DingTalk:
             return None
         if str(found.get("status", "")) == DISSOLVED:
             return None
-        return replace(group, name=str(found.get("title") or group.name))
+        return replace(group, name=str(found.get("title") or group.name), member_count=self._member_count(group))
+
+    def _member_count(self, group: Group) -> int | None:
+        """Asked once for a group, since calls are counted; nothing depends on knowing it."""
+        if group.member_count is not None:
+            return group.member_count
+        try:
+            return self.client.count_members(group.external_id, group.details)
+        except PlatformError:
+            return None
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

@@ -140,6 +140,17 @@ class Client:
             wanted["page_token"] = following
         return Listed(items, MOST_PAGES, is_complete=False)
 
+    def count_members(self, chat_id: str) -> int:
+        """How many people are in a group, robots aside.
+
+        https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/chat/get
+        """
+        _check_receiver(chat_id, is_group=True)
+        count = str(_data(self._call("GET", f"im/v1/chats/{chat_id}")).get("user_count", ""))
+        if not (count.isascii() and count.isdecimal() and len(count) <= 6):
+            raise AnswerNotUnderstood("user_count")
+        return int(count)
+
     # --- people ---------------------------------------------------------------------------------------------------
 
     def get_user(self, code: str, redirect_uri: str) -> Json:

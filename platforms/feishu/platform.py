@@ -27,6 +27,7 @@ from platforms.base import (
     SentMessage,
     TokenStore,
 )
+from platforms.errors import PlatformError
 from platforms.feishu import callbacks, cards, checks, contacts, setup
 from platforms.feishu.client import UUID_HOURS, Client, Sent
 from platforms.feishu.errors import CardInvalid, ContentReviewed, NotAvailable
@@ -36,6 +37,8 @@ from platforms.setup import CheckResult, SetupMode
 from texts import N_
 
 UUID_CHARACTERS = 40
+COUNTED_AT_ONCE = 20
+"""Groups whose members are counted when groups are listed."""
 Given = TypeVar("Given")
 
 
@@ -189,7 +192,18 @@ class Feishu:
         listed = self.client.list_chats()
         chats = [chat for chat in listed.items if chat.get("chat_status", "normal") == "normal"]
         found = [Group(str(chat["chat_id"]), str(chat.get("name") or "")) for chat in chats if chat.get("chat_id")]
-        return GroupList(found, listed.pages, listed.is_complete)
+        counts = {group.external_id: group.member_count for group in known}
+        new = [group.external_id for group in found if counts.get(group.external_id) is None][:COUNTED_AT_ONCE]
+        counts |= {chat_id: self._member_count(chat_id) for chat_id in new}
+        counted = [replace(group, member_count=counts.get(group.external_id)) for group in found]
+        return GroupList(counted, listed.pages + len(new), listed.is_complete)
+
+    def _member_count(self, chat_id: str) -> int | None:
+        """The list tells no numbers; a call for each new group does. Nothing depends on knowing them."""
+        try:
+            return self.client.count_members(chat_id)
+        except PlatformError:
+            return None
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from platforms.base import CardPress, GroupEvent, OtherEvent
+from platforms.base import CardPress, Group, GroupEvent, OtherEvent
 from platforms.errors import CardTooOld, GroupGone, PlatformError, QuotaExhausted
 from platforms.feishu.callbacks import HistoricPress
 from platforms.feishu.errors import (
@@ -243,13 +243,16 @@ def test_every_group_is_listed_however_many_pages_there_are(connection, platform
     connection.simulator.control("feishu/disband", {"chat_id": gone.external_id})
     listed = platform.read_groups([]).groups
     assert {group.external_id for group in listed} == made
+    assert all(group.member_count for group in listed)
     assert {group.name for group in listed} == {"群 0", "群 1", "群 2"}
 
 
 def test_pages_are_followed_to_the_last(connection, platform, monkeypatch):
     monkeypatch.setattr("platforms.feishu.client.PAGE_SIZE", 2)
     made = {connection.make_group(f"群 {number}").external_id for number in range(5)}
-    assert {group.external_id for group in platform.read_groups([]).groups} == made
+    known = [Group(external_id, member_count=9) for external_id in made]
+    found = platform.read_groups(known).groups
+    assert {(group.external_id, group.member_count) for group in found} == {(one, 9) for one in made}
     assert len(connection.simulator.calls("im/v1/chats")) == 3
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select, text
 from errors import AccessDenied, InvalidInput
 from extensions import db
 from models import (
+    AuditEntry,
     CardState,
     Delivery,
     DeliveryState,
@@ -495,6 +496,8 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
     assert calls.use(db.session, integration, now=utcnow() + timedelta(days=31)) == calls.Use(0, 10)
     calls.set_limit(integration, 2, by=make_member("admin", Role.ADMIN))
     assert calls.use(db.session, integration, now=utcnow()).tone == "bad"
+    (entry,) = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "integration.monthly_limit_changed"))
+    assert (entry.detail, entry.actor_name) == ({"before": None, "after": 2}, "admin")
     assert db.session.get_one(Incident, sent.incident_id)
 
 

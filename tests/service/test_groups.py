@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from errors import AccessDenied, InvalidInput, NotFound
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
-from models import GroupChat, GroupState, Integration, Role
+from models import AuditEntry, GroupChat, GroupState, Integration, Role
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList
 from platforms.errors import NetworkFailed
@@ -138,6 +139,19 @@ def test_the_list_adds_names_and_what_is_gone(integration, platform):
     assert chat_of(integration).details == {"app_code": "A-1"}
 
 
+def test_members_are_counted_anew_on_an_administrators_wish_alone(integration, platform):
+    platform.groups = [Group(CID, "生产告警群", member_count=12)]
+    group_lists.refresh(integration, now=NOW)
+    assert chat_of(integration).member_count == 12
+
+    platform.groups = [Group(CID, "生产告警群")]
+    group_lists.refresh(integration, now=NOW + timedelta(minutes=1))
+    assert [one.member_count for one in platform.groups_asked] == [12]
+    assert chat_of(integration).member_count == 12
+    group_lists.refresh(integration, now=NOW + timedelta(minutes=2), counts_anew=True)
+    assert [one.member_count for one in platform.groups_asked] == [None]
+
+
 def test_an_event_during_the_listing_knows_better(integration, platform):
     platform.groups = [Group(CID, "生产告警群")]
     tell(integration, "added", at=-60)
@@ -209,6 +223,16 @@ def test_only_administrators_name_groups(integration):
         groups.rename(chat_of(integration), "夜班", by=make_member("lin"))
     with pytest.raises(InvalidInput):
         groups.rename(chat_of(integration), "夜" * 41, by=make_member("admin", Role.ADMIN))
+
+
+def test_who_called_a_group_otherwise_is_on_the_record(integration):
+    tell(integration, "added", name="生产告警群")
+    admin = make_member("admin", Role.ADMIN)
+    for alias in ("夜班", "夜班", ""):
+        groups.rename(chat_of(integration), alias, by=admin)
+    entries = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "group.renamed")).all()
+    assert [(one.detail["before"], one.detail["after"]) for one in entries] == [("", "夜班"), ("夜班", "")]
+    assert entries[0].target.startswith("生产告警群 #")
 
 
 def test_times_are_the_platforms(integration):

@@ -20,6 +20,7 @@ TO = Recipient(LIN)
 CARD = make_card()
 REGISTERED = answer({"success": True, "result": {}})
 EXISTS = answer({"code": "param.cardAlreadyExist", "message": "?"}, 400)
+NAMED = answer({"success": True, "title": "值班群", "status": 1})
 REVIEWED = answer({"code": "param.contentUnsafe", "message": "?"}, 400)
 DONE = answer({"success": True, "result": True})
 HANDLE = CardHandle(TO, CARD.reference, "carrier")
@@ -124,8 +125,24 @@ def test_a_card_that_the_review_refuses_goes_out_without_the_alerts_words(platfo
 
 
 def test_a_group_with_a_wrong_cool_app_does_not_hide_the_others(platform: DingTalk, transport: Lossy):
-    transport.waiting.extend([refused("coolAppUnexist"), answer({"success": True, "title": "值班群", "status": 1})])
+    transport.waiting.extend([refused("coolAppUnexist"), NAMED, answer({"memberUserIds": ["a", "b"]})])
     listed = platform.read_groups([Group("cid1=="), Group("cid2==")])
     found = listed.groups
-    assert [(group.external_id, group.name) for group in found] == [("cid2==", "值班群")]
-    assert listed.calls == 2
+    assert [(group.external_id, group.name, group.member_count) for group in found] == [("cid2==", "值班群", 2)]
+    assert listed.calls == 3
+
+
+@pytest.mark.parametrize(
+    "told", [refused("systemError"), answer({"memberUserIds": "ab"}), answer({"memberUserIds": [], "hasMore": True})]
+)
+def test_a_group_whose_members_are_not_told_is_a_group_all_the_same(platform: DingTalk, transport: Lossy, told: Any):
+    transport.waiting.extend([NAMED, told])
+    assert platform.read_groups([Group("cid2==")]).groups == [Group("cid2==", "值班群")]
+
+
+def test_members_are_counted_once(platform: DingTalk, transport: Lossy):
+    transport.waiting.append(NAMED)
+    listed = platform.read_groups([Group("cid2==", member_count=7)])
+    assert listed.groups == [Group("cid2==", "值班群", member_count=7)]
+    assert listed.calls == 1
+    assert not any("batchQuery" in asked[1] for asked in transport.asked)
