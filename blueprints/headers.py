@@ -1,11 +1,17 @@
-"""Security headers, in one place and on every answer."""
+"""Security headers, in one place and on every answer.
+
+No page may be shown in a frame, also none of those inside the platforms' clients: these show a page in a web view of
+its own, where DingTalk's script finds its client by window.dingtalk. Only pages framed by a host below dingtalk.com
+would find it by window.top, and there nobody could sign in: browsers send a SameSite=Lax cookie to no foreign frame.
+DingTalk names no exact host either, and all of *.dingtalk.com is more than may be trusted with our buttons.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from platforms import PLATFORMS
 from services import integrations
@@ -22,6 +28,7 @@ POLICY = {
     "connect-src": "'self'",
     "object-src": "'none'",
     "base-uri": "'none'",
+    "frame-ancestors": "'none'",
 }
 YEAR_SECONDS = 31_536_000
 
@@ -34,9 +41,7 @@ def add_headers(response: Response) -> Response:
     """Complete an answer's headers; what a view has set itself stays."""
     settings = current_settings()
     given = {name.lower() for name, _value in response.headers}
-    framed_by = _frame_ancestors()
-    policy = content_policy(request.blueprint, framed_by)
-    wanted = _fixed(policy, is_framed=bool(framed_by), is_https=settings.is_https)
+    wanted = _fixed(content_policy(request.blueprint), is_https=settings.is_https)
     response.headers.extend([header for header in wanted if header[0].lower() not in given])
     _set_caching(response)
     return response
@@ -45,11 +50,11 @@ def add_headers(response: Response) -> Response:
 @cache
 def for_programs(*, is_https: bool) -> list[tuple[str, str]]:
     """The same for an answer that no browser is to show."""
-    return [*_fixed(_policy((), ()), is_framed=False, is_https=is_https), ("Cache-Control", "no-store")]
+    return [*_fixed(_policy(()), is_https=is_https), ("Cache-Control", "no-store")]
 
 
 @cache
-def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, str], ...]:
+def _fixed(policy: str, *, is_https: bool) -> tuple[tuple[str, str], ...]:
     return (
         ("Content-Security-Policy", policy),
         ("X-Content-Type-Options", "nosniff"),
@@ -58,21 +63,14 @@ def _fixed(policy: str, *, is_framed: bool, is_https: bool) -> tuple[tuple[str, 
         ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
-        *(() if is_framed else (("X-Frame-Options", "DENY"),)),
+        ("X-Frame-Options", "DENY"),
         *((("Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains"),) if is_https else ()),
     )
 
 
-def content_policy(blueprint: str | None, framed_by: tuple[str, ...] = ()) -> str:
-    """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames but by these."""
-    landings = _sign_in_hosts() if blueprint in LANDING_FORMS else ()
-    return _policy(framed_by, landings)
-
-
-def _frame_ancestors() -> tuple[str, ...]:
-    """Origins that may show this page in a frame: those of a platform's own client, for its in-app pages alone."""
-    kind = PLATFORMS.get(g.get("h5_address", ("", ""))[0])
-    return kind.capabilities.frame_ancestors if kind else ()
+def content_policy(blueprint: str | None) -> str:
+    """The Content-Security-Policy of a blueprint's pages: nothing inline, nothing foreign, no frames."""
+    return _policy(_sign_in_hosts() if blueprint in LANDING_FORMS else ())
 
 
 def _sign_in_hosts() -> tuple[str, ...]:
@@ -81,10 +79,9 @@ def _sign_in_hosts() -> tuple[str, ...]:
 
 
 @cache
-def _policy(frame_ancestors: tuple[str, ...], landings: tuple[str, ...]) -> str:
+def _policy(landings: tuple[str, ...]) -> str:
     form_targets = ["'self'", *sorted({_origin(landing) for landing in landings})]
-    frames = " ".join(frame_ancestors) or "'none'"
-    policy = POLICY | {"form-action": " ".join(form_targets), "frame-ancestors": frames}
+    policy = POLICY | {"form-action": " ".join(form_targets)}
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 

@@ -317,7 +317,6 @@ class Capabilities:
     has_groups          cards can be sent to group chats; lists_groups: read_groups() also finds those nobody told us of
     no_groups_hint      what to do, step by step, while there is no group to choose
     callbacks           the last parts of the addresses that the platform calls: ("",) or ("event", "card")
-    frame_ancestors     origins of the platform's own clients that show our pages in a frame
     sign_in_scripts     scripts under static/, in order, that ask the client for a sign-in code; (): a redirect does
     group_parameter     what names the group in the address that its quick entry opens; "": groups have no such entry
     code_names          how the parameter with the code may be called on the way back from sign_in_url
@@ -357,7 +356,6 @@ class Capabilities:
     lists_groups: bool = False
     no_groups_hint: tuple[str, ...] = ()
     callbacks: tuple[str, ...] = ("",)
-    frame_ancestors: tuple[str, ...] = ()
     sign_in_scripts: tuple[str, ...] = ()
     group_parameter: str = ""
     code_names: tuple[str, ...] = ("code",)

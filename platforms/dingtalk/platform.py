@@ -98,7 +98,6 @@ class DingTalk:
             N_("仍然没有时，请在群内卸载酷应用后重新安装，并确认已勾选「群内安装酷应用」等三种群会话事件。"),
         ),
         callbacks=(callbacks.EVENT, callbacks.CARD),
-        frame_ancestors=("https://*.dingtalk.com",),
         sign_in_scripts=("vendor/dingtalk/jsapi.min.js", "js/sign_in_dingtalk.js"),
         code_names=("code", "authCode"),
         monthly_calls=5000,
