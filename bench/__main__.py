@@ -1,7 +1,8 @@
 """python -m bench [part …] [--quick] [--postgres] [--list]
 
-Without a part all of them. Prints every figure with its bar; a full run is kept under bench/results/, a quick one under
-var/bench/. The exit status is 1 if a bar was missed or a part did not come to its end.
+Without a part all of them, in three quarters of an hour. Prints every figure with its bar, and after each part what
+else was on the machine; a full run is kept under bench/results/, a quick one under var/bench/, part by part. The exit
+status is 1 if a bar was missed or a part did not come to its end.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import signal
 import sys
-import time
 import traceback
 from pathlib import Path
 
+from bench.machine import Watch, machine_facts
 from bench.product import Shape
-from bench.results import RESULTS, Report, Row, machine_facts, table
+from bench.results import RESULTS, Report, Row, table
 from bench.stage import Stage
 
 PARTS = {
@@ -36,15 +38,21 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"{name:10}{about}" for name, about in PARTS.items()))
         return 0
     shape = Shape(is_postgresql=options.postgres)
-    parts = options.parts or list(PARTS)
-    report = Report(machine_facts(shape.label), options.quick, parts)
-    began = time.monotonic()
-    for part in parts:
+    report = Report(machine_facts(shape.label), options.quick, options.parts or list(PARTS))
+    print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report.facts.items()), flush=True)
+    folder, is_latest = QUICK_RESULTS if options.quick else RESULTS, not options.parts
+    for part in report.parts:
         run_part(part, shape, report)
-    report.seconds = time.monotonic() - began
-    saved = report.save(QUICK_RESULTS if options.quick else RESULTS)
-    print(f"\n{saved}\n{'Every bar was reached.' if report.has_passed else 'NOT every bar was reached.'}")
+        saved = report.save(folder, is_latest=is_latest)
+    print(f"\n{saved}\n{verdict(report)}")
     return 0 if report.has_passed else 1
+
+
+def verdict(report: Report) -> str:
+    reached = "Every bar was reached." if report.has_passed else "NOT every bar was reached."
+    if not report.busy_parts:
+        return reached
+    return f"{reached} Other programs ran beside {', '.join(report.busy_parts)}: repeat that on a quiet machine."
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -61,15 +69,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def run_part(part: str, shape: Shape, report: Report) -> None:
     """Run one part on a stage of its own; a part that fails is told, and the others go on."""
     print(f"--- {part}: {PARTS[part]}", flush=True)
-    began = time.monotonic()
     try:
-        rows = measure(part, shape, quick=report.is_quick)
+        with Watch() as watch:
+            rows = measure(part, shape, quick=report.is_quick)
     except Exception as error:  # whatever a part may meet
         traceback.print_exc()
         report.failures[part] = f"{type(error).__name__}: {error}"[:500]
         return
     report.rows += rows
-    print(table(rows), f"({time.monotonic() - began:.0f} s)", sep="\n", flush=True)
+    report.meanwhile[part] = watch.meanwhile()
+    print(table(rows), report.meanwhile[part].as_line(), sep="\n", flush=True)
 
 
 def measure(part: str, shape: Shape, *, quick: bool) -> list[Row]:
@@ -84,4 +93,5 @@ def measure(part: str, shape: Shape, *, quick: bool) -> list[Row]:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)  # of the product, which is opened here to prepare and to look
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started is stopped
     sys.exit(main(sys.argv[1:]))

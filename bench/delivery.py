@@ -88,6 +88,8 @@ def _latencies(
     name = Numbering.new()
     make = _maker(organisation, kind, name)
     outcome = generate(OpenLoop(product.port, [(at, make(n)) for n, at in enumerate(spread(rate, seconds))]))[0]
+    if outcome.is_bottleneck:
+        print(f"the generator was late with {rate:g} pushes a second: latencies hold its own delay")
     _wait_for_cards(fake, organisation.platform, len(outcome.numbers))
     return to_cards(fake.arrivals(), name, outcome)
 

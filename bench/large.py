@@ -28,6 +28,7 @@ import schema
 from app import create_app
 from bench import large_data
 from bench.results import Row, median, table
+from bench.stage import start_postgresql
 from blueprints.access import SESSION_KEY, SINCE_KEY, TENANT_KEY
 from config import Settings
 from extensions import db, read_only
@@ -36,7 +37,7 @@ from models import EPOCH, Incident, Integration, Job, JobState, Membership, User
 from platforms.base import CardPress
 from services import card_keys, card_presses, incident_queries
 from services.clock import utcnow
-from tests.private_servers import end, start_postgresql
+from tests import private_servers
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = 1_000, 1_000_000
@@ -250,12 +251,12 @@ def open_desk(app: Flask, incidents: int) -> Desk:
 
 @contextmanager
 def _postgresql() -> Iterator[str]:
-    """The address of a server that ends with us; the tests know how to start one."""
+    """The address of a server that ends with us."""
     server = start_postgresql()
     try:
         yield server.url
     finally:
-        end(server.pid)
+        private_servers.end(server.pid)
         shutil.rmtree(server.folder, ignore_errors=True)
 
 

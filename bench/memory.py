@@ -13,7 +13,7 @@ from bench.company import Company, Organisation, company
 from bench.load import ClosedLoop, Wire, generate, request
 from bench.payloads import NOBODY, Numbering, Webhooks
 from bench.press import signed_in
-from bench.processes import wait_for
+from bench.processes import Late, wait_for
 from bench.product import Product
 from bench.results import Row
 from bench.stage import Stage
@@ -55,7 +55,10 @@ def _after(product: Product, organisation: Organisation, count: int) -> int:
 def push(
     product: Product, organisation: Organisation, count: int, *, group: int = GROUP, seconds: float = DRAIN_SECONDS
 ) -> None:
-    """Push `count` new alerts that nobody is told about and wait until the worker has stored them. Raises Late."""
+    """Push `count` new alerts that nobody is told about and wait until the worker has stored them. Raises Late.
+
+    What was refused is made up for by others.
+    """
     make = Webhooks(organisation.prometheus[:SOURCES], Numbering.new(), group, shift=NOBODY)
     taken, first = 0, 0
     deadline = time.monotonic() + seconds
@@ -64,6 +67,8 @@ def push(
         outcome = generate(ClosedLoop(product.port, CLIENTS, seconds, make, first, last))[0]
         taken += outcome.counts[200] * group
         first = last
+    if taken < count:
+        raise Late(f"not within {seconds:g} s: {count} alerts taken, only {taken} were")
     engine = create_engine(product.settings.database_url)
     statement = text("SELECT count(*) FROM alerts WHERE alert_key LIKE :prefix")
 

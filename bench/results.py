@@ -1,11 +1,9 @@
-"""What a run found: rows with their bars, facts about the machine, and the files that keep both."""
+"""What a run found: rows with their bars, what else the machine did, and the files that keep both."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 RESULTS = Path(__file__).resolve().parent / "results"
 AT_MOST, AT_LEAST = "at_most", "at_least"
 SIGNS = {AT_MOST: "≤", AT_LEAST: "≥"}
+BUSY_SHARE = 0.15
+"""Of the processors: when other programs used more, a figure says as much about them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,36 @@ def cost(part: str, name: str, value: float, unit: str, note: str = "") -> Row:
     return Row(part, name, value, unit, note=note, kind="cost")
 
 
+@dataclass(frozen=True)
+class Meanwhile:
+    """What the machine did while a part ran.
+
+    load_before, load_after  runnable processes over one minute
+    others_cores             processors that other programs used on average, of `cores`
+    named                    which of them used most; for the terminal alone: a file must not tell whose machine it was
+    """
+
+    seconds: float
+    load_before: float
+    load_after: float
+    others_cores: float
+    cores: int
+    named: tuple[str, ...] = ()
+
+    @property
+    def is_busy(self) -> bool:
+        return self.others_cores > BUSY_SHARE * self.cores
+
+    def as_line(self) -> str:
+        """For the terminal: "(212 s; load 0.4 → 2.1; others used 0.05 of 2 cores)"."""
+        names = f": {', '.join(self.named)}" if self.named else ""
+        doubt = " – TOO BUSY, doubt these figures" if self.is_busy else ""
+        load = f"load {self.load_before:.1f} → {self.load_after:.1f}"
+        return (
+            f"({self.seconds:.0f} s; {load}; others used {self.others_cores:.2f} of {self.cores} cores{names}{doubt})"
+        )
+
+
 def percentile(values: Iterable[float], percent: float) -> float:
     """The smallest value that at least `percent` of them do not exceed (nearest rank); NaN of none."""
     ordered = sorted(values)
@@ -75,30 +103,15 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(known) if known else math.nan
 
 
-# --- the machine --------------------------------------------------------------------------------------------------
-
-
-def machine_facts(database: str) -> dict[str, Any]:
-    """What a reader needs to compare two runs; nothing that tells whose machine it was.
-
-    load_before  runnable processes over one minute, before we began: above half the cores, doubt the figures
-    """
-    return {
-        "cores": os.cpu_count() or 0,
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "database": database,
-        "load_before": round(os.getloadavg()[0], 2),
-    }
-
-
 # --- files --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Report:
-    """A whole run, as it is stored and shown. seconds: how long the run took."""
+    """A whole run, as it is stored and shown; of one that was interrupted, what there was by then.
+
+    failures   parts that did not come to their end, and why; meanwhile: of those that did, what the machine did
+    """
 
     facts: dict[str, Any]
     is_quick: bool
@@ -106,23 +119,35 @@ class Report:
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     rows: list[Row] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
+    meanwhile: dict[str, Meanwhile] = field(default_factory=dict)
 
     @property
     def has_passed(self) -> bool:
         """Whether every bar was reached and every part came to its end."""
-        return not self.failures and all(row.has_passed is not False for row in self.rows)
+        return not self.unfinished and all(row.has_passed is not False for row in self.rows)
+
+    @property
+    def unfinished(self) -> dict[str, str]:
+        """Parts without an end, and why."""
+        return {part: self.failures.get(part, "not run") for part in self.parts if part not in self.meanwhile}
+
+    @property
+    def busy_parts(self) -> list[str]:
+        """Parts whose figures other programs have had a hand in."""
+        return [part for part, was in self.meanwhile.items() if was.is_busy]
 
     def as_json(self) -> dict[str, Any]:
         rows = [asdict(row) | {"passed": row.has_passed, "reaches_aim": row.reaches_aim} for row in self.rows]
         return {
             "began_at": self.began_at.isoformat(timespec="seconds"),
-            "seconds": round(self.seconds),
+            "seconds": round(sum(was.seconds for was in self.meanwhile.values())),
             "quick": self.is_quick,
             "parts": self.parts,
             "machine": self.facts,
             "passed": self.has_passed,
-            "failures": self.failures,
+            "unfinished": self.unfinished,
+            "busy_parts": self.busy_parts,
+            "meanwhile": {part: _without_names(was) for part, was in self.meanwhile.items()},
             "rows": rows,
         }
 
@@ -130,27 +155,50 @@ class Report:
         facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.facts.items())
         began = self.began_at.strftime("%Y-%m-%d %H:%M UTC")
         lines = [f"# Benchmark of {began}", "", f"{facts}; {'quick' if self.is_quick else 'full'} run.", ""]
+        if self.busy_parts:
+            lines += [f"**Other programs ran beside {', '.join(self.busy_parts)}: doubt what it says of them.**", ""]
         lines += _side_by_side(self.rows)
         lines += ["| part | platform | figure | value | bar | aim | | made of |"]
         lines += ["| --- | --- | --- | ---: | ---: | ---: | --- | --- |"]
         lines += [_line(row) for row in self.rows if row.kind == "measure"]
-        lines += [f"\n**{part} did not come to its end:** {why}" for part, why in self.failures.items()]
+        lines += [f"\n**{part} did not come to its end:** {why}" for part, why in self.unfinished.items()]
         costs = [row for row in self.rows if row.kind == "cost"]
         if costs:
             lines += ["", "## Unit costs", "", "| what | cost | made of |", "| --- | ---: | --- |"]
             lines += [f"| {row.name} | {shown(row.value)} {row.unit} | {row.note} |" for row in costs]
+        lines += _machine_meanwhile(self.meanwhile)
         return "\n".join(lines) + "\n"
 
-    def save(self, folder: Path = RESULTS) -> Path:
-        """Write `<time>-<parts>.json` and `.md`, and `latest.*`; returns the path of the table."""
+    def save(self, folder: Path = RESULTS, *, is_latest: bool = False) -> Path:
+        """Write `<time>-<shape>-<parts>.json` and `.md`; returns the path of the table.
+
+        is_latest  all parts were run: the same as `latest-<shape>.*`, too
+        """
         folder.mkdir(parents=True, exist_ok=True)
         shape = "postgresql" if "PostgreSQL" in str(self.facts.get("database")) else "sqlite"
-        name = f"{self.began_at:%Y-%m-%dT%H%M%SZ}-{shape}-{'-'.join(self.parts)}"
+        parts = "all" if is_latest else "-".join(self.parts)
+        name = f"{self.began_at:%Y-%m-%dT%H%M%SZ}-{shape}-{parts}"
         content = json.dumps(self.as_json(), ensure_ascii=False, indent=2) + "\n"
-        for stem in (name, "latest"):
+        for stem in (name, f"latest-{shape}") if is_latest else (name,):
             (folder / f"{stem}.json").write_text(content, encoding="utf-8")
             (folder / f"{stem}.md").write_text(self.as_markdown(), encoding="utf-8")
         return folder / f"{name}.md"
+
+
+def _without_names(was: Meanwhile) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(was).items() if name != "named"}
+    return {name: round(value, 2) for name, value in kept.items()} | {"is_busy": was.is_busy}
+
+
+def _machine_meanwhile(known: dict[str, Meanwhile]) -> list[str]:
+    if not known:
+        return []
+    lines = ["", "## The machine meanwhile", "", "| part | seconds | load before, after | cores that others used |"]
+    lines.append("| --- | ---: | ---: | ---: |")
+    for part, was in known.items():
+        loads, others = f"{was.load_before:.1f}, {was.load_after:.1f}", f"{was.others_cores:.2f} of {was.cores}"
+        lines.append(f"| {part} | {was.seconds:.0f} | {loads} | {others}{' **busy**' if was.is_busy else ''} |")
+    return lines
 
 
 def _line(row: Row) -> str:

@@ -21,6 +21,12 @@ from tests.private_servers import free_port
 POSTGRES_OPTIONS = ("fsync=on", "synchronous_commit=on", "max_connections=200", "shared_buffers=128MB")
 
 
+def start_postgresql() -> private_servers.Server:
+    """A new cluster on the disk, as durable as a production server: the tests' own lies in memory and syncs nothing."""
+    cluster = private_servers.make_cluster(Path(tempfile.gettempdir()))
+    return private_servers.start_cluster(cluster, free_port(), POSTGRES_OPTIONS)
+
+
 class Stage:
     """Where a run takes place: a folder, the fake platform, servers if need be, and filled databases to copy.
 
@@ -51,9 +57,7 @@ class Stage:
         self._stack.close()
 
     def _start_servers(self) -> None:
-        cluster = private_servers.make_cluster()
-        postgres = private_servers.start_cluster(cluster, free_port(), POSTGRES_OPTIONS)
-        redis = private_servers.start_redis()
+        postgres, redis = start_postgresql(), private_servers.start_redis()
         for server in (postgres, redis):
             self._stack.callback(shutil.rmtree, server.folder, ignore_errors=True)
             self._stack.callback(private_servers.end, server.pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from bench.company import Company, company
@@ -29,7 +30,7 @@ def _measure(stage: Stage, platform: str, count: int) -> list[Row]:
         Row(
             PART,
             f"tokens asked for by an application, {count} cards, {WORKERS} workers",
-            max(asked.values()),
+            max(asked.values(), default=math.nan),
             "",
             bar=2,
             note=note,

@@ -148,9 +148,9 @@ def start_postgresql() -> Server:
     return start_cluster(make_cluster(), free_port(), POSTGRES_OPTIONS)
 
 
-def make_cluster() -> Path:
-    """A new cluster in a folder of its own; returns the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-", dir=memory_folder()))
+def make_cluster(parent: Path | None = None) -> Path:
+    """A new cluster in a folder of its own, which is returned; in memory where there is room, unless in `parent`."""
+    folder = Path(tempfile.mkdtemp(prefix="dutybell-postgresql-", dir=parent or memory_folder()))
     as_owner = _postgresql_owner()
     if as_owner:
         os.chown(folder, as_owner["user"], as_owner["group"])

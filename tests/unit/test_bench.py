@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,15 +23,16 @@ from werkzeug.datastructures import Headers
 
 import platforms as product
 from bench import company
-from bench.__main__ import PARTS, parse
+from bench.__main__ import PARTS, parse, verdict
 from bench.delivery import busiest_second, rate_of, to_cards
 from bench.fake_platform import State, answer_api, answer_control, platform_of
 from bench.intake import accepted_keys
 from bench.load import ClosedLoop, OpenLoop, Outcome, Wire, answer_length, generate, merged, request, spread
+from bench.machine import Reading, Watch, file_system, machine_facts, summary
 from bench.payloads import AlertmanagerAlerts, Numbering, Reports, Webhooks, tag_of
 from bench.platforms import PLATFORMS
 from bench.platforms.base import Application, Button, Call
-from bench.results import AT_LEAST, Report, Row, cost, machine_facts, median, percentile, shown, table
+from bench.results import AT_LEAST, Meanwhile, Report, Row, cost, median, percentile, shown, table
 from platforms.base import CallbackRequest, CardButton, CardPress, IncidentCard, Platform, PressAnswer
 from platforms.errors import CallbackRefused
 
@@ -99,17 +103,21 @@ def test_figures_are_shown_with_three_digits(value, expected):
 # --- the result file ----------------------------------------------------------------------------------------------
 
 
-def test_a_report_is_kept_as_data_and_as_a_table(tmp_path):
+QUIET = Meanwhile(60.0, 0.1, 1.5, 0.05, 2, ("cron 0.03",))
+BUSY = Meanwhile(60.0, 3.0, 4.0, 1.2, 2, ("compiler 1.10",))
+
+
+def report_of(*rows: Row, was: Meanwhile = QUIET) -> Report:
     report = Report(machine_facts("SQLite"), is_quick=True, parts=["press"])
-    report.rows = [Row("press", "ratio", 1.8, "×", bar=2.0), cost("costs", "a press", 2.5, "ms")]
+    report.rows, report.meanwhile = list(rows), {"press": was}
+    return report
+
+
+def test_a_report_is_kept_as_data_and_as_a_table(tmp_path):
+    report = report_of(Row("press", "ratio", 1.8, "×", bar=2.0), cost("costs", "a press", 2.5, "ms"))
     path = report.save(tmp_path)
-    assert {one.name for one in tmp_path.iterdir()} == {
-        path.name,
-        path.with_suffix(".json").name,
-        "latest.md",
-        "latest.json",
-    }
-    stored = json.loads((tmp_path / "latest.json").read_text())
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, path.with_suffix(".json").name}
+    stored = json.loads(path.with_suffix(".json").read_text())
     assert stored["passed"] is True
     assert [row["passed"] for row in stored["rows"]] == [True, None]
     text = path.read_text()
@@ -119,14 +127,56 @@ def test_a_report_is_kept_as_data_and_as_a_table(tmp_path):
     assert "a press" not in text.partition("## Unit costs")[0]
 
 
+def test_the_latest_result_is_one_of_all_parts(tmp_path):
+    report = report_of()
+    report.save(tmp_path, is_latest=True)
+    assert {one.name for one in tmp_path.glob("latest*")} == {"latest-sqlite.md", "latest-sqlite.json"}
+
+
+def test_a_busy_machine_is_told_but_not_what_was_on_it():
+    report = report_of(was=BUSY)
+    assert report.busy_parts == ["press"]
+    assert "compiler 1.10" in BUSY.as_line()
+    assert "TOO BUSY" in BUSY.as_line()
+    assert "TOO BUSY" not in QUIET.as_line()
+    assert "| press | 60 | 3.0, 4.0 | 1.20 of 2 **busy** |" in report.as_markdown()
+    assert "compiler" not in report.as_markdown() + json.dumps(report.as_json())
+    assert "quiet machine" in verdict(report)
+    assert verdict(report_of()) == "Every bar was reached."
+
+
+def test_what_others_use_is_what_we_did_not():
+    was = summary(
+        Reading(10.0, 100.0, 5.0, 0.5), Reading(20.0, 118.0, 11.0, 1.5), {"old": 8.0, "idle": 0.0, "new": 3.0}
+    )
+    assert (was.seconds, was.others_cores, was.load_before, was.load_after) == (10.0, pytest.approx(1.2), 0.5, 1.5)
+    assert was.named == ("old 0.80", "new 0.30")
+
+
+def test_our_own_children_are_not_named_as_others():
+    program = "import os, time\nwhile time.process_time() < 0.3: pass\nos.write(1, b'x')\nos.read(0, 1)"
+    with Watch(every=0.02) as watch:
+        child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child.stdout.read(1)
+        watch.look()
+        seen = {pid for pid, _ in watch._names}
+        child.communicate(b"x")
+    assert child.pid not in seen
+    assert os.getpid() not in seen
+    assert watch._after.own - watch._before.own >= 0.3
+
+
+def test_the_disk_is_told_by_its_file_system(tmp_path):
+    assert file_system(tmp_path / "not" / "there") == file_system(tmp_path) != "unknown"
+
+
 def test_what_was_measured_on_every_platform_stands_side_by_side():
-    report = Report(machine_facts("SQLite"), is_quick=True, parts=["press"])
-    for platform, value in (("wecom", 1.5), ("dingtalk", 2.5)):
-        report.rows += [Row("press", "ratio", value, "×", bar=2.0, platform=platform)]
-    report.rows += [
+    report = report_of(
+        Row("press", "ratio", 1.5, "×", bar=2.0, platform="wecom"),
+        Row("press", "ratio", 2.5, "×", bar=2.0, platform="dingtalk"),
         Row("delivery", "pace", 19, "", bar=20, platform="dingtalk"),
         Row("press", "for information", 1.0, "×", platform="wecom"),
-    ]
+    )
     lines = report.as_markdown().partition("## Every figure")[0].splitlines()
     assert "| part | figure | wecom | dingtalk | bar |" in lines
     assert "| press | ratio | 1.50 × | 2.50 × **FAIL** | ≤ 2.00 |" in lines
@@ -134,16 +184,19 @@ def test_what_was_measured_on_every_platform_stands_side_by_side():
     assert not any("for information" in line for line in lines)
 
 
-def test_a_part_that_failed_fails_the_run():
-    report = Report(machine_facts("SQLite"), is_quick=False, parts=["press"])
+def test_a_part_that_failed_or_was_not_come_to_fails_the_run():
+    report = report_of()
     assert report.has_passed
-    report.failures["press"] = "RuntimeError: no"
+    report.meanwhile.clear()
     assert not report.has_passed
-    assert "did not come to its end" in report.as_markdown()
+    assert "**press did not come to its end:** not run" in report.as_markdown()
+    report.failures["press"] = "RuntimeError: no"
+    assert "**press did not come to its end:** RuntimeError: no" in report.as_markdown()
 
 
 def test_the_facts_tell_nothing_of_whose_machine_it_is():
-    assert set(machine_facts("SQLite")) == {"cores", "memory_gb", "system", "python", "database", "load_before"}
+    facts = {"cores", "memory_gb", "system", "python", "database", "disk", "sync_ms", "load_before"}
+    assert set(machine_facts("SQLite")) == facts
 
 
 def test_the_terminal_shows_what_failed():
