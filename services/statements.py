@@ -18,7 +18,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from models import UtcDateTime
+from models import EnumText, UtcDateTime
 
 Convert = Callable[[Any], Any]
 
@@ -70,27 +70,34 @@ def inserting(table: Any, *names: str) -> Statement:
 
 
 class _Rendered:
-    """The text of a statement with what turns values into SQLite's and back."""
+    """The text of a statement with what turns values into SQLite's and back.
+
+    fixed     the values of all parameters, as far as they are part of the statement
+    changing  those that are not: position, name and conversion
+    results   the columns that are converted, by their position
+    """
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.text = str(compiled)
-        self.fixed: dict[str, Any] = {}
-        self.parameters: list[tuple[str, Convert | None]] = []
-        for name in compiled.positiontup:
+        self.fixed: list[Any] = []
+        self.changing: list[tuple[int, str, Convert | None]] = []
+        for position, name in enumerate(compiled.positiontup):
             bound = compiled.binds[name]
-            is_time = isinstance(bound.type, UtcDateTime)
-            convert = _time_text if is_time else _processor(bound.type, dialect, "bind_processor")
-            if not bound.required:
-                self.fixed[name] = bound.effective_value
-            self.parameters.append((name, convert))
+            convert = _to_sqlite(bound.type, dialect)
+            if bound.required:
+                self.changing.append((position, name, convert))
+                self.fixed.append(None)
+            else:
+                self.fixed.append(convert(bound.effective_value) if convert else bound.effective_value)
         columns: Any = getattr(statement, "selected_columns", ())
-        found = enumerate(_processor(column.type, dialect, "result_processor", None) for column in columns)
-        self.results = [(index, convert) for index, convert in found if convert is not None]
+        found = enumerate(_from_sqlite(column.type, dialect) for column in columns)
+        self.results = [(position, convert) for position, convert in found if convert is not None]
 
     def execute(self, on: Connection, values: Mapping[str, Any]) -> Any:
-        known = {**self.fixed, **values}
-        given = [convert(known[name]) if convert else known[name] for name, convert in self.parameters]
+        given = self.fixed.copy()
+        for position, name, convert in self.changing:
+            given[position] = convert(values[name]) if convert else values[name]
         cursor: Any = on.connection.cursor()
         try:
             cursor.execute(self.text, given)
@@ -100,14 +107,35 @@ class _Rendered:
 
     def converted(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)
-        for index, convert in self.results:
-            values[index] = convert(values[index])
+        for position, convert in self.results:
+            values[position] = convert(values[position])
         return values
+
+
+# --- the same conversions as the types' own, which take several times as long -------------------------------------
+
+
+def _to_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, UtcDateTime):
+        return _time_text
+    if isinstance(kind, EnumText):
+        return {None: None, **{member: member.value for member in kind.kind}}.__getitem__
+    convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return convert
+
+
+def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, UtcDateTime):
+        return _time_of
+    if isinstance(kind, EnumText):
+        return {None: None, **{member.value: member for member in kind.kind}}.__getitem__
+    convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
+    return convert
 
 
 @lru_cache(maxsize=64)
 def _time_text(value: datetime | None) -> str | None:
-    """The same text as SQLAlchemy's, which takes seven times as long; one moment stands in many rows."""
+    """One moment stands in many rows."""
     if value is None:
         return None
     if value.tzinfo is None:
@@ -115,6 +143,5 @@ def _time_text(value: datetime | None) -> str | None:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _processor(kind: TypeEngine[Any], dialect: Dialect, which: str, *more: Any) -> Convert | None:
-    convert: Convert | None = getattr(kind.dialect_impl(dialect), which)(dialect, *more)
-    return convert
+def _time_of(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
