@@ -61,9 +61,9 @@ def list_faults() -> Response:
 
 @bp.post("/faults")
 def arm_fault() -> tuple[Response, int]:
-    """`{"platform"?, "fault", "count"?, "path"?, "seconds"?, "code"?, "corp_id"?, "agent_id"?, "app_id"?, "users"?}`.
-
-    Without a platform every one is hit. count -1 lasts until cleared; the page /faults says what each fault does.
+    """`{"platform"?, "fault", "count"?, "path"?, "seconds"?, "code"?, "corp_id"?, "agent_id"?, "app_id"?, "users"?,
+    "name"?, "status"?}`. Without a platform every one is hit; count -1 lasts until cleared; the page /faults says what
+    each fault does.
     """
     body: dict[str, Any] = request.get_json(force=True)
     if body.get("fault") not in faults.NAMES:

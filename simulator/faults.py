@@ -52,7 +52,8 @@ class Fault:
     platform  only calls of this one, "" for all.
     corp_id, agent_id, app_id  only calls of this company or application (by number or by name); "" and 0 for all.
     seconds  how long slow, late and slow_loris take, or the Retry-After of http_429. code: the number of errcode,
-             name: the same where a platform's codes are words.
+             name: the same where a platform's codes are words, and the reason of invalid_users where it names one;
+             status: of HTTP, 0 for the code's own.
     users    whom invalid_users and unlicensed_users leave out, joined by "|"; "" for every receiver.
     """
 
@@ -67,6 +68,7 @@ class Fault:
     users: str = ""
     app_id: str = ""
     name: str = ""
+    status: int = 0
     hits: int = 0
     id: int = field(default_factory=lambda: next(_numbers))
 
@@ -85,6 +87,7 @@ class Fault:
             users=str(body.get("users") or "").strip(),
             app_id=str(body.get("app_id") or "").strip(),
             name=str(body.get("name") or "").strip(),
+            status=int(body.get("status") or 0),
         )
 
     def concerns(self, call: Caller) -> bool:

@@ -24,7 +24,8 @@ BAN_PAGE = "<html><head><title>403</title></head><body><h1>访问被阻断</h1><
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 ANY_CALL = set(faults.NAMES) - faults.CALLBACK - faults.PARTIAL - {"spent_code"}
 TOKEN_CALL = ANY_CALL - {"expired_token", "invalid_token", "ip_refused"}
-PARTIAL_CALLS = {"/v1.0/robot/oToMessages/batchSend", "/v1.0/card/instances/createAndDeliver"}
+DELIVERIES = {f"/v1.0/card/instances/{name}" for name in ("createAndDeliver", "deliver")}
+PARTIAL_CALLS = {"/v1.0/robot/oToMessages/batchSend"} | DELIVERIES
 ERROR_FAULTS: dict[str, tuple[Callable[[], ApiError], tuple[int, str]]] = {
     "rate_limit": (errors.too_fast, (90018, "您的服务器调用钉钉开放平台所有接口的请求都被暂时禁用了")),
     "concurrency": (lambda: errors.too_fast("QpsLimitForApi"), (90002, "接口调用超过限制")),
@@ -258,7 +259,8 @@ def _inject(world: DingTalk, fault: faults.Fault | None, token: str, *, is_old: 
         client_ip, client_id = request.remote_addr or "", found[1].client_id if found else ""
         raise errors.old_address_refused(client_ip, client_id) if is_old else errors.address_refused(client_ip)
     if fault.fault not in ERROR_FAULTS:
-        raise OldError(fault.code, "fault") if is_old else ApiError(fault.name or str(fault.code), "fault")
+        word = fault.name or str(fault.code)
+        raise OldError(fault.code, "fault") if is_old else ApiError(word, "fault", fault.status or 400)
     refusal, (number, text) = ERROR_FAULTS[fault.fault]
     raise OldError(number, text, is_wrapped=request.path.startswith("/topapi/")) if is_old else refusal()
 

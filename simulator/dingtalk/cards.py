@@ -225,7 +225,7 @@ def _undeliverable(call: Call, space: Space, model: Json) -> str:
     if call.fault and call.fault.fault in ("invalid_users", "unlicensed_users"):
         users = call.fault.users.split("|") if call.fault.users else [space.id]
         if space.id in users:
-            return "SYSTEM_ERROR"
+            return call.fault.name or "SYSTEM_ERROR"
     group = call.group(space.id) if space.type == "IM_GROUP" else None
     if group is None:
         return "" if call.app.can_see(space.id) else "user is not in the visible scope of the app"

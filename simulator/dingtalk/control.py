@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from flask import Blueprint, Response, jsonify, request
 
 from simulator.base import Json, Unknown
-from simulator.dingtalk import events, login, setup, tokens
+from simulator.dingtalk import events, login, presses, setup, tokens
 from simulator.dingtalk.context import DingTalk, current_dingtalk
 from simulator.dingtalk.reports import app_summary, corp_summary, find_group, find_person, group_summary
 from simulator.dingtalk.state import EVERYBODY, ROOT_DEPARTMENT, App, CoolApp, Corp, Department, Limits, Person
@@ -177,6 +177,17 @@ def send_event() -> Response:
     stamp = body.get("timestamp")
     odd = events.Odd(int(stamp) if stamp else None, str(body.get("tamper") or ""))
     return jsonify(asdict(events.send(world, app, about, odd, tries=len(events.RETRY_SECONDS))))
+
+
+@bp.post("/card_event")
+def send_press() -> Response:
+    """Call back about a press, whatever the client shows: `{"message_id", "userid", "params", "timestamp"?: in ms,
+    "tamper"?, "corp_id"?}` → `{"http_status", "answer", "problem"}`. See presses.Odd."""
+    world, body = current_dingtalk(), request.get_json(force=True)
+    stamp = body.get("timestamp")
+    odd = presses.Odd(str(body.get("tamper") or ""), int(stamp) if stamp else None, str(body.get("corp_id") or ""))
+    told = presses.tell(world, str(body.get("message_id", "")), str(body.get("userid", "")), body["params"], odd)
+    return jsonify(asdict(told))
 
 
 @bp.post("/retry")

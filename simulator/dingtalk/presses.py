@@ -72,6 +72,19 @@ def press(world: DingTalk, message_id: str, userid: str, key: str, odd: Odd | No
     return Press(answer.status, _text(answer), problem)
 
 
+def tell(world: DingTalk, message_id: str, userid: str, params: Json, odd: Odd | None = None) -> Press:
+    """Call back about a press that the client would not allow; the answer is shown to nobody. Raises CannotPress."""
+    with world.store.lock:
+        message = world.state.messages.get(message_id)
+        card = world.state.cards.get(message.card) if message else None
+        route = world.state.routes.get(card.callback) if card else None
+        if message is None or card is None or route is None:
+            raise CannotPress("no such card, or one that calls nobody back")
+        body = _body(message, card, userid, faces.Button("", params=params), odd or Odd())
+    answer = _call(world, card, route, body, odd or Odd())
+    return Press(answer.status, _text(answer), answer.error)
+
+
 def _find(world: DingTalk, message_id: str, userid: str) -> tuple[Message, Card]:
     """The card in front of this person."""
     kept = world.state.messages

@@ -211,7 +211,9 @@ def _spoilt(feishu: Feishu, fault: faults.Fault) -> ApiError:
 def _injected(fault: faults.Fault) -> ApiError:
     if fault.fault == "rate_limit":
         return gateway.over_limit(50, fault.seconds or 1.0)
-    return ApiError(ERROR_FAULTS.get(fault.fault, fault.code), ip=request.remote_addr or "")
+    error = ApiError(ERROR_FAULTS.get(fault.fault, fault.code), ip=request.remote_addr or "")
+    error.status = fault.status or error.status
+    return error
 
 
 def _refusal(error: ApiError) -> Response:

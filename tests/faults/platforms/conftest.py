@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from platforms import PLATFORMS
 from simulator.app import create_app
 from simulator.server import start
 from tests.conftest import make_settings, running_app
 from tests.contract.simulator import Simulator
 from tests.factories import NOW
+from tests.faults.platforms.kinds import KINDS
 from tests.faults.platforms.world import World
+from tests.private_servers import free_port
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +28,20 @@ def platform_server() -> Iterator[Simulator]:
     server.stop()
 
 
-@pytest.fixture
-def world(data_folder: Path, sqlite_template: Path, platform_server: Simulator) -> Iterator[World]:
+@pytest.fixture(params=sorted(KINDS))
+def world(
+    request: pytest.FixtureRequest, data_folder: Path, sqlite_template: Path, platform_server: Simulator
+) -> Iterator[World]:
+    """One for each platform, unless the test names those that it is about (kinds.py)."""
+    kind, port = KINDS[request.param], free_port()
     shutil.copy(sqlite_template, data_folder / "dutybell.sqlite")
-    hosts = dict.fromkeys(("api", "oauth", "login", "console"), platform_server.url)
-    settings = make_settings(data_folder, platform_hosts={"wecom": hosts})
+    hosts = dict.fromkeys(PLATFORMS[kind.slug].hosts, platform_server.url)
+    addresses = {"platform_hosts": {kind.slug: hosts}, "public_url": f"http://localhost:{port}"}
+    settings = make_settings(data_folder, **addresses)
     with time_machine.travel(NOW, tick=False) as clock, running_app(settings) as app:
         platform_server.control("reset", {"all": True})
-        platform_server.control("wecom/limits", {"account_limit": 100_000})
-        server = start(app)
+        server = start(app, port=port)
         try:
-            yield World(app, settings, clock, platform_server, server.url)
+            yield World(kind, app, settings, clock, platform_server, server.url)
         finally:
             server.stop()

@@ -18,11 +18,12 @@ from models import Card, CardState, Job, JobState, Progress, TimelineEntry
 from services import incidents
 from services.clock import utcnow
 from tests.faults.history import RECORDED_AS
-from tests.faults.platforms.world import UPDATE, World, many
+from tests.faults.platforms.kinds import each, where
+from tests.faults.platforms.world import World, many
 
 CREATED = re.compile("<CreateTime>.*?</CreateTime>")
 RACES = many(6, 334)
-CODES_LIVE = timedelta(hours=72)
+UNCHANGEABLE = {CardState.STALE, CardState.FROZEN}
 
 
 def sent(world: World, **channel):
@@ -30,6 +31,8 @@ def sent(world: World, **channel):
     here = world.organisation(people=2, **channel)
     (push,) = world.push(here)
     world.settle()
+    assert world.card(push)
+    db.session.rollback()
     return here, push
 
 
@@ -48,38 +51,45 @@ def close_elsewhere(world: World, push) -> None:
     db.session.commit()
 
 
-def test_a_spent_code_is_tried_once_and_the_card_waits_for_its_person(world: World):
+@each("refusal", lambda kind: [(fault,) for fault in kind.update_refusals])
+def test_a_card_that_cannot_be_changed_is_tried_once_and_waits_for_its_person(world: World, refusal):
     _, push = sent(world)
-    world.fault("spent_code")
+    world.fault(refusal, path=world.kind.update)
     close_elsewhere(world, push)
 
     world.pass_time(minutes=30)
 
-    assert len(world.calls(UPDATE)) == 1
-    assert card_of(world, push).state is CardState.STALE
-    assert "card_stale" in recorded(world, push)
+    assert len(world.calls(world.kind.update)) == 1
+    assert card_of(world, push).state in UNCHANGEABLE
+    assert {"card_stale", "card_frozen"} & set(recorded(world, push))
     assert db.session.scalars(select(Job).where(Job.state == JobState.DEAD)).all() == []
     world.heal()
-    world.press(push, "refresh")
-    assert "关闭" in str(world.card(push)["card"])
+    press = world.press(push, "refresh" if world.kind.capabilities().has_refresh_button else "acknowledge")
+    assert "故障已自动关闭" in press.answers[-1].text
     world.check()
 
 
-def test_a_code_of_more_than_72_hours_is_not_even_tried(world: World):
+def updatable_for(world: World) -> timedelta:
+    capabilities = world.kind.capabilities()
+    return timedelta(days=capabilities.update_days, hours=capabilities.update_code_hours)
+
+
+@where(lambda capabilities: capabilities.update_code_hours or capabilities.update_days)
+def test_a_card_that_is_too_old_to_be_changed_is_not_even_tried(world: World):
     _, push = sent(world)
-    world.clock.shift(CODES_LIVE + timedelta(minutes=1))
+    world.clock.shift(updatable_for(world) + timedelta(minutes=1))
     close_elsewhere(world, push)
 
     world.pass_time(minutes=30)
 
-    assert world.calls(UPDATE) == []
-    assert card_of(world, push).state is CardState.STALE
+    assert world.calls(world.kind.update) == []
+    assert card_of(world, push).state in UNCHANGEABLE
     world.check()
 
 
 def test_an_update_is_not_lost_when_the_platform_is_down(world: World):
     _, push = sent(world)
-    world.fault("http_502_html", path=UPDATE)
+    world.fault("http_502_html", path=world.kind.update)
     close_elsewhere(world, push)
     world.pass_time(seconds=25)
 
@@ -97,7 +107,8 @@ def test_a_press_on_a_card_two_states_old_does_nothing_and_shows_what_is(world: 
     world.press(push, "acknowledge")
     world.press(push, "close")
     later = world.card(push)
-    assert [button["text"] for button in later["buttons"]] == ["状态刷新"]
+    has_refresh_button = world.kind.capabilities().has_refresh_button
+    assert [button["text"] for button in later["buttons"]] == ["状态刷新"] * has_refresh_button
 
     answer = world.event(here, push, old, "acknowledge")
 
@@ -107,6 +118,7 @@ def test_a_press_on_a_card_two_states_old_does_nothing_and_shows_what_is(world: 
     world.check()
 
 
+@where(lambda capabilities: not capabilities.has_groups)
 def test_a_press_whose_answer_got_lost_counts_once_however_often_it_comes(world: World):
     _, push = sent(world)
     world.fault("callback_lost", count=2)
@@ -170,12 +182,6 @@ def test_a_press_whose_time_has_gone_by_is_refused_and_a_wrong_signature_too(wor
     here, push = sent(world)
     card = world.card(push)
     late = int(utcnow().timestamp()) - 601
-    odd: list[dict[str, Any]] = [
-        {"tamper": "signature"},
-        {"tamper": "unsigned"},
-        {"tamper": "ciphertext"},
-        {"tamper": "receive_id"},
-    ]
-    for change in ({"timestamp": late}, *odd):
-        assert world.event(here, push, card, "close", **change, attempts=1).status == 403
+    for change in ({"timestamp": late}, *world.kind.forgeries):
+        assert world.event(here, push, card, "close", **change).status == 403
     assert world.incident(push).progress is Progress.TRIGGERED

@@ -16,7 +16,6 @@ from tests.faults.platforms.world import World, many
 FLOOD = many(300, 5000)
 LINES_A_SECOND = 1
 TABLES = (Receipt, Job, TimelineEntry, Incident, AuditEntry)
-FORGED = "<xml><ToUserName>x</ToUserName><Encrypt>AAAA</Encrypt><AgentID>1000002</AgentID></xml>"
 
 
 def counted() -> list[int]:
@@ -30,15 +29,15 @@ def test_a_flood_of_bad_signatures_writes_nothing_and_a_line_a_second(world: Wor
     world.settle()
     before, began = counted(), []
     event.listen(db.engine, "before_cursor_execute", lambda c, cursor, text, *_: began.append(text), named=False)
-    query = {"msg_signature": "0" * 40, "timestamp": "1772415060", "nonce": "1"}
     client = world.flask.test_client()
     db.session.commit()
     began.clear()
     seconds = -notices.time.monotonic()
     with caplog.at_level(logging.INFO):
         for number in range(FLOOD):
-            forged = query | {"nonce": str(number)}
-            answer = Context().run(client.post, here.callback_path, query_string=forged, data=FORGED)
+            forged = world.kind.unsigned(number)
+            path, told = here.application.callback_path(forged.purpose), (forged.query, forged.headers)
+            answer = Context().run(client.post, path, query_string=told[0], headers=told[1], data=forged.body)
             assert answer.status_code == 403 and answer.data == b""
     seconds += notices.time.monotonic()
 

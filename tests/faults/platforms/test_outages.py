@@ -10,12 +10,15 @@ import pytest
 
 from models import DeliveryState
 from platforms.http import Transport, look_up
-from tests.faults.platforms.world import IS_SOAK, SEND, World, many
+from tests.faults.platforms.kinds import once
+from tests.faults.platforms.world import IS_SOAK, World, many
 
 ALERTS = many(16)
 DOWN = 25.0
 OUT_WITHIN = timedelta(seconds=20)
 TRIES = 10
+PACED_WITHIN = timedelta(seconds=20)
+"""As many of one application as its platform takes a second."""
 PATIENCE_SECONDS = 0.3
 FAR_FROM_NOW = timedelta(minutes=10)
 
@@ -27,11 +30,11 @@ def tries_of_each(world: World, organisation) -> list[int]:
 @pytest.mark.parametrize("fault", ["http_500_html", "http_502_html", "busy"])
 def test_an_outage_of_one_application_delays_its_cards_and_no_others(world: World, fault):
     here, elsewhere = world.organisation(), world.organisation()
-    world.fault(fault, path=SEND, **here.app)
+    world.fault(fault, path=world.kind.send, **here.app)
     world.push(here, ALERTS)
     world.push(elsewhere, ALERTS)
 
-    world.work()
+    world.run_until(lambda: not world.unfinished(elsewhere), PACED_WITHIN)
 
     assert world.states(elsewhere) == {DeliveryState.SENT}
     assert len(world.unfinished(here)) == ALERTS
@@ -45,7 +48,7 @@ def test_an_outage_of_one_application_delays_its_cards_and_no_others(world: Worl
 
 def test_a_dropped_connection_is_tried_again_at_once(world: World):
     here = world.organisation()
-    world.fault("reset", path=SEND, count=3)
+    world.fault("reset", path=world.kind.send, count=3)
     world.push(here, ALERTS)
 
     assert world.settle() <= OUT_WITHIN
@@ -56,7 +59,7 @@ def test_a_dropped_connection_is_tried_again_at_once(world: World):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """Calls to the platform are cut early, so that nobody has to wait for the real deadline."""
-    for call in (Transport.get, Transport.post_json):
+    for call in (Transport.get, Transport.post_json, Transport.exchange):
         monkeypatch.setitem(call.__kwdefaults__ or {}, "total_seconds", PATIENCE_SECONDS)
     return PATIENCE_SECONDS
 
@@ -66,7 +69,7 @@ def test_an_answer_that_does_not_end_is_cut_and_others_go_on(world: World, impat
     here, elsewhere = world.organisation(), world.organisation()
     world.push(here, 1)
     world.settle()
-    world.fault(fault, path=SEND, **here.app)
+    world.fault(fault, path=world.kind.send, **here.app)
     world.push(here, 3)
     world.push(elsewhere, ALERTS)
     began = time.monotonic()
@@ -107,9 +110,10 @@ def test_a_name_that_cannot_be_looked_up_is_tried_again_and_said(world: World):
     world.check()
 
 
+@once
 def test_what_could_not_be_sent_for_a_day_ends_visibly(world: World):
     here = world.organisation(people=1)
-    world.fault("http_500", path=SEND)
+    world.fault("http_500", path=world.kind.send)
     world.push(here)
 
     if not IS_SOAK:  # which tries every minute of the day; here only those of the first hour and of the last

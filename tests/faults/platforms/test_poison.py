@@ -9,12 +9,14 @@ import pytest
 
 from models import DeliveryState
 from services import incident_cards
+from tests.faults.platforms.kinds import once
 from tests.faults.platforms.world import World, many
 
 ALERTS = many(10)
 GIVEN_UP_WITHIN = timedelta(hours=25)
 
 
+@once
 @pytest.mark.parametrize("poison", ["a template that raises", "a card that cannot be written"])
 def test_a_poisoned_card_fails_and_is_shown_and_the_queue_goes_on(world: World, monkeypatch, poison):
     here = world.organisation()

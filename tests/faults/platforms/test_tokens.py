@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from services.clock import utcnow
-from tests.faults.platforms.world import SEND, TOKEN_CALL, World, many
+from tests.faults.platforms.world import World, many
 
 ALERTS = many(12)
 
@@ -18,29 +18,29 @@ def test_a_token_that_ends_in_flight_is_renewed_once_for_all_workers(world: Worl
     here = world.organisation()
     world.push(here, 2)
     world.settle()
-    fetched = len(world.calls(TOKEN_CALL))
+    fetched = len(world.calls(world.kind.token))
     world.push(here, ALERTS)
-    world.fault(fault, path=SEND, count=1)
+    world.fault(fault, path=world.kind.send, count=1)
     began = utcnow()
 
     world.work(threads=4)
 
     assert world.unfinished() == []
-    assert len(world.calls(TOKEN_CALL)) - fetched <= 2
+    assert len(world.calls(world.kind.token)) - fetched <= 2
     assert utcnow() - began <= timedelta(seconds=2)
     world.check()
 
 
 def test_while_no_token_can_be_had_no_card_tries_and_afterwards_all_go(world: World):
     here = world.organisation()
-    world.fault("http_500", path=TOKEN_CALL)
+    world.fault("http_500", path=world.kind.token)
     world.push(here, ALERTS)
     began = utcnow()
 
     world.pass_time(minutes=5)
 
-    asked = [call["at"] for call in world.calls(TOKEN_CALL)]
-    assert asked and world.calls(SEND) == []
+    asked = [call["at"] for call in world.calls(world.kind.token)]
+    assert asked and world.calls(world.kind.send) == []
     assert all(later - earlier >= 4.9 for earlier, later in pairwise(asked))
     assert len(world.unfinished()) == ALERTS
     world.heal()
@@ -51,11 +51,11 @@ def test_while_no_token_can_be_had_no_card_tries_and_afterwards_all_go(world: Wo
 
 def test_a_secret_that_is_wrong_is_said_at_once_and_asked_for_once(world: World):
     here = world.organisation()
-    world.simulator.control("wecom/apps", here.app | {"secret": "another"}, method="PATCH")
+    here.application.change_secret()
     world.push(here, ALERTS)
 
     world.work()
 
     assert {delivery.failure_code for delivery in world.deliveries()} == {"credential_invalid"}
-    assert len(world.calls(TOKEN_CALL)) == 1
+    assert len(world.calls(world.kind.token)) == 1
     world.check()

@@ -21,6 +21,7 @@ from platforms import crypto
 from services import card_keys, outbox
 from services.clock import utcnow
 from tests.factories import default_tenant
+from tests.faults.platforms.kinds import once
 from tests.faults.platforms.world import World
 
 GOES_AND_COMES = {"jobs", "deliveries", "receipts", "timeline_entries", "alerts", "incidents", "cards", "stored_pushes"}
@@ -118,6 +119,7 @@ def noted(function: Callable[..., Any], calls: list[object]) -> Callable[..., An
     return call
 
 
+@once
 def test_cards_and_pages_are_drawn_from_templates_that_were_compiled_before(world: World, monkeypatch):
     here = world.organisation(people=1)
     world.push(here)

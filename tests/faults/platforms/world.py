@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ from models import (
 )
 from services import alert_sources, integrations
 from services.clock import utcnow
+from services.pacing import Pace
 from tests.contract.simulator import Simulator
 from tests.factories import (
     make_channel,
@@ -47,19 +49,15 @@ from tests.factories import (
 )
 from tests.faults.feeder import BUTTONS
 from tests.faults.history import Answer, History, Press, Push, Snapshot, violations
+from tests.faults.platforms.application import Application, Values
 from tests.faults.snapshot import Ledger
 from tests.moments import next_moment
-from tests.servers import wait_until
 
-TOKEN = "platformFaultsToken"
-KEY = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
-AGENT_ID = 1000002
-EVERYTHING = {severity.value: ["wecom_app"] for severity in Severity if severity is not Severity.OK}
 LEASE = timedelta(seconds=60)
 BETWEEN_PUSHES = timedelta(milliseconds=20)
 """As a monitoring system sends them: below the limit of pushes a second."""
+BETWEEN_PRESSES = timedelta(milliseconds=200)
 IS_SOAK = bool(os.environ.get("SOAK_MINUTES"))
-SEND, UPDATE, TOKEN_CALL = "message/send", "message/update_template_card", "gettoken"
 
 
 def many(few: int, in_a_soak: int = 200) -> int:
@@ -71,30 +69,33 @@ def many(few: int, in_a_soak: int = 200) -> int:
 class Organisation:
     """One organisation with its own application; each of `people` is on call for alerts labelled with their name."""
 
-    name: str
     tenant_id: int
     integration_id: int
-    corp_id: str
+    application: Application
     people: list[str]
     push_path: str
-    callback_path: str
 
     def __post_init__(self) -> None:
         self.turns = itertools.cycle(self.people)
 
-    def is_named_in(self, text: str) -> bool:
-        return self.corp_id in text or any(f'"{person}"' in text for person in self.people)
-
     @property
-    def app(self) -> dict[str, Any]:
+    def app(self) -> Values:
         """Which application a fault is to hit."""
-        return {"corp_id": self.corp_id, "agent_id": AGENT_ID}
+        return self.application.fault_scope
+
+
+class SimulatedPace(Pace):
+    """Counts by the tests' clock, which stands while a worker works."""
+
+    def wait(self, limits: dict[object, int], at: float, *, is_urgent: bool = False) -> float:
+        return super().wait(limits, utcnow().timestamp(), is_urgent=is_urgent)
 
 
 @dataclass
 class World:
-    """What the tests of this folder do. Simulated times; `history` is what was pushed and pressed."""
+    """What the tests of this folder do, on one platform. Simulated times; `history` is what was pushed and pressed."""
 
+    kind: type[Application]
     flask: Flask
     settings: Settings
     clock: time_machine.Traveller
@@ -103,13 +104,17 @@ class World:
     history: History = field(default_factory=History)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: Lock = field(default_factory=Lock)
+    applications: list[Application] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.runner = Runner(self.flask, HANDLERS, LEASE)
+        self.flask.extensions["pace"] = SimulatedPace()
         self.ledger = Ledger.begin(self)  # type: ignore[arg-type]
 
     def control(self, method: str, path: str, **options: Any) -> Any:
         """As tests.servers.Product has it, for the ledger."""
+        if path == "/messages":
+            return self.arrived()
         return self.simulator.control(path.lstrip("/"), options.get("json"), method=method)
 
     # --- who is there -------------------------------------------------------------------------------------------------
@@ -119,40 +124,32 @@ class World:
         number = next(self.numbers)
         tenant = make_tenant(f"组织 {number}", id=number)
         names = [f"o{number}p{index}" for index in range(1, people + 1)]
-        corp_id, secret = self._application(names)
-        made = {"corp_id": corp_id, "agent_id": str(AGENT_ID), "is_private": False}
-        integration = make_integration(tenant=tenant, settings=made, platform_key=f"wecom:{corp_id}")
-        for name, value in {"secret": secret, "token": TOKEN, "encoding_aes_key": KEY}.items():
-            integrations.set_secret(integration, name, value)
+        application = self.kind.found(self.simulator, names)
+        integration = self._integration(application, tenant)
         space = make_channel(f"空间 {number}", tenant=tenant, **channel)
         for name in names:
-            self._hire(name, tenant, integration, space)
+            self._hire(name, application.ids[name], tenant, integration, space)
         source = self._source(space)
         db.session.commit()
-        founded = Organisation(
-            f"组织 {number}",
-            tenant.id,
-            integration.id,
-            corp_id,
-            names,
-            push_path=f"/event/push/alert/standard?integration_key={alert_sources.current_key(source)}",
-            callback_path=f"/callback/wecom/{integration.public_key}",
-        )
-        self._connect(founded)
-        return founded
+        push_path = f"/event/push/alert/standard?integration_key={alert_sources.current_key(source)}"
+        application.connect(self.base_url)
+        self.applications.append(application)
+        return Organisation(tenant.id, integration.id, application, names, push_path)
 
-    def _application(self, names: list[str]) -> tuple[str, str]:
-        corp_id = f"ww{secrets.token_hex(8)}"
-        people = [{"userid": name, "name": name, "departments": [1]} for name in names]
-        self.simulator.control("wecom/corps", {"corp_id": corp_id, "people": people})
-        app = {"corp_id": corp_id, "agent_id": AGENT_ID, "trusted_ips": ["127.0.0.1"], "visible": "all"}
-        made = self.simulator.control("wecom/apps", app | {"trusted_domain": "localhost:8000"})
-        return corp_id, made["secret"]
+    def _integration(self, application: Application, tenant: Tenant) -> Integration:
+        made = {"settings": application.settings, "platform_key": application.platform_key}
+        integration = make_integration(tenant=tenant, platform=application.slug, **made)
+        for name, value in application.secrets.items():
+            integrations.set_secret(integration, name, value)
+        application.public_key = integration.public_key
+        return integration
 
-    def _hire(self, name: str, tenant: Tenant, integration: Integration, space: Any) -> None:
+    def _hire(self, name: str, external_id: str, tenant: Tenant, integration: Integration, space: Any) -> None:
         member = make_member(name, Role.RESPONDER, tenant=tenant)
-        make_link(integration, member)
-        level = make_level(member, personal={"mode": "unified", "unified": EVERYTHING}, escalate_after_minutes=0)
+        make_link(integration, member, external_user_id=external_id)
+        channels = [self.kind.capabilities().channel_kind]
+        everything = {severity.value: channels for severity in Severity if severity is not Severity.OK}
+        level = make_level(member, personal={"mode": "unified", "unified": everything}, escalate_after_minutes=0)
         mine = [[{"key": "labels.duty", "op": "IN", "vals": [name]}]]
         make_policy(space, levels=[level], filters=mine, priority=1)
 
@@ -161,11 +158,6 @@ class World:
         source = alert_sources.create(space.id, "standard", "监控", by=admin, now=utcnow())
         db.session.commit()
         return source
-
-    def _connect(self, organisation: Organisation) -> None:
-        """Save the callback address in the platform's console, which calls it and waits for a second at most."""
-        address = {"url": self.base_url + organisation.callback_path, "token": TOKEN, "encoding_aes_key": KEY}
-        wait_until(lambda: self.simulator.control("wecom/callback", organisation.app | address)["ok"], "address saved")
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
@@ -196,9 +188,10 @@ class World:
         answer = Context().run(self.flask.test_client().post, organisation.push_path, json=body | values)
         return Answer(answer.status_code, 0.0, answer.text)
 
-    def fault(self, name: str, **values: Any) -> None:
-        """Arm a fault until it is cleared, unless a count is given."""
-        self.simulator.fault(name, **({"count": -1} | values))
+    def fault(self, fault: str | Values, **values: Any) -> None:
+        """Arm a fault, by its name or with its values, until it is cleared, unless a count is given."""
+        given = {"fault": fault} if isinstance(fault, str) else fault
+        self.simulator.control("faults", {"count": -1, "platform": self.kind.slug} | given | values)
 
     def heal(self) -> None:
         self.simulator.control("faults", method="DELETE")
@@ -257,22 +250,29 @@ class World:
         db.session.rollback()
         return db.session.scalars(select(Incident).where(Incident.title == push.alert_key)).one()
 
-    def arrived(self, organisation: Organisation | None = None) -> list[dict[str, Any]]:
-        """Cards as the platform shows them, one row a receiver."""
-        listed = [message for message in self.simulator.control("messages") if message["kind"] == "template_card"]
-        return [m for m in listed if organisation is None or m["corp_id"] == organisation.corp_id]
-
-    def calls(self, path: str, organisation: Organisation | None = None) -> list[dict[str, Any]]:
-        """Calls of the product to this address, oldest first."""
-        made = self.simulator.calls(path)
+    def arrived(self, organisation: Organisation | None = None) -> list[Values]:
+        """Cards as the platform shows them, one row a receiver, with our reference as `task_id`."""
+        listed = self.simulator.control(f"messages?platform={self.kind.slug}")
+        cards = [message for message in listed if message["kind"] == self.kind.card_kind]
+        wanted = [organisation.application] if organisation else self.applications
         return [
-            call for call in made if organisation is None or organisation.is_named_in(call["request"] + call["query"])
+            message | {"task_id": application.reference_of(message)}
+            for message in cards
+            for application in wanted
+            if application.is_mine(message)
         ]
 
-    def unseen(self) -> tuple[int, int]:
-        """How many requests the duplicate check swallowed, how many messages were over a member's limit."""
-        counted = self.simulator.control("state")["wecom"]
-        return counted["repeats"], counted["over_limit"]
+    def calls(self, path: str, organisation: Organisation | None = None) -> list[Values]:
+        """Calls of the product to such an address, oldest first."""
+        made = [call for call in self.simulator.control("wire") if call["direction"] == "in"]
+        found = [call for call in made if call["path"].endswith(path) or (path[-1] == "/" and path in call["path"])]
+        if organisation is None:
+            return found
+        return [c for c in found if organisation.application.is_named_in(c["request"] + c["query"])]
+
+    def over_limit(self) -> int:
+        """How many messages were over a member's limit, and so shown to nobody."""
+        return int(self.simulator.control("state")[self.kind.slug]["over_limit"])
 
     def read(self) -> Snapshot:
         db.session.commit()
@@ -289,14 +289,16 @@ class World:
 
     def card(self, push: Push, person: str = "") -> dict[str, Any]:
         """The newest card of this alert as its person, or somebody else, sees it now."""
-        who = person or push.person
-        return [m for m in self.arrived() if m["to"] == who and push.alert_key in m["card"]["main_title"]["title"]][-1]
+        who, title = person or push.person, re.compile(rf"{push.alert_key}(?![0-9])")
+        return [m for m in self.arrived() if m["to"] == who and title.search(str(m["card"]))][-1]
 
     def press(self, push: Push, action: str, *, card: dict[str, Any] | None = None, person: str = "") -> Press:
         """Press a button on the card as it is now, or as it was when `card` was looked at."""
         card = card or self.card(push, person)
         key = next(button["key"] for button in card["buttons"] if BUTTONS[action] in button["text"])
-        body = {"platform": "wecom", "message_id": card["id"], "person": f"{card['corp_id']}/{card['to']}", "key": key}
+        (application,) = (one for one in self.applications if one.is_mine(card))
+        self.clock.shift(BETWEEN_PRESSES)
+        body = {"platform": self.kind.slug, "message_id": card["id"], "person": application.client_of(card), "key": key}
         db.session.commit()
         result = self.simulator.control("press", body)
         press = Press(push.alert_key, card["to"], action, [Answer(result["http_status"], 0.0, result["answer"])])
@@ -316,34 +318,15 @@ class World:
     ) -> Answer:
         """Let the platform tell of a press, whatever its own client would allow; from any thread.
 
-        card: as it was when it was looked at; code: the right to update that comes with it; odd: see /wecom/event.
+        card: as it was when it was looked at; code: the same for all deliveries of one press; odd: see Application.
         """
         who = person or push.person
         key = next(button["key"] for button in card["buttons"] if BUTTONS[action] in button["text"])
-        xml = press_xml(organisation, who, card["card"]["task_id"], key, code or secrets.token_hex(8))
         with self.lock:
             self.history.presses.append(press := Press(push.alert_key, who, action))
-        made = self.simulator.control("wecom/event", {**organisation.app, "xml_plaintext": xml, **odd})
-        press.answers.append(Answer(made["http_status"], 0.0, made["answer"]))
+        press.answers.append(organisation.application.event(who, card, key, code or secrets.token_hex(8), odd))
         return press.answers[-1]
 
     def links(self, organisation: Organisation) -> list[AccountLink]:
         wanted = select(AccountLink).where(AccountLink.integration_id == organisation.integration_id)
         return list(db.session.scalars(wanted.order_by(AccountLink.id)))
-
-
-def press_xml(organisation: Organisation, person: str, task_id: str, key: str, code: str) -> str:
-    """A press as WeCom tells of it. https://developer.work.weixin.qq.com/document/path/90240"""
-    values = {
-        "ToUserName": organisation.corp_id,
-        "FromUserName": person,
-        "CreateTime": int(utcnow().timestamp()),
-        "MsgType": "event",
-        "Event": "template_card_event",
-        "EventKey": key,
-        "TaskId": task_id,
-        "CardType": "button_interaction",
-        "ResponseCode": code,
-        "AgentID": AGENT_ID,
-    }
-    return "<xml>" + "".join(f"<{name}><![CDATA[{value}]]></{name}>" for name, value in values.items()) + "</xml>"
