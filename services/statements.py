@@ -119,7 +119,8 @@ def _to_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, UtcDateTime):
         return _time_text
     if isinstance(kind, EnumText):
-        return {None: None, **{member: member.value for member in kind.kind}}.__getitem__
+        texts: dict[Any, Any] = {None: None} | {member: member.value for member in kind.kind}
+        return texts.__getitem__
     convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return convert
 
@@ -128,7 +129,8 @@ def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, UtcDateTime):
         return _time_of
     if isinstance(kind, EnumText):
-        return {None: None, **{member.value: member for member in kind.kind}}.__getitem__
+        members: dict[Any, Any] = {None: None} | {member.value: member for member in kind.kind}
+        return members.__getitem__
     convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return convert
 
