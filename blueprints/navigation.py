@@ -13,11 +13,12 @@ from flask import Flask, current_app, g, request, url_for
 from flask_babel import LazyString, get_locale
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext as _p
+from flask_login import current_user
 
 from blueprints.access import current_member_or_none
 from blueprints.reader import choose_theme
 from models import Membership
-from services import rights
+from services import accounts, rights
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,14 @@ PLACES = (
         "settings",
         children=(
             Place(_l("成员"), "", "members.index", "incident.view"),
+            Place(_l("我的组织"), "", "organisation.index", "organisation.edit"),
             Place(_l("审计日志"), "", "audit.index", "audit.view"),
         ),
     ),
     Place(_l("个人中心"), "user-circle", "me.index"),
 )
+INSTANCE_PLACES = (Place(_l("租户管理"), "building-community", "instance.list_all"),)
+"""For super-administrators, whether or not they are in an organisation."""
 ACCOUNT_PLACES = (
     Place(_l("个人中心"), "user-circle", "me.index"),
     Place(_l("通知偏好"), "bell", "me.preferences"),
@@ -93,6 +97,7 @@ def asset_version(folder: Path) -> str:
 def page_context() -> dict[str, Any]:
     """Values that layouts/ use. An error page of an unreachable database gets those that need no question."""
     member = None if g.get("bare") else current_member_or_none()
+    above = not g.get("bare") and current_user.is_authenticated and current_user.is_superadmin
     return {
         "locale": str(get_locale()).partition("_")[0].replace("zh", "zh_CN"),
         "theme": choose_theme(),
@@ -100,7 +105,8 @@ def page_context() -> dict[str, Any]:
         "member": member,
         "can": lambda right: rights.can(member, right),
         "organisation_name": member.tenant.name if member else "",
-        "nav": list(_links(PLACES, member)) if member else [],
+        "nav": [*(_links(PLACES, member) if member else ()), *(_links(INSTANCE_PLACES, member) if above else ())],
+        "other_places": lambda: [place for place in accounts.places(current_user) if place is not member],
         "account_links": list(_links(ACCOUNT_PLACES, member)) if member else [],
     }
 

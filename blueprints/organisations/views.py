@@ -1,0 +1,171 @@
+"""我的组织 for administrators; 租户管理 for super-administrators, who need no membership to stand here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from blueprints.access import PasswordChangeRequired, View, before_password_change, current_member, requires
+from blueprints.forms import refused
+from blueprints.organisations.forms import OrganisationForm, OwnOrganisationForm
+from errors import AccessDenied, AppError
+from extensions import db
+from models import Tenant, User
+from services import tenants
+from services.clock import utcnow
+from services.instance import current_settings
+
+bp = Blueprint("organisation", __name__, url_prefix="/organisation")
+instance = Blueprint("instance", __name__, url_prefix="/instance/organisations")
+
+
+# --- one's own ----------------------------------------------------------------------------------------------------
+
+
+@bp.get("")
+@requires("organisation.edit")
+def index() -> ResponseReturnValue:
+    tenant = current_member().tenant
+    presets = ", ".join(map(str, tenant.snooze_presets))
+    values = {"name": tenant.name, "locale": tenant.locale, "timezone": tenant.timezone, "snooze_presets": presets}
+    return render_template("organisations/own.html", form=OwnOrganisationForm(**values), **_own())
+
+
+@bp.post("")
+@requires("organisation.edit")
+def save() -> ResponseReturnValue:
+    form = OwnOrganisationForm()
+    if not form.validate_on_submit():
+        return render_template("organisations/own.html", form=form, **_own()), 422
+    try:
+        tenants.configure(
+            current_member().tenant,
+            name=form.name.data or "",
+            locale=form.locale.data,
+            timezone=form.timezone.data,
+            snooze_presets=form.minutes(),
+            by=current_member(),
+        )
+    except AppError as error:
+        return refused("organisations/own.html", form, error, **_own())
+    db.session.commit()
+    flash(_("组织信息已保存"), "ok")
+    return redirect(url_for(".index"), code=303)
+
+
+def _own() -> dict[str, object]:
+    tenant = current_member().tenant
+    return {"tenant": tenant, "home_address": f"{current_settings().public_url}/tenantId/{tenant.id}"}
+
+
+# --- all of them --------------------------------------------------------------------------------------------------
+
+
+def superadmin_only(view: View) -> View:
+    """Close a view to everybody but super-administrators. They come without an organisation, so it is asked here."""
+
+    @wraps(view)
+    @before_password_change
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if current_user.must_change_password:
+            raise PasswordChangeRequired
+        if not current_user.is_superadmin:
+            raise AccessDenied("super-administrator")
+        return view(*args, **kwargs)
+
+    guarded.is_for_superadmin = True  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
+@instance.get("")
+@superadmin_only
+def list_all() -> ResponseReturnValue:
+    return render_template("organisations/index.html", rows=tenants.everything(_me()))
+
+
+@instance.get("/new")
+@superadmin_only
+def new() -> ResponseReturnValue:
+    return render_template("organisations/new.html", form=OrganisationForm())
+
+
+@instance.post("/new")
+@superadmin_only
+def create() -> ResponseReturnValue:
+    form = OrganisationForm()
+    if not form.validate_on_submit():
+        return render_template("organisations/new.html", form=form), 422
+    try:
+        tenant, token = tenants.create(form.name.data or "", form.house_number.data or "", by=_me(), now=utcnow())
+    except AppError as error:
+        return refused("organisations/new.html", form, error)
+    db.session.commit()
+    return _invited(tenant, token)
+
+
+@instance.get("/<int:organisation_id>")
+@superadmin_only
+def detail(organisation_id: int) -> ResponseReturnValue:
+    tenant = tenants.get(organisation_id, by=_me())
+    form = OrganisationForm(name=tenant.name, house_number=tenant.house_number)
+    return render_template("organisations/detail.html", tenant=tenant, form=form)
+
+
+@instance.post("/<int:organisation_id>")
+@superadmin_only
+def rename(organisation_id: int) -> ResponseReturnValue:
+    tenant, form = tenants.get(organisation_id, by=_me()), OrganisationForm()
+    if not form.validate_on_submit():
+        return render_template("organisations/detail.html", tenant=tenant, form=form), 422
+    number = form.house_number.data or tenant.house_number
+    try:
+        tenants.rename(tenant, form.name.data or "", number, by=_me(), now=utcnow())
+    except AppError as error:
+        return refused("organisations/detail.html", form, error, tenant=tenant)
+    db.session.commit()
+    flash(_("组织信息已保存"), "ok")
+    return redirect(url_for(".detail", organisation_id=organisation_id), code=303)
+
+
+@instance.post("/<int:organisation_id>/freeze")
+@superadmin_only
+def freeze(organisation_id: int) -> ResponseReturnValue:
+    return _change(organisation_id, tenants.freeze, _("组织已冻结：无法登录，不接收告警，不发送消息，计时暂停"))
+
+
+@instance.post("/<int:organisation_id>/unfreeze")
+@superadmin_only
+def unfreeze(organisation_id: int) -> ResponseReturnValue:
+    return _change(organisation_id, tenants.unfreeze, _("组织已解冻，计时从现在继续"))
+
+
+@instance.post("/<int:organisation_id>/invite")
+@superadmin_only
+def invite(organisation_id: int) -> ResponseReturnValue:
+    tenant = tenants.get(organisation_id, by=_me())
+    token = tenants.invite_administrator(tenant, by=_me(), now=utcnow())
+    db.session.commit()
+    return _invited(tenant, token)
+
+
+def _change(organisation_id: int, verb: Callable[..., None], said: str) -> ResponseReturnValue:
+    verb(tenants.get(organisation_id, by=_me()), by=_me(), now=utcnow())
+    db.session.commit()
+    flash(said, "ok")
+    return redirect(url_for(".detail", organisation_id=organisation_id), code=303)
+
+
+def _invited(tenant: Tenant, token: str) -> str:
+    link = current_settings().public_url + url_for("joining.invitation", token=token)
+    return render_template("organisations/invited.html", tenant=tenant, link=link)
+
+
+def _me() -> User:
+    user: User = current_user._get_current_object()
+    return user
