@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def second(responder: Membership) -> Tenant:
 
 def test_an_organisation_is_made_and_gets_its_administrator_by_a_link(client: Browser, admin_client: Browser) -> None:
     answer = admin_client.submit(f"{ALL}/new", {"name": "星河科技", "house_number": "xh01"})
-    path = unescape(re.search(r"/join\?token=[\w-]+", answer.text)[0])  # type: ignore[index]
+    path = unescape(re.search(r"/join\?token=[\w-]+", answer.text)[0])
     tenant = db.session.scalars(db.select(Tenant).where(Tenant.name == "星河科技")).one()
     assert (tenant.house_number, tenant.status) == ("XH01", TenantStatus.ACTIVE)
     assert "星河科技" in admin_client.get(ALL).text
@@ -83,7 +84,7 @@ def test_house_numbers_are_never_given_twice(admin: Membership) -> None:
 
 def test_a_frozen_organisation_is_closed_and_its_timers_stand_still(client: Browser, admin: Membership) -> None:
     tenant, _ = tenants.create("冰", by=admin.user, now=NOW)
-    due = {"tenant_id": tenant.id, "subject_id": 1, "now": NOW}
+    due: dict[str, Any] = {"tenant_id": tenant.id, "subject_id": 1, "now": NOW}
     for kind, minutes in ((STEP, 5), (SNOOZE_EXPIRY, 60), (AUTO_CLOSE, -1)):
         outbox.enqueue(kind, due_at=NOW + timedelta(minutes=minutes), **due)
     accounts.join(admin.user, tenant, Role.ADMIN, source="manual", now=NOW)
