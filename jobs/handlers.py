@@ -8,6 +8,7 @@ from jobs import (
     group_lists,
     group_names,
     ingest,
+    lost_events,
     retention,
     setup_checks,
     tell,
@@ -32,5 +33,7 @@ HANDLERS = {
     "read_group_name": Handler(group_names.run),
     "read_contacts": Handler(contact_syncs.read, contact_syncs.gave_up_reading),
     "apply_contacts": Handler(contact_syncs.apply),
+    "find_lost_events": Handler(lost_events.ask_all),
+    "read_lost_events": Handler(lost_events.run),
     "purge": Handler(retention.purge),
 }

@@ -10,7 +10,7 @@ from extensions import db
 from models import Tenant
 from services import outbox
 
-EVERY = {"purge": timedelta(hours=1)}
+EVERY = {"purge": timedelta(hours=1), "find_lost_events": timedelta(hours=1)}
 
 
 def stage_due(now: datetime, made: set[str]) -> None:

@@ -241,6 +241,14 @@ class GroupEvent(Callback):
 
 
 @dataclass(frozen=True)
+class LostEvents:
+    """Events of groups that the platform told us in vain, as it hands them out, once. has_more: it keeps others."""
+
+    events: Sequence[GroupEvent] = ()
+    has_more: bool = False
+
+
+@dataclass(frozen=True)
 class OtherEvent(Callback):
     """Verified, but nothing that we act on: logged and answered."""
 
@@ -320,6 +328,7 @@ class Capabilities:
     sign_in_scripts     scripts under static/, in order, that ask the client for a sign-in code; (): a redirect does
     group_parameter     what names the group in the address that its quick entry opens; "": groups have no such entry
     code_names          how the parameter with the code may be called on the way back from sign_in_url
+    keeps_lost_events   events that we did not answer can be asked for: read_lost_events()
     group_origin        how a group becomes known by an event: "cool_app", "bot_added"
     sends_per_chat_second   messages a second to one person or group, sends_per_second: of one application; 0: no limit
     update_days         for how long a card can be changed; 0: as long as there is a right to
@@ -360,6 +369,7 @@ class Capabilities:
     group_parameter: str = ""
     code_names: tuple[str, ...] = ("code",)
     group_origin: str = "bot_added"
+    keeps_lost_events: bool = False
     sends_per_chat_second: int = 0
     sends_per_group_minute: int = 0
     sends_per_second: int = 0
@@ -463,6 +473,9 @@ class Platform(Protocol):
 
         Where counting the members takes a call for each group, those whose number is known keep it.
         """
+
+    def read_lost_events(self) -> LostEvents:
+        """What of groups the platform told us and we did not answer; capabilities.keeps_lost_events."""
 
     def read_departments(self) -> list[Department]:
         """The departments that the application may see, a parent before its children; capabilities.lists_contacts."""

@@ -18,7 +18,7 @@ from extensions import db, insert_once
 from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList
-from services import audit, outbox, rights
+from services import audit, checks, outbox, rights
 from services.wording import say
 from texts import N_, Text
 
@@ -50,6 +50,7 @@ def take_event(integration: Integration, event: GroupEvent, *, now: datetime) ->
         _set_state(chat, STATES[event.change], event.group, event.happened_at)
     if event.change == "added":
         ask_for_name(chat, now=now)
+        checks.passed(integration, CHECK, now=now, group=event.group.name)
     return True
 
 
@@ -133,6 +134,12 @@ def find(integration: Integration, external_id: str) -> GroupChat | None:
         return None
     chat = db.session.scalar(_mine(integration).where(GroupChat.external_id == external_id))
     return chat if chat is not None and chat.is_active else None
+
+
+def details_of_any(integration: Integration) -> dict[str, str]:
+    """What the platform wants to be told with messages to the newest group; {}: there is none yet."""
+    newest = (chat.details for chat in reversed(_all(integration)) if chat.details)
+    return dict(next(newest, {}))
 
 
 def get(chat_id: int, *, viewer: Membership) -> GroupChat:

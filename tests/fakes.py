@@ -23,6 +23,7 @@ from platforms.base import (
     GroupList,
     Hosts,
     IncidentCard,
+    LostEvents,
     OtherEvent,
     PlatformIdentity,
     PressAnswer,
@@ -173,6 +174,7 @@ class GroupPlatform(FakePlatform):
     departments: list[Department] | PlatformError = field(default_factory=list)
     members: dict[str, list[Contact] | PlatformError] = field(default_factory=dict)
     recipients: list[Recipient] = field(default_factory=list)
+    lost_events: deque[LostEvents] = field(default_factory=deque)
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
@@ -197,6 +199,9 @@ class GroupPlatform(FakePlatform):
         if isinstance(self.groups, PlatformError):
             raise self.groups
         return GroupList(list(self.groups))
+
+    def read_lost_events(self) -> LostEvents:
+        return self.lost_events.popleft() if self.lost_events else LostEvents()
 
     def read_departments(self) -> list[Department]:
         if isinstance(self.departments, PlatformError):

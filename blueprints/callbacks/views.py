@@ -225,8 +225,6 @@ def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> No
     integration = _integration(caller)
     if not groups.take_event(integration, event, now=now):
         log.info("A group event came again: %s", event.change)
-    elif event.change == "added":
-        checks.passed(integration, groups.CHECK, now=now, group=event.group.name)
     db.session.commit()
 
 

@@ -104,9 +104,33 @@ def _event(settings: DingTalkSettings, request: CallbackRequest) -> Callback:
         return UrlCheck(*base, reply=_success(cipher(settings, receive_id)), **about)
     _check_company(settings, _text(content, "CorpId"))
     about["event_key"] = _event_key(content, opened)
+    return _group_event(kind, content, base, about) or OtherEvent(*base, kind=kind[:64] or "unknown", **about)
+
+
+def lost_event(settings: DingTalkSettings, item: Json) -> GroupEvent | None:
+    """An event of a group among those that DingTalk kept since nobody answered; None for any other one.
+
+    Its content stands under the name of its kind, in older ones without `callbackData`, the time in milliseconds.
+    """
+    kind = _text(item, "call_back_tag")
+    kept = _member(item, kind)
+    content = {"EventTime": item.get("event_time"), **(_member(kept, "callbackData") or kept)}
+    opened = json.dumps([kind, content], sort_keys=True).encode()
+    moment = _happened_at(content)
+    try:
+        _check_company(settings, _text(content, "CorpId"))
+    except CallbackRefused:
+        return None
+    if moment is None:
+        return None
+    return _group_event(kind, content, ("", "", moment), {"event_key": _event_key(content, opened)})
+
+
+def _group_event(kind: str, content: Json, base: tuple[str, str, datetime], about: Json) -> GroupEvent | None:
+    """The event if it is about a group; base: what all callbacks have, about: what this one has beside it."""
     change, group = CHANGES.get(kind), _group(content)
     if change is None or not group.external_id:
-        return OtherEvent(*base, kind=kind[:64] or "unknown", **about)
+        return None
     happened_at = _happened_at(content) or base[2]
     return GroupEvent(*base, change=change, group=group, happened_at=happened_at, **about)
 

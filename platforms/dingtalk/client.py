@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +43,14 @@ TEMPORARY = ("SYSTEM_ERROR", "SYSTEM_BUSY", "TIMEOUT", "UNKNOWN")
 """Words of an errorMsg after which the same delivery may succeed."""
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Events as DingTalk kept them."""
+
+    items: list[Json]
+    has_more: bool
 
 
 class Client:
@@ -196,6 +205,17 @@ class Client:
         if content.get("hasMore") is True or not isinstance(found[0], list):
             raise AnswerNotUnderstood("memberUserIds", raw=_excerpt({"keys": sorted(content)}))
         return sum(len(one) for one in found if isinstance(one, list))
+
+    def get_lost_events(self) -> Lost:
+        """Events that were not answered, at most 200, which DingTalk then forgets.
+
+        https://open.dingtalk.com/document/development/obtain-the-event-list-of-failed-push-messages
+        """
+        content = self._call_old("GET", "/call_back/get_call_back_failed_result")
+        items = content.get("failed_list") or []
+        if not isinstance(items, list):
+            raise AnswerNotUnderstood("failed_list", raw=_excerpt({"keys": sorted(content)}))
+        return Lost([one for one in items if isinstance(one, dict)], str(content.get("has_more")).lower() == "true")
 
     def _robot(self, details: Mapping[str, str] | None = None) -> str:
         self.settings.need("client_id")

@@ -19,6 +19,7 @@ from platforms.base import (
     GroupList,
     Hosts,
     IncidentCard,
+    LostEvents,
     PlatformIdentity,
     PressAnswer,
     Recipient,
@@ -92,6 +93,7 @@ class DingTalk:
         has_groups=True,
         group_parameter="openConversationId",
         group_origin="cool_app",
+        keeps_lost_events=True,
         no_groups_hint=(
             N_("前往钉钉，在群聊的 酷应用栏 → 更多酷应用 中为该群安装本应用的酷应用。"),
             N_("回到这里点击「刷新」，重新选择群聊。"),
@@ -350,6 +352,12 @@ class DingTalk:
             return self.client.count_members(group.external_id, group.details)
         except PlatformError:
             return None
+
+    def read_lost_events(self) -> LostEvents:
+        """Events that came three times and were not answered, some minutes later; others than groups' are left."""
+        found = self.client.get_lost_events()
+        events = [event for lost in found.items if (event := callbacks.lost_event(self.settings, lost))]
+        return LostEvents(events, found.has_more)
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

@@ -21,6 +21,7 @@ from platforms.base import (
     GroupList,
     Hosts,
     IncidentCard,
+    LostEvents,
     PlatformIdentity,
     PressAnswer,
     Recipient,
@@ -204,6 +205,9 @@ class Feishu:
             return self.client.count_members(chat_id)
         except PlatformError:
             return None
+
+    def read_lost_events(self) -> LostEvents:
+        return LostEvents()
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

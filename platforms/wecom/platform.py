@@ -19,6 +19,7 @@ from platforms.base import (
     GroupList,
     Hosts,
     IncidentCard,
+    LostEvents,
     PlatformIdentity,
     PressAnswer,
     Recipient,
@@ -181,6 +182,9 @@ class WeCom:
     def read_groups(self, known: Sequence[Group]) -> GroupList:
         """A self-built application's cards have no place in ordinary groups."""
         return GroupList(calls=0)
+
+    def read_lost_events(self) -> LostEvents:
+        return LostEvents()
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

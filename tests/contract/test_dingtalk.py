@@ -78,6 +78,30 @@ def test_what_happens_to_a_group_is_told(connection, does, change):
     assert "success" in json.dumps(told) or told
 
 
+def test_events_that_were_not_answered_are_asked_for_and_are_the_same_events(connection, platform):
+    connection.receiver.platform = connection.with_settings(token="somethingelse")
+    body = {"corp_id": connection.corp_id, "title": "值班群", "members": [connection.id_of("lin")]}
+    chat_id = connection.simulator.control("dingtalk/groups", body)["openConversationId"]
+    connection.simulator.control("dingtalk/install", {"client_id": connection.client_id, "cid": chat_id})
+    connection.simulator.control("dingtalk/rename", {"cid": chat_id, "title": "生产告警群"})
+    for _ in range(2):
+        connection.simulator.control("dingtalk/retry", {})
+
+    lost = platform.read_lost_events()
+    assert [(one.change, one.group.external_id, one.group.name) for one in lost.events] == [
+        ("added", chat_id, ""),
+        ("renamed", chat_id, "生产告警群"),
+    ]
+    assert lost.events[0].group.details["robot_code"] == connection.client_id
+    assert not lost.has_more
+    assert not platform.read_lost_events().events, "handed out once"
+
+    connection.receiver.platform = platform
+    connection.event({"EventType": "chat_update_title", "eventId": "e-9", "openConversationId": chat_id, "title": "x"})
+    assert last(connection).event_key == "e-9"
+    assert len({one.event_key for one in lost.events}) == 2
+
+
 @pytest.mark.parametrize("values", [{"suffix": "corp_id"}, {"pascal_case": True}])
 def test_odd_spellings_and_receivers_are_taken(connection, values):
     connection.change_app(**values)

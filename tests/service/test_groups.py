@@ -13,12 +13,13 @@ from sqlalchemy import select
 from errors import AccessDenied, InvalidInput, NotFound
 from extensions import db
 from jobs.handlers import HANDLERS
+from jobs.periodic import stage_due
 from jobs.runner import Runner
-from models import AuditEntry, GroupChat, GroupState, Integration, Role
+from models import AuditEntry, CheckState, GroupChat, GroupState, Integration, IntegrationStatus, Role
 from platforms import PLATFORMS
-from platforms.base import Group, GroupEvent, GroupList
+from platforms.base import Group, GroupEvent, GroupList, LostEvents
 from platforms.errors import NetworkFailed
-from services import group_lists, groups, outbox
+from services import checks, group_lists, groups, outbox
 from services.clock import utcnow
 from services.wording import say
 from tests.factories import NOW, make_integration, make_member, make_tenant
@@ -202,6 +203,63 @@ def test_the_name_of_a_nameless_group_is_asked_for(app, integration, platform):
     assert [(one.external_id, one.name) for one in groups.of_integration(integration)] == [(CID, "生产告警群")]
     assert platform.groups_asked == [Group(CID)]
     assert outbox.pending(groups.READ_NAME, chat_of(integration).id) is None
+
+
+# --- what never reached us ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeping(platform, monkeypatch):
+    """The platform keeps what was not answered."""
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, keeps_lost_events=True))
+    return platform
+
+
+def lost(*changes: str, has_more: bool = False) -> LostEvents:
+    events = [
+        GroupEvent("", "", NOW, event_key=f"lost-{change}", change=change, group=Group(CID), happened_at=NOW)
+        for change in changes
+    ]
+    return LostEvents(events, has_more)
+
+
+def test_lost_events_are_asked_for_until_there_are_no_more(app, integration, keeping):
+    keeping.lost_events.extend([lost("added", has_more=True), lost("added", "renamed")])
+    stage_due(utcnow(), set())
+    db.session.commit()
+    runner = Runner(app, HANDLERS, timedelta(seconds=60))
+    while runner.run_due():
+        pass
+    db.session.expire_all()
+    assert chat_of(integration).is_active
+    assert not keeping.lost_events
+    found = checks.get(integration, groups.CHECK)
+    assert found is not None and found.state is CheckState.PASSED
+
+
+def test_what_came_in_time_after_all_is_not_taken_twice(integration, keeping):
+    tell(integration, "removed", at=9, key="lost-removed")
+    keeping.lost_events.append(lost("added", "removed"))
+    group_lists.take_lost(integration, now=utcnow())
+    assert chat_of(integration).state is GroupState.REMOVED
+
+
+def test_a_refresh_asks_for_lost_events_first(integration, keeping):
+    keeping.lost_events.append(lost("added"))
+    keeping.groups = [Group(CID, "生产告警群")]
+    group_lists.refresh(integration, now=utcnow())
+    assert [one.external_id for one in keeping.groups_asked] == [CID]
+    assert chat_of(integration).name == "生产告警群"
+
+
+def test_connections_that_are_off_or_keep_nothing_are_not_asked(app, integration, keeping):
+    integration.status = IntegrationStatus.DISABLED
+    keeping.lost_events.append(lost("added"))
+    db.session.commit()
+    stage_due(utcnow(), set())
+    db.session.commit()
+    Runner(app, HANDLERS, timedelta(seconds=60)).run_due()
+    assert keeping.lost_events
 
 
 def test_groups_of_others_are_not_found(integration):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from sqlalchemy import select
 
 from extensions import db
 from models import Delivery, GroupChat, Incident, Integration, Membership, Progress
-from platforms.base import Group
+from platforms.base import Group, GroupList
 from platforms.wecom.platform import WeCom
-from services import groups
+from services import group_lists, groups
 from services.clock import utcnow
-from tests.factories import make_channel, make_incident, make_integration
+from tests.factories import make_channel, make_incident, make_integration, make_level, make_policy
 from tests.web.conftest import Browser
 
 
@@ -139,6 +140,85 @@ def test_a_group_that_the_platform_never_told_of_is_not_learnt_from_an_address(
     client.sign_in(responder)
     assert "还不认识这个群聊" in client.get(f"{home}/group", query_string={"chat": named}).text
     assert db.session.scalars(select(GroupChat)).all() == [in_group]
+
+
+def vouch(monkeypatch: pytest.MonkeyPatch, *found: Group) -> list[str]:
+    """The platform says that the application is in these groups; returns which ones it is asked about."""
+    asked: list[str] = []
+
+    def read_groups(_self: WeCom, known: Sequence[Group]) -> GroupList:
+        asked.extend(group.external_id for group in known)
+        return GroupList([group for group in found if group.external_id in asked])
+
+    monkeypatch.setattr(WeCom, "read_groups", read_groups)
+    return asked
+
+
+def test_a_group_whose_event_was_lost_is_learnt_when_somebody_comes_from_it(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat, monkeypatch: pytest.MonkeyPatch
+):
+    in_group.details = {"app_code": "A-1"}
+    asked = vouch(monkeypatch, Group("cid2", "夜班群", {"app_code": "A-1"}))
+    client.sign_in(responder)
+    for _ in range(2):
+        assert "夜班群" in client.get(f"{home}/group?chat=cid2").text
+    assert asked == ["cid2"]
+    learnt = db.session.scalars(select(GroupChat).where(GroupChat.external_id == "cid2")).one()
+    assert (learnt.is_active, learnt.details) == (True, {"app_code": "A-1"})
+
+
+def test_a_group_that_came_back_unseen_can_be_posted_to_again(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat, monkeypatch: pytest.MonkeyPatch
+):
+    groups.note_gone(in_group, tried_at=utcnow())
+    vouch(monkeypatch, Group("cid1/+=", "支付值班群"))
+    client.sign_in(responder)
+    assert "支付值班群" in client.get(f"{home}/group", query_string={"chat": "cid1/+="}).text
+    assert in_group.is_active
+
+
+def test_nobody_has_the_platform_asked_about_group_after_group(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat, monkeypatch: pytest.MonkeyPatch
+):
+    asked = vouch(monkeypatch)
+    client.sign_in(responder)
+    for number in (1, 1, *range(20)):
+        client.get(f"{home}/group?chat=invented-{number}")
+    assert len(asked) == group_lists.ASKED_MOST
+    assert db.session.scalars(select(GroupChat)).all() == [in_group]
+
+
+def test_an_administrator_has_a_level_tell_the_group_it_is_opened_from(
+    client: Browser, home: str, admin: Membership, in_group: GroupChat
+):
+    policy = make_policy(make_channel(), name="默认策略", levels=[make_level(admin), make_level(admin)])
+    entry = f"{home}/group?chat={quote('cid1/+=', safe='')}"
+    client.sign_in(admin)
+    page = client.get(entry).text
+    assert "还没有分派策略通知本群" in page
+    assert f'<option value="{policy.id}-1">支付核心 · 默认策略 · 第 2 环节</option>' in page
+
+    assert client.submit(entry, {"place": f"{policy.id}-1"}).status_code == 303
+    assert [level["group_ids"] for level in policy.levels] == [[], [in_group.id]]
+    page = client.get(entry).text
+    assert "<li>支付核心 · 默认策略 · 第 2 环节</li>" in page
+    assert f'value="{policy.id}-1"' not in page
+    assert client.submit(entry, {"place": f"{policy.id}-7"}).status_code == 404
+
+
+def test_who_may_not_edit_policies_sees_which_tell_the_group_and_adds_none(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat
+):
+    level = make_level(responder, group_ids=[in_group.id])
+    open_one = make_policy(make_channel(), name="默认策略", levels=[level, make_level(responder)])
+    make_policy(make_channel("机密", is_private=True), name="机密策略", levels=[level])
+    entry = f"{home}/group?chat={quote('cid1/+=', safe='')}"
+    client.sign_in(responder)
+    page = client.get(entry).text
+    assert "默认策略" in page and "机密" not in page
+    assert 'name="place"' not in page
+    assert client.submit(entry, {"place": f"{open_one.id}-1"}, page="/me").status_code == 403
+    assert "group_ids" not in open_one.levels[1]
 
 
 def test_a_group_entry_leads_back_after_the_sign_in(client: Browser, home: str, in_group: GroupChat):
