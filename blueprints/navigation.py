@@ -64,6 +64,7 @@ PLACES = (
         children=(
             Place(_l("成员"), "", "members.index", "incident.view"),
             Place(_l("我的组织"), "", "organisation.index", "organisation.edit"),
+            Place(_l("第三方配置"), "", "contact_sync.index", "member.edit"),
             Place(_l("审计日志"), "", "audit.index", "audit.view"),
         ),
     ),

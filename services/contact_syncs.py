@@ -26,8 +26,9 @@ from models import (
 )
 from platforms import PLATFORMS
 from platforms.errors import PlatformError, remember
-from services import audit, outbox, rights
-from texts import N_
+from platforms.setup import SetupField
+from services import audit, contact_decisions, outbox, rights, setup
+from texts import N_, Text
 
 READ, APPLY = "read_contacts", "apply_contacts"
 """Kinds of the worker's rows."""
@@ -127,11 +128,26 @@ def recent(integration: Integration, *, limit: int = 10) -> list[ContactSync]:
     return list(db.session.scalars(wanted.order_by(ContactSync.id.desc()).limit(limit)))
 
 
+def credentials(integration: Integration) -> list[tuple[str, SetupField]]:
+    """What the contacts are read with: what the documents call each, and its field of the set-up."""
+    fields = {field.name: field for field in setup.mode_of(integration).fields}
+    wanted = PLATFORMS[integration.platform].capabilities.contact_fields
+    return [(called, fields[name]) for called, name in wanted if name in fields]
+
+
+def is_ready(integration: Integration) -> bool:
+    """Whether the contacts can be read: a draft whose callbacks are not set up yet will do."""
+    if integration.status is IntegrationStatus.DISABLED:
+        return False
+    lists = PLATFORMS[integration.platform].capabilities.lists_contacts
+    return lists and all(setup.is_filled(integration, field) for _, field in credentials(integration))
+
+
 def begin(integration: Integration, *, by: Membership, now: datetime) -> ContactSync:
     """Stage reading the contacts; what is open already is returned instead. Raises AccessDenied, NotConfigured."""
     rights.require(by, "member.edit")
     platform = PLATFORMS[integration.platform]
-    if integration.status is not IntegrationStatus.ACTIVE or not platform.capabilities.lists_contacts:
+    if not is_ready(integration):
         raise NotConfigured(platform=platform.label)
     running = open_one(integration)
     if running is not None:
@@ -225,6 +241,30 @@ def extent(sync: ContactSync) -> Extent:
         linked=linked,
         missing=max(0, linked - counted.get(Pairing.BOUND, 0)),
     )
+
+
+def lines(sync: ContactSync, *, only: str = "", after: int = 0, limit: int = 50) -> tuple[list[SyncPerson], int]:
+    """Lines of the report by id from `after` on; the second value: where to go on, 0 at the end. only: of TOTALS."""
+    wanted = select(SyncPerson).where(SyncPerson.tenant_id == sync.tenant_id, SyncPerson.sync_id == sync.id)
+    wanted = wanted.where(SyncPerson.outcome.is_not(None), SyncPerson.id > after)
+    if only:
+        counted = [name for name in contact_decisions.LINES if contact_decisions.TOTALS.get(name, "failed") == only]
+        wanted = wanted.where(SyncPerson.outcome.in_(counted))
+    rows = list(db.session.scalars(wanted.order_by(SyncPerson.id).limit(limit + 1)))
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else 0
+
+
+def line(person: SyncPerson) -> Text:
+    """A person's line of the report."""
+    sentence = contact_decisions.LINES[str(person.outcome)]
+    return Text(sentence, **person.report)
+
+
+def new_people(sync: ContactSync, *, limit: int) -> list[SyncPerson]:
+    """The first of those for whom accounts would be made."""
+    wanted = select(SyncPerson).where(SyncPerson.tenant_id == sync.tenant_id, SyncPerson.sync_id == sync.id)
+    new = (SyncPerson.pairing.in_((Pairing.NONE, Pairing.NAMESAKE)), SyncPerson.is_included.is_(True))
+    return list(db.session.scalars(wanted.where(*new).order_by(SyncPerson.id).limit(limit)))
 
 
 def linked_count(sync: ContactSync) -> int:

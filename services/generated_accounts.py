@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -132,7 +133,7 @@ def _opened(sync: ContactSync, person: SyncPerson) -> str:
     return vault.unseal(sync.tenant_id, field(sync.id, person.external_user_id), person.password or "")
 
 
-def as_csv(header: list[str], rows: list[tuple[str, ...]]) -> bytes:
+def as_csv(header: list[str], rows: Iterable[tuple[str, ...]]) -> bytes:
     """A table for a spreadsheet program: UTF-8 with its mark; no cell is taken for a formula."""
     text = io.StringIO()
     writer = csv.writer(text)

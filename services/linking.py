@@ -16,7 +16,17 @@ from sqlalchemy.orm import lazyload
 
 from errors import AppError
 from extensions import db
-from models import AccountLink, Integration, LinkState, Membership, MembershipState, Receipt, User
+from models import (
+    AccountLink,
+    Department,
+    DepartmentMember,
+    Integration,
+    LinkState,
+    Membership,
+    MembershipState,
+    Receipt,
+    User,
+)
 from platforms import PLATFORMS
 from platforms.base import PlatformIdentity
 from services import audit, private_messages
@@ -266,6 +276,35 @@ def active_links(integration: Integration) -> list[AccountLink]:
         .order_by(User.real_name, User.username_folded)
     )
     return list(db.session.scalars(wanted))
+
+
+def page(integration: Integration, *, text: str = "", after: int = 0, limit: int = 50) -> tuple[list[AccountLink], int]:
+    """Links by id from `after` on, of people whose names contain `text`; where to go on, 0 at the end."""
+    wanted = (
+        select(AccountLink)
+        .join(User, User.id == AccountLink.user_id)
+        .where(AccountLink.tenant_id == integration.tenant_id, AccountLink.integration_id == integration.id)
+    )
+    if part := text.strip():
+        columns = (User.username, User.real_name, AccountLink.external_user_id, AccountLink.external_name)
+        wanted = wanted.where(or_(*(column.icontains(part, autoescape=True) for column in columns)))
+    links = list(db.session.scalars(wanted.where(AccountLink.id > after).order_by(AccountLink.id).limit(limit + 1)))
+    return links[:limit], links[limit - 1].id if len(links) > limit else 0
+
+
+def departments_of(integration: Integration, links: list[AccountLink]) -> dict[int, list[str]]:
+    """The names of the departments that linked people belong to, by the person's id."""
+    rows = db.session.execute(
+        select(Membership.user_id, Department.name)
+        .join(DepartmentMember, DepartmentMember.membership_id == Membership.id)
+        .join(Department, Department.id == DepartmentMember.department_id)
+        .where(Membership.tenant_id == integration.tenant_id, Membership.user_id.in_([one.user_id for one in links]))
+        .order_by(Department.name)
+    )
+    found: dict[int, list[str]] = {}
+    for user_id, name in rows:
+        found.setdefault(user_id, []).append(name)
+    return found
 
 
 def people(
