@@ -26,7 +26,7 @@ NAME_CHARS = 40
 KEY_BYTES = 32
 OVERLAP = timedelta(hours=24)
 """How long a replaced key still works, so that the monitoring system can be changed without losing alerts."""
-_BY_KEY = (
+_BY_KEY = Statement(
     select(
         AlertSource.id,
         AlertSource.tenant_id,
@@ -77,7 +77,7 @@ _MAY_PUSH = (
 _OPEN_KEYS = _MAY_PUSH.where(IntegrationKey.key_hash.in_(bindparam("key_hashes", expanding=True)))
 _OPEN_KEY = Statement(_MAY_PUSH.where(IntegrationKey.key_hash == bindparam("key_hash")))
 _SOURCES: Any = AlertSource.__table__
-_COUNT = (
+_COUNT = Statement(
     update(_SOURCES)
     .where(_SOURCES.c.id == bindparam("of_id"), _SOURCES.c.tenant_id == bindparam("of_tenant"))
     .values(event_count=_SOURCES.c.event_count + bindparam("more"), last_event_at=bindparam("at"))
@@ -198,8 +198,8 @@ def get(source_id: int, *, viewer: Membership) -> AlertSource:
 
 def find_by_key(key: str, *, now: datetime) -> Opened | None:
     """The source that a key opens. Looked up by hash: that takes the same time for any key."""
-    row = db.session.connection().execute(_BY_KEY, {"key_hash": hash_of(key), "now": now}).one_or_none()
-    return Opened(*row) if row is not None else None
+    found = _BY_KEY.rows(db.session.connection(), {"key_hash": hash_of(key), "now": now})
+    return Opened(*found[0]) if found else None
 
 
 def for_push(source_id: int) -> AlertSource | None:
@@ -231,7 +231,7 @@ def count_push(source: AlertSource, *, events: int, rejections: list[str], now: 
     """Stage the counters of a push. Call it last: its row is locked from here until the commit."""
     on = db.session.connection()
     if events:
-        on.execute(_COUNT, {"of_id": source.id, "of_tenant": source.tenant_id, "more": events, "at": now})
+        _COUNT.run(on, {"of_id": source.id, "of_tenant": source.tenant_id, "more": events, "at": now})
     if rejections:
         count_rejections(on, source.id, rejections, now=now)
 

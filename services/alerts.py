@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, func, literal_column, select, update
 
 from extensions import db
-from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity, TimelineEntry
-from services import incidents, openings
+from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity
+from services import incidents, openings, timeline
 from services.incident_access import note_held
+from services.statements import inserting
 from sources import IncomingEvent
 from sources.base import LABELS
 
@@ -36,8 +37,10 @@ AT_ONCE = timedelta(seconds=1)
 """What is taken so soon after it was received cannot have been overtaken by a person who closed its alert."""
 IS_CLOSED: ColumnElement[bool] = Alert.state == literal_column("'closed'")
 CHANGES = (ResultKind.CREATED, ResultKind.UPDATED, ResultKind.RECOVERED)
-_EVENTS = insert(AlertEvent.__table__)  # type: ignore[arg-type]
-_ENTRIES = insert(TimelineEntry.__table__)  # type: ignore[arg-type]
+_EVENTS = inserting(
+    AlertEvent,
+    *("tenant_id", "alert_id", "event_status", "title", "description", "labels", "event_at", "received_at", "raw"),
+)
 _IS_FIRING = (
     Alert.tenant_id == bindparam("of_tenant"),
     Alert.source_id == bindparam("of_source"),
@@ -329,7 +332,7 @@ def _event_values(push: _Push, event: IncomingEvent) -> dict[str, Any]:
 def _store_rows(push: _Push) -> None:
     """Insert the events, and count duplicates without raising versions: a chatty monitor must not beat people."""
     if push.event_rows:
-        db.session.connection().execute(_EVENTS, push.event_rows)
+        _EVENTS.run_each(db.session.connection(), push.event_rows)
     if push.repeats:
         rows = [{"incident_id": incident_id, "repeats": count} for incident_id, count in push.repeats.items()]
         db.session.connection().execute(_count_repeats(push), rows)
@@ -352,4 +355,4 @@ def _note_truncated(push: _Push) -> None:
         if alert_key in push.truncated
     ]
     if rows:
-        db.session.connection().execute(_ENTRIES, rows)
+        timeline.write(db.session.connection(), rows)

@@ -26,11 +26,11 @@ from models import (
     Responder,
     Severity,
     Tenant,
-    TimelineEntry,
 )
-from services import dispatch, filters, notifications, outbox, policies, responders, timers
+from services import dispatch, filters, notifications, outbox, policies, responders, timeline, timers
 from services.notifications import AddressBook
 from services.policies import Rule
+from services.statements import inserting
 from services.timers import AUTO_CLOSE, Timer
 
 Values = dict[str, Any]
@@ -50,12 +50,11 @@ _ATTACH = (
     .where(Alert.id == bindparam("of_alert"), Alert.tenant_id == bindparam("of_tenant"))
     .values(incident_id=bindparam("incident_id"))
 )
-_RESPONDERS = insert(Responder.__table__)  # type: ignore[arg-type]
+_RESPONDERS = inserting(Responder, "tenant_id", "incident_id", "user_id", "source", "is_current", "assigned_at")
 _NOTIFICATIONS = insert(Notification.__table__).returning(  # type: ignore[arg-type]
     Notification.id, Notification.incident_id
 )
 _DELIVERIES = insert(Delivery.__table__).returning(Delivery.id, Delivery.reference)  # type: ignore[arg-type]
-_ENTRIES = insert(TimelineEntry.__table__)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
         return
     on = db.session.connection()
     if people := [_about(each) | person for each in told for person in each.beginning.responders]:
-        on.execute(_RESPONDERS, people)
+        _RESPONDERS.run_each(on, people)
     found = on.execute(_NOTIFICATIONS, [_about(each) | (each.beginning.notification or {}) for each in told])
     ids = {incident_id: id for id, incident_id in found}
     deliveries: dict[str, tuple[Values, Severity]] = {}
@@ -234,7 +233,7 @@ def _write_entries(openings: Iterable[Opening], source: AlertSource, now: dateti
         if each.beginning.notification is not None:
             detail = notifications.entry_of(each.beginning.notification, each.notification_id)
             rows.append(system | {"type": "notify", "detail": detail})
-    db.session.connection().execute(_ENTRIES, rows)
+    timeline.write(db.session.connection(), rows)
 
 
 def _write_timers(openings: Iterable[Opening], source: AlertSource, now: datetime) -> None:

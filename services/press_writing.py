@@ -27,7 +27,6 @@ from models import (
     JobState,
     Receipt,
     Responder,
-    TimelineEntry,
 )
 from services import deliveries, outbox, timeline
 from services.incident_changes import alerts_closed
@@ -39,9 +38,6 @@ from services.statements import Statement, inserting
 KEY_LENGTH = 200
 """Of a receipt's key."""
 
-_TIMELINE = inserting(
-    TimelineEntry, "tenant_id", "incident_id", "type", "actor_id", "actor_name", "via", "at", "detail"
-)
 _RECEIPT = inserting(Receipt, "tenant_id", "scope", "key", "answer", "at")
 _RESPONDER = inserting(
     Responder, "tenant_id", "incident_id", "user_id", "is_current", "source", "assigned_at", "acknowledged_at"
@@ -84,7 +80,8 @@ _CALLED = Statement(
 
 def prepare(on: Connection) -> None:
     """Render the statements of the usual presses, so that the first of them need not."""
-    for statement in (_TIMELINE, _RECEIPT, _RESPONDER, _JOINED, _TAKEN_ON, _CARD, _CALLED):
+    timeline.prepare(on)
+    for statement in (_RECEIPT, _RESPONDER, _JOINED, _TAKEN_ON, _CARD, _CALLED):
         statement.prepare(on)
 
 
@@ -110,7 +107,7 @@ def apply(
     about = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "at": now, "via": via}
     actor = {"actor_id": by.user.id, "actor_name": by.user.name}
     what = {"type": decision.entry, "detail": timeline.stored_detail(decision.detail)}
-    _TIMELINE.run(on, about | actor | what)
+    timeline.write(on, [about | actor | what])
 
 
 def _update_incident(on: Connection, incident: IncidentValues, decision: Decision, now: datetime) -> None:
