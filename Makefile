@@ -1,6 +1,6 @@
 # `make run` starts everything with demo data; `make test` runs every test. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean mutants
+.PHONY: help run test soak fuzz check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean mutants
 
 # The first of these that is Python 3.11 or newer; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -25,6 +25,9 @@ soak: setup-dev ## run every fault large and with several seeds, print a table (
 	@sh scripts/system_packages.sh
 	@$(VENV)/python scripts/translations.py compile
 	@MINUTES="$(MINUTES)" SEED="$(SEED)" SEEDS="$(SEEDS)" $(VENV)/python -m tests.faults.soak $(ARGS)
+
+fuzz: setup-dev ## try every operation of the API with many made-up requests (EXAMPLES for each)
+	FUZZ_EXAMPLES="$(or $(EXAMPLES),100)" $(VENV)/python -m pytest tests/web/test_api_fuzz.py -q --show-capture=no $(ARGS)
 
 test-oracles: setup-dev setup-oracles ## compare our signatures and ciphers with those of other implementations
 	$(VENV)/python -m pytest tests/oracles $(ARGS)

@@ -23,6 +23,10 @@ HTTP_CODES = {
 }
 
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEM_TYPE = "urn:dutybell:problem:"
+
+
 class RefusedRequest(Exception):
     """Ends a request of a program with one error of the table of codes; `message` is plain English for its author."""
 
@@ -49,6 +53,15 @@ def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | N
     response.status_code = status
     response.headers.update(headers or {})
     return response
+
+
+def problem(status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    """An error as problem details (RFC 9457), with the members of the other envelope beside them."""
+    said: dict[str, Any] = {"type": PROBLEM_TYPE + code, "title": message, "status": status, "detail": hint or message}
+    made = jsonify(said | {"request_id": request_id(), "error": {"code": code, "message": message}})
+    made.status_code, made.content_type = status, PROBLEM_MEDIA_TYPE
+    made.headers.update(headers or {})
+    return made
 
 
 def answer_refusals(bp: Blueprint) -> None:

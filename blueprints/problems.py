@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from blueprints.access import OrganisationRequired, PasswordChangeRequired, SignInRequired
 from blueprints.envelope import HTTP_CODES, refusal
+from blueprints.envelope import problem as problem_details
 from blueprints.gate import SELF_AUTHENTICATING, turn_to
 from errors import AppError, Busy, Conflict
 from extensions import db
@@ -106,6 +107,8 @@ def answer_busy(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
 def answer(problem: Problem) -> ResponseReturnValue:
     """Put a problem into the form that whoever asked can read."""
     headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
+    if request.path.startswith("/api/"):
+        return problem_details(problem.status, problem.api_code, problem.message, problem.hint, headers)
     if wants_json():
         said = f"{problem.message} {problem.hint}".strip()
         return refusal(problem.status, problem.api_code, said, headers)

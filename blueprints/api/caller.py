@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import g, request
+from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import SQLAlchemyError
 
-from blueprints.envelope import RefusedRequest
+from blueprints.token_rates import seconds_to_wait
+from errors import AppError
 from extensions import begin_write, db, read_only
 from models import Membership
 from services import api_tokens, rights
 from services.api_tokens import Caller, Scope
 from services.clock import utcnow
+from texts import N_, Text
 
 BEARER = "Bearer "
 TOKEN_CHARS = 200
+PER_MINUTE = RateLimitItemPerMinute(600)
 
 log = logging.getLogger(__name__)
 
 
+class TokenRequired(AppError):
+    code = "api.token_required"
+    api_code = "Unauthorized"
+    message = N_("需要有效的 API 令牌：Authorization: Bearer <令牌>")
+    status = 401
+
+
+class OutOfScope(AppError):
+    code = "api.out_of_scope"
+    api_code = "AccessDenied"
+    message = N_("这个令牌没有「%(scope)s」的权限范围")
+    hint = N_("请在个人中心新建一个有此权限范围的令牌。")
+    status = 403
+
+
+class TooMany(AppError):
+    code = "api.too_many"
+    api_code = "RequestTooFrequently"
+    message = N_("请求过于频繁")
+    hint = N_("请按 Retry-After 所示的秒数稍后再试。")
+    status = 429
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+def whoami() -> Caller:
+    """The token of this request and its owner, once admitted."""
+    return _caller(utcnow())
+
+
 def admit(scope: Scope) -> None:
-    """Check the token and its scope before anything else is read. Raises RefusedRequest 401 or 403.
+    """Check the token, its rate and its scope before anything else is read. Raises TokenRequired, TooMany, OutOfScope.
 
     This is a reading transaction that ends here: guessing tokens or sending a body slowly holds no write lock.
     """
@@ -32,8 +68,10 @@ def admit(scope: Scope) -> None:
         is_use_new = api_tokens.is_use_to_be_noted(caller.token, now=now)
         token_id, tenant_id = caller.token.id, caller.token.tenant_id
         is_in_scope = caller.has_scope(scope)
+    if wait := seconds_to_wait(PER_MINUTE, "api", str(token_id)):
+        raise TooMany(timedelta(seconds=wait))
     if not is_in_scope:
-        raise RefusedRequest(403, "AccessDenied", f"this token lacks the scope {scope.value!r}")
+        raise OutOfScope(scope=Text(scope.label))
     if is_use_new:
         note_use(token_id, tenant_id, now)
 
@@ -51,8 +89,7 @@ def _caller(now: datetime) -> Caller:
     text = header.removeprefix(BEARER).strip() if header.startswith(BEARER) else ""
     caller = api_tokens.verify(text, now=now) if 0 < len(text) <= TOKEN_CHARS else None
     if caller is None:
-        message = "a valid API token is required: Authorization: Bearer <token>"
-        raise RefusedRequest(401, "Unauthorized", message, {"WWW-Authenticate": "Bearer"})
+        raise TokenRequired
     return caller
 
 

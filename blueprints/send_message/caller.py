@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask import g, request
 from limits import RateLimitItemPerMinute
-from limits.errors import StorageError
 from sqlalchemy import select
 
 from blueprints.access import person_of_cookie
 from blueprints.api.caller import TOKEN_CHARS, note_use
 from blueprints.send_message.answers import NO_RIGHT, TOKEN, TOO_FREQUENT, Refused
+from blueprints.token_rates import seconds_to_wait
 from extensions import db, read_only
 from models import Membership
 from services import api_tokens, rights
 from services.api_tokens import Scope
-from web_extensions import limiter
 
 PER_MINUTE = RateLimitItemPerMinute(60)
 DEFAULT_TENANT = "0"
@@ -48,7 +46,7 @@ def admit(*, now: datetime) -> Caller:
         found = _of_token(text, now) or _of_session(text)
     if found is None:
         raise Refused("Token失效，请重新登录!", code=TOKEN, http=401)
-    if wait := _seconds_to_wait(found.key):
+    if wait := seconds_to_wait(PER_MINUTE, "send_message", found.key):
         raise Refused("请求过于频繁", code=TOO_FREQUENT, http=429, wait=wait)
     return found
 
@@ -93,14 +91,3 @@ def _of_session(text: str) -> Caller | None:
     if person is None or person.must_change_password:
         return None
     return Caller(f"session:{person.id}", person.id, None, True)
-
-
-def _seconds_to_wait(key: str) -> int:
-    """Count one request; 0 if it may pass. Counted over all web processes with Redis; one that fails stops nobody."""
-    try:
-        if limiter.limiter.hit(PER_MINUTE, "send_message", key):
-            return 0
-        reset_at = limiter.limiter.get_window_stats(PER_MINUTE, "send_message", key).reset_time
-    except StorageError:
-        return 0
-    return max(1, round(reset_at - time.time()))

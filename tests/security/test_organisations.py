@@ -17,6 +17,7 @@ from extensions import db
 from models import Membership
 from services import api_tokens, rights
 from services.clock import utcnow
+from tests.api_samples import BY_NAME, body_of, query_of
 from tests.security.conftest import CANARY, FOREIGN_NUM, World
 from tests.security.test_crawl import UNSAFE, addresses
 from tests.web.conftest import Browser
@@ -124,14 +125,16 @@ def test_a_token_of_one_organisation_is_blind_in_another(
     before = rows_of(foreign.tenant.id)
     for endpoint, method, path in foreign_paths(app, foreign):
         if endpoint.startswith("api."):
-            answer = client.open(path, method=method, headers=headers, json=BODIES.get(endpoint, {}))
+            wanted = BY_NAME[endpoint.removeprefix("api.")]
+            answer = client.open(
+                path, method=method, headers=headers, json=body_of(wanted), query_string=query_of(wanted)
+            )
             assert answer.status_code == 404, (endpoint, answer.status_code)
             assert CANARY not in answer.text
     assert CANARY not in client.get("/api/v1/incidents?progress=all&text=FOREIGN", headers=headers).text
     assert rows_of(foreign.tenant.id) == before
 
 
-BODIES = {"api.comment": {"text": "x"}, "api.snooze": {"minutes": 120}}
 FORMS = [
     (
         "/integrations/alerts/new",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -15,7 +14,6 @@ from services import api_tokens
 from services.clock import utcnow
 from tests.factories import make_channel, make_incident, make_member, make_tenant
 
-ROOT = Path(__file__).parents[2]
 ACTIONS = ("acknowledge", "unacknowledge", "close", "reopen", "snooze", "wake", "comment")
 
 
@@ -43,7 +41,10 @@ def call(client, lin):
 
 
 def error(answer):
-    assert set(answer.json) == {"request_id", "error"}
+    assert answer.content_type == "application/problem+json"
+    assert set(answer.json) == {"type", "title", "status", "detail", "request_id", "error"}
+    assert answer.json["title"] == answer.json["error"]["message"]
+    assert answer.json["status"] == answer.status_code
     return answer.status_code, answer.json["error"]["code"]
 
 
@@ -262,8 +263,8 @@ def test_use_is_noted(call, lin):
     assert token.last_used_at is not None
 
 
-def test_the_description_names_every_route_and_no_other(app):
-    document = json.loads((ROOT / "blueprints" / "api" / "openapi.json").read_text())
+def test_the_description_names_every_route_and_no_other(client, app):
+    document = client.get("/api/v1/openapi.json").json
     described = {
         (method.upper(), path)
         for path, item in document["paths"].items()
@@ -271,37 +272,25 @@ def test_the_description_names_every_route_and_no_other(app):
         if method in {"get", "post", "put", "patch", "delete"}
     }
     routes = {
-        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        (method, re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith("api.") and rule.endpoint != "api.unknown_route"
+        if rule.endpoint.startswith("api.") and rule.endpoint not in {"api.unknown_route", "api.openapi"}
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert described == routes
+    assert len(described) > 60
 
 
-def test_the_description_holds_together(call):
-    document = call("GET", "/openapi.json").json
+def test_the_description_holds_together(client):
+    document = client.get("/api/v1/openapi.json").json
     assert document["openapi"] == "3.1.0"
     assert document["servers"] == [{"url": "http://localhost:8000"}]
     for reference in re.findall(r'"#/([\w/]+)"', json.dumps(document)):
         place = document
         for part in reference.split("/"):
             place = place[part]
-    operations = [
-        op["operationId"] for item in document["paths"].values() for op in item.values() if "operationId" in op
-    ]
-    assert len(operations) == len(set(operations)) == 10
-
-
-def test_answers_have_the_described_fields(call, lin):
-    document = call("GET", "/openapi.json").json["components"]["schemas"]
-    num = make_incident(acknowledged_by=lin).num
-    call("POST", f"/incidents/{num}/comment", json={"text": "x"})
-    data = call("GET", f"/incidents/{num}").json["data"]
-    fields = set(document["Incident"]["properties"]) | set(document["IncidentDetail"]["allOf"][1]["properties"])
-    assert set(data) == fields
-    assert set(data["timeline"][0]) == set(document["TimelineEntry"]["properties"])
-    assert set(data["responders"][0]) == set(document["Responder"]["properties"])
+    operations = [op["operationId"] for item in document["paths"].values() for op in item.values()]
+    assert len(operations) == len(set(operations))
 
 
 def test_the_commit_is_before_the_answer(call):

@@ -1,0 +1,132 @@
+"""Templates: the texts of cards, and trying one before it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blueprints.api.moments import iso
+from blueprints.api.operations import Call, operation
+from blueprints.api.schemas import (
+    by_name,
+    component,
+    flag,
+    list_of,
+    listed,
+    maybe,
+    moment,
+    one_of,
+    record,
+    row_id,
+    whole,
+    words,
+)
+from blueprints.api.switches import DELETED, VERSION
+from models import Template
+from services import incidents, template_previews, templates
+from services.wording import say
+
+KINDS = sorted(templates.kinds())
+TEXTS = record({}, {kind: words(100_000) for kind in KINDS})
+WRITTEN = {"description": words(500), "is_default": flag("Of cards that no policy has chosen a template for")}
+TEMPLATE = component(
+    "Template",
+    record(
+        {"id": whole(), "name": words()}
+        | WRITTEN
+        | {"texts": by_name(words(), "By channel kind"), "changed_at": moment(), "version": whole()}
+    ),
+)
+LOOK = component(
+    "TemplatePreview",
+    record(
+        {
+            "lines": listed(words()),
+            "shown_lines": whole(about="How many of them the platform shows; 0: all"),
+            "is_builtin": flag("The built-in text stands in"),
+            "problem": maybe(words(about="Why it cannot be rendered")),
+            "warnings": listed(words()),
+        }
+    ),
+)
+
+
+@operation("GET", "/templates", "The templates, by name", right="channel.view", answers=list_of(TEMPLATE))
+def list_templates(call: Call) -> dict[str, Any]:
+    return {"items": [template_row(template) for template in templates.all_for(call.member)]}
+
+
+@operation(
+    "POST",
+    "/templates",
+    "Write a template",
+    right="channel.edit",
+    body=record({"name": words(39, shortest=1), "texts": TEXTS}, WRITTEN),
+    answers=TEMPLATE,
+    status=201,
+)
+def create_template(call: Call) -> dict[str, Any]:
+    return template_row(templates.create(templates.draft(**call.body), **call.by))
+
+
+@operation("GET", "/templates/<int:template_id>", "One template", right="channel.view", answers=TEMPLATE)
+def get_template(call: Call, template_id: int) -> dict[str, Any]:
+    return template_row(templates.get(template_id, viewer=call.member))
+
+
+@operation(
+    "PATCH",
+    "/templates/<int:template_id>",
+    "Change a template; what is not sent stays",
+    right="channel.edit",
+    body=record({}, {"name": words(39, shortest=1), "texts": TEXTS, **WRITTEN, **VERSION}),
+    answers=TEMPLATE,
+)
+def edit_template(call: Call, template_id: int) -> dict[str, Any]:
+    template = templates.get(template_id, viewer=call.member)
+    kept = {name: getattr(template, name) for name in ("name", "description", "is_default")}
+    changes = {name: value for name, value in call.body.items() if name not in {"version", "texts"}}
+    texts = {**template.texts, **call.body.get("texts", {})}
+    written = templates.draft(**(kept | changes), texts=texts)
+    templates.update(template, written, version=call.body.get("version"), **call.by)
+    return template_row(template)
+
+
+@operation(
+    "DELETE",
+    "/templates/<int:template_id>",
+    "Delete a template that no policy names",
+    right="channel.edit",
+    answers=DELETED,
+)
+def delete_template(call: Call, template_id: int) -> dict[str, Any]:
+    templates.delete(templates.get(template_id, viewer=call.member), **call.by)
+    return {"deleted": True}
+
+
+@operation(
+    "POST",
+    "/templates/preview",
+    "What a text comes to, on an incident or on a made-up one",
+    right="channel.edit",
+    body=record({"kind": one_of(KINDS), "text": words(100_000)}, {"incident": row_id("An incident's number")}),
+    answers=LOOK,
+)
+def preview_template(call: Call) -> dict[str, Any]:
+    num = call.body.get("incident")
+    incident = incidents.get(num, viewer=call.member) if num else None
+    tenant = call.member.tenant
+    look = template_previews.look_at(
+        call.body["kind"], call.body["text"], tenant=tenant, now=call.now, incident=incident
+    )
+    return {
+        "lines": list(look.lines),
+        "shown_lines": look.limit,
+        "is_builtin": look.is_builtin,
+        "problem": say(look.problem) if look.problem else None,
+        "warnings": [say(warning) for warning in look.warnings],
+    }
+
+
+def template_row(template: Template) -> dict[str, Any]:
+    kept = ("id", "name", "description", "is_default", "texts", "version")
+    return {name: getattr(template, name) for name in kept} | {"changed_at": iso(template.changed_at)}
