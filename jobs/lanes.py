@@ -1,7 +1,8 @@
 """Which queue a worker process takes from next: what is urgent, from whoever has least of the threads.
 
 A lane is one connection to a platform, or our own work. None may take more than half of the threads that the others
-left, so a platform that hangs until the timeout leaves threads to the rest, however many of them hang.
+left, and neither may all connections to one platform together: so one that hangs until the timeout leaves threads to
+the rest, however many organisations are connected to it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ REMEMBERED_SECONDS = 0.05
 
 
 class Lanes:
-    """Counts the running rows of this process by lane. Safe to share between threads."""
+    """Counts the running rows of this process by lane and by platform. Safe to share between threads."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._running: Counter[int] = Counter()
+        self._of_platform: Counter[str] = Counter()
         self._served: dict[int, int] = {}
         self._turn = 0
         self._due: list[DueQueue] = []
@@ -53,26 +55,35 @@ class Lanes:
         """Those that may be taken from, the most urgent first, then the lane with the fewest running rows."""
         with self._lock:
             callable_now = [queue for queue in due if not circuits.closed_until(queue, now)]
-            free = [queue for queue in callable_now if self._has_room(queue.lane)]
+            free = [queue for queue in callable_now if self._has_room(queue)]
             self.is_short = len(free) < len(callable_now)
             return sorted(free, key=lambda q: (q.urgency, self._running[q.lane], self._served.get(q.lane, 0)))
 
     @contextmanager
-    def place(self, lane: int) -> Iterator[bool]:
-        """Take a thread's place in a lane for the length of the block; False if there is none."""
+    def place(self, queue: DueQueue) -> Iterator[bool]:
+        """Take a thread's place in a queue's lane for the length of the block; False if there is none."""
         with self._lock:
-            taken = self._has_room(lane)
+            taken = self._has_room(queue)
             if taken:
                 self._turn += 1
-                self._running[lane] += 1
-                self._served[lane] = self._turn
+                self._served[queue.lane] = self._turn
+                self._count(queue, 1)
         try:
             yield taken
         finally:
             if taken:
                 with self._lock:
-                    self._running[lane] -= 1
+                    self._count(queue, -1)
 
-    def _has_room(self, lane: int) -> bool:
-        elsewhere = self._running.total() - self._running[lane]
-        return self._running[lane] < max(1, (self.threads - elsewhere + 1) // 2)
+    def _count(self, queue: DueQueue, more: int) -> None:
+        self._running[queue.lane] += more
+        self._of_platform[queue.platform] += more
+
+    def _has_room(self, queue: DueQueue) -> bool:
+        running = self._running.total()
+        in_lane, of_platform = self._running[queue.lane], self._of_platform[queue.platform]
+        return all(mine < self._share(running - mine) for mine in (in_lane, of_platform))
+
+    def _share(self, elsewhere: int) -> int:
+        """Half of the threads that others left; one at least."""
+        return max(1, (self.threads - elsewhere + 1) // 2)

@@ -52,12 +52,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class DueQueue:
-    """A queue in which something is due, and what is known of the connection behind it."""
+    """A queue in which something is due, and what is known of the connection behind it.
+
+    platform  which the connection is to; "" for our own work
+    """
 
     number: int
     paused_until: datetime | None = None
     outage_count: int = 0
     probe_at: datetime | None = None
+    platform: str = ""
 
     @property
     def lane(self) -> int:
@@ -110,7 +114,7 @@ def _due_queues() -> Any:
     following = select(func.min(queue)).where(pending, queue > numbers.c.number).scalar_subquery()
     numbers = numbers.union_all(select(following).where(numbers.c.number.is_not(None)))
     return (
-        select(numbers.c.number, way.paused_until, way.outage_count, way.probe_at)
+        select(numbers.c.number, way.paused_until, way.outage_count, way.probe_at, way.platform)
         .select_from(numbers)
         .outerjoin(Integration.__table__, way.id == numbers.c.number // URGENCIES)
         .where(exists().where(queue == numbers.c.number, *_FREE))
@@ -141,7 +145,10 @@ _UNSYNCED: dict[str, Any] = {"synchronize_session": False}
 def due_queues(now: datetime) -> list[DueQueue]:
     """The queues in which something could be claimed."""
     found = _DUE_QUEUES.rows(db.session.connection(), {"now": now})
-    return [DueQueue(number, paused_until, count or 0, probe_at) for number, paused_until, count, probe_at in found]
+    return [
+        DueQueue(number, paused_until, count or 0, probe_at, platform or "")
+        for number, paused_until, count, probe_at, platform in found
+    ]
 
 
 def is_due(now: datetime) -> bool:

@@ -130,7 +130,7 @@ class Runner:
 
     def _work_one_of(self, due: list[DueQueue], on_claim: Callable[[], None]) -> bool:
         for queue in self.lanes.in_turn(due, utcnow()):
-            with self.lanes.place(queue.lane) as taken:
+            with self.lanes.place(queue) as taken:
                 if taken and self._work(queue, on_claim):
                     return True
             self.lanes.forget(queue)
