@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from extensions import db, read_only, reading, writing
@@ -35,13 +35,24 @@ from services import audit, contact_decisions, contact_departments, generated_ac
 from services.clock import utcnow
 from services.contact_decisions import Account, Decision, Facts
 
-BATCH = 50
+BATCH = 30
 """People of one transaction: some ten milliseconds of SQLite's write lock."""
+MARKED = 200
 SOURCE = "contact_sync"
 CLAIMED = "claimed"
 
 Row = RowMapping
 _PEOPLE: Any = SyncPerson.__table__
+_LINE = (
+    update(_PEOPLE)
+    .where(_PEOPLE.c.id == bindparam("of_row"))
+    .values(
+        outcome=bindparam("said"),
+        report=bindparam("words"),
+        user_id=bindparam("whose"),
+        password=bindparam("sealed"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -338,18 +349,15 @@ def _change_links(on: Connection, scope: Scope, decided: Decided, users: dict[st
 def _report(
     on: Connection, scope: Scope, decided: Decided, users: dict[str, int | None], passwords: dict[str, str]
 ) -> None:
+    lines = []
     for row, known, decision in decided:
         words = {"name": known.name, "real_name": known.name, "username": known.username, "platform": scope.platform}
         if decision.account:
             words |= {"username": decision.account.username, "real_name": decision.account.real_name or known.name}
-        values: dict[str, Any] = {
-            "outcome": decision.outcome,
-            "report": words,
-            "password": passwords.get(known.external_user_id),
-        }
-        if decision.creates:
-            values["user_id"] = users[known.external_user_id]
-        on.execute(update(_PEOPLE).where(_PEOPLE.c.id == row["id"]).values(values))
+        line = {"of_row": row["id"], "said": decision.outcome, "words": words}
+        user_id = users[known.external_user_id] if decision.creates else row["user_id"]
+        lines.append(line | {"whose": user_id, "sealed": passwords.get(known.external_user_id)})
+    on.execute(_LINE, lines)
     done = ContactSync.step + len(decided)
     on.execute(update(ContactSync).where(ContactSync.id == scope.sync_id).values(step=done))
 
@@ -366,8 +374,7 @@ def _finish(scope: Scope, *, now: datetime) -> None:
     counts = dict.fromkeys(("created", "updated", "review", "skipped", "failed"), 0)
     for name, number in counted.items():
         counts[contact_decisions.TOTALS.get(name, "failed")] += number
-    with writing() as connection:
-        _mark_missing(connection, scope, now)
+    _mark_missing(scope, now)
     sync = db.session.get_one(ContactSync, scope.sync_id, populate_existing=True, with_for_update=True)
     if sync.state is not ContactSyncState.APPLYING:
         db.session.rollback()
@@ -385,15 +392,22 @@ def _finish(scope: Scope, *, now: datetime) -> None:
     db.session.commit()
 
 
-def _mark_missing(on: Connection, scope: Scope, now: datetime) -> None:
+def _mark_missing(scope: Scope, now: datetime) -> None:
+    """Links whose person the platform no longer names are marked; those that it names again no longer are."""
     mine = (AccountLink.tenant_id == scope.tenant_id, AccountLink.integration_id == scope.integration_id)
     named = exists().where(
         _PEOPLE.c.sync_id == scope.sync_id, _PEOPLE.c.external_user_id == AccountLink.external_user_id
     )
-    missing = update(AccountLink).where(*mine, ~named, AccountLink.missing_since.is_(None))
-    on.execute(missing.values(missing_since=now))
-    found = update(AccountLink).where(*mine, named, AccountLink.missing_since.is_not(None))
-    on.execute(found.values(missing_since=None))
+    with reading() as connection:
+        missing = connection.execute(select(AccountLink.id).where(*mine, ~named, AccountLink.missing_since.is_(None)))
+        gone = list(missing.scalars())
+        found = connection.execute(select(AccountLink.id).where(*mine, named, AccountLink.missing_since.is_not(None)))
+        back = list(found.scalars())
+    for ids, since in ((gone, now), (back, None)):
+        for start in range(0, len(ids), MARKED):
+            with writing() as connection:
+                some = AccountLink.id.in_(ids[start : start + MARKED])
+                connection.execute(update(AccountLink).where(some).values(missing_since=since))
 
 
 def _update(sync_id: int, **values: Any) -> None:

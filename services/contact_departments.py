@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from extensions import db, insert_unless_there, read_only
 from models import Department, DepartmentKind, DepartmentMember, DepartmentOrigin
 
-BATCH = 40
+BATCH = 20
 LONGEST_NAME = 100
 SYNCED = "synced"
 

@@ -70,6 +70,16 @@ def test_a_linked_person_is_let_in_and_out_with_the_link(
     assert client.get(f"{home(integration)}/incidents", headers=INSIDE).status_code == 302
 
 
+def test_whoever_comes_through_the_application_needs_no_initial_password(
+    client: Browser, integration: Integration, responder: Membership
+):
+    make_link(integration, responder)
+    responder.user.must_change_password = True
+    come_back(client, integration, "lin")
+    assert client.get(f"{home(integration)}/incidents", headers=INSIDE).status_code == 200
+    assert client.get("/incidents").location.startswith("/password")
+
+
 def test_a_session_ends_when_the_platform_lost_sight_of_the_person(
     client: Browser, integration: Integration, responder: Membership
 ):
