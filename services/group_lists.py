@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import exists, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 
 from extensions import db
-from models import CheckState, GroupChat, Integration, IntegrationCheck, IntegrationStatus, Job
+from models import CheckState, GroupChat, Integration, IntegrationCheck, IntegrationStatus
 from platforms import PLATFORMS
-from platforms.base import Group, GroupEvent
+from platforms.base import Group, GroupList
 from platforms.errors import PlatformError
 from services import calls, checks, groups, integrations, outbox
-from texts import Text
+from texts import N_, Text
 
 CHECK = "group_list"
 """Under this name a connection keeps when its groups were last listed, or why they could not be."""
 KIND = "list_groups"
+INCOMPLETE = N_("平台没有给出完整的列表，没有列出的群聊保持原样")
 FRESH = timedelta(minutes=1)
+AT_ONCE = 5
+"""Groups that are asked about one after the other before messages get their turn again, where each takes a call."""
 ASKED_AGAIN_SECONDS, ASKED_MOST = 30.0, 10
 """After how long one group may be asked about again, and how many of a connection are within that time."""
 
@@ -43,29 +47,87 @@ def connections(tenant_id: int) -> list[Integration]:
     return [one for one in found if PLATFORMS[one.platform].capabilities.has_groups]
 
 
-def refresh(integration: Integration, *, now: datetime, counts_anew: bool = False) -> PlatformError | None:
-    """Ask now. Commits before the call and leaves what was found staged; returns why nothing was found out.
+@dataclass(frozen=True)
+class Reading:
+    """How far the worker is with a connection's groups; a row's payload.
 
+    done, of     groups that were asked about, where each takes a call of its own; of 0: nobody has looked yet
+    after        id of the last of them
     counts_anew  how many members each group has is asked again, too: that may be a call for each
     """
-    if PLATFORMS[integration.platform].capabilities.keeps_lost_events:
+
+    done: int = 0
+    of: int = 0
+    after: int = 0
+    counts_anew: bool = False
+
+    @classmethod
+    def of_row(cls, payload: Mapping[str, Any]) -> Reading:
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in payload.items() if name in known})
+
+
+def ask(integration: Integration, *, now: datetime, counts_anew: bool = False) -> None:
+    """Stage reading the groups by the worker; who asks while that is under way gets the same one."""
+    outbox.ensure_pending(
+        db.session.connection(),
+        KIND,
+        tenant_id=integration.tenant_id,
+        subject_id=integration.id,
+        now=now,
+        payload=asdict(Reading(counts_anew=counts_anew)),
+        queue=outbox.queue_of(integration.id),
+    )
+    db.session.info["wake_worker"] = True
+
+
+def under_way(integration: Integration) -> Reading | None:
+    """How far the worker is; None while nobody has asked it."""
+    job = outbox.pending(KIND, integration.id)
+    return Reading.of_row(job.payload) if job is not None else None
+
+
+def read(integration: Integration, reading: Reading, *, now: datetime) -> Reading | None:
+    """Ask the platform: for its list or, where it has none, about the next few groups; None if that was all.
+
+    Events that were lost are asked for first, where the platform keeps them. Commits before the call and leaves what
+    was found staged. Raises PlatformError.
+    """
+    if not reading.of and PLATFORMS[integration.platform].capabilities.keeps_lost_events:
         with suppress(PlatformError):  # the question below fails in the same way, and says so
             take_lost(integration, now=now)
-    known = [groups.as_group(chat) for chat in groups.of_integration(integration)]
-    if counts_anew:
+    lists = PLATFORMS[integration.platform].capabilities.lists_groups
+    chats = groups.known_after(integration, reading.after, at_most=None if lists else AT_ONCE)
+    of = reading.of or groups.count(integration)
+    if not chats and not lists:
+        checks.passed(integration, CHECK, now=now)
+        return None
+    known = [groups.as_group(chat) for chat in chats]
+    if reading.counts_anew:
         known = [replace(group, member_count=None) for group in known]
+    last = chats[-1].id if chats else 0
     platform = integrations.platform_for(integration)
     db.session.commit()
-    try:
-        found = platform.read_groups(known)
-    except PlatformError as error:
-        about = {"message": error.message, "hint": error.hint, "params": _shown(error), "raw": error.raw}
-        checks.failed(integration, CHECK, now=now, code=error.code, **about)
-        return error
-    calls.note(integration, now, made=found.calls)
+    found = platform.read_groups(known)
     groups.take_list(integration, found, asked=known, asked_at=now, now=now)
-    checks.passed(integration, CHECK, now=now)
-    return None
+    calls.note(integration, now, made=found.calls)
+    if lists or len(chats) < AT_ONCE:
+        _note_end(integration, found, now)
+        return None
+    return replace(reading, done=reading.done + len(chats), of=of, after=last)
+
+
+def _note_end(integration: Integration, found: GroupList, now: datetime) -> None:
+    if found.is_complete:
+        checks.passed(integration, CHECK, now=now)
+    else:
+        checks.failed(integration, CHECK, now=now, code="platform.list_incomplete", message=INCOMPLETE, hint="")
+
+
+def note_failure(integration: Integration, error: PlatformError, *, now: datetime) -> None:
+    """Stage why the groups could not be read."""
+    about = {"message": error.message, "hint": error.hint, "params": _shown(error), "raw": error.raw}
+    checks.failed(integration, CHECK, now=now, code=error.code, **about)
 
 
 def take_lost(integration: Integration, *, now: datetime) -> bool:
@@ -78,18 +140,9 @@ def take_lost(integration: Integration, *, now: datetime) -> bool:
     lost = platform.read_lost_events()
     calls.note(integration, now)
     for event in lost.events:
-        _take(integration, event, now)
+        groups.take_event(integration, event, now=now)
         db.session.commit()
     return lost.has_more
-
-
-def _take(integration: Integration, event: GroupEvent, now: datetime) -> None:
-    """Once more if another event made the same group at this moment."""
-    try:
-        with db.session.begin_nested():
-            groups.take_event(integration, event, now=now)
-    except IntegrityError:
-        groups.take_event(integration, event, now=now)
 
 
 def learn(integration: Integration, external_id: str, *, now: datetime) -> GroupChat | None:
@@ -137,14 +190,7 @@ def is_due(integration: Integration, *, now: datetime) -> bool:
     last = last_asked(integration)
     if last is not None and last.at is not None and now - last.at < FRESH:
         return False
-    waits = exists().where(Job.kind == KIND, Job.subject_id == integration.id, outbox.IS_PENDING)
-    return not db.session.scalar(select(waits))
-
-
-def ask(integration: Integration, *, now: datetime) -> None:
-    """Stage refresh() for the worker."""
-    queue = outbox.queue_of(integration.id)
-    outbox.enqueue(KIND, tenant_id=integration.tenant_id, subject_id=integration.id, due_at=now, now=now, queue=queue)
+    return outbox.pending(KIND, integration.id) is None
 
 
 def last_asked(integration: Integration) -> IntegrationCheck | None:

@@ -7,10 +7,11 @@ known: state and name have a time of their own, by the platform's clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
 from errors import InvalidInput, NotFound
@@ -34,10 +35,7 @@ TAIL = 6
 
 
 def take_event(integration: Integration, event: GroupEvent, *, now: datetime) -> bool:
-    """Stage what an event says; False if the same one was taken before. One short transaction.
-
-    Raises IntegrityError if another event made the same group at this moment: then once more from the start.
-    """
+    """Stage what an event says; False if the same one was taken before. One short transaction."""
     receipt = {"tenant_id": integration.tenant_id, "scope": f"{integration.platform}:{integration.id}", "at": now}
     key = event.event_key[:KEY_LENGTH]
     if insert_once(Receipt, receipt | {"key": key, "answer": None}, key=("scope", "key")) is None:
@@ -85,13 +83,14 @@ def take_list(
 
     asked  the groups that were known when it was asked; one that became known meanwhile was not left out
     """
-    locked = _mine(integration).with_for_update().execution_options(populate_existing=True)
-    chats = {chat.external_id: chat for chat in db.session.scalars(locked)}
+    left_out = {group.external_id for group in asked} if found.is_complete else set()
+    named = left_out | {group.external_id for group in found.groups}
+    locked = _mine(integration).where(GroupChat.external_id.in_(named)).with_for_update()
+    chats = {chat.external_id: chat for chat in db.session.scalars(locked.execution_options(populate_existing=True))}
     for group in found.groups:
         chat = chats.pop(group.external_id, None) or _new(integration, group, LISTED, now)
         _set_name(chat, group.name, asked_at)
         _set_state(chat, GroupState.ACTIVE, group, asked_at)
-    left_out = {group.external_id for group in asked} if found.is_complete else set()
     for chat in chats.values():
         if chat.is_active and chat.external_id in left_out:
             _set_state(chat, GroupState.REMOVED, as_group(chat), asked_at)
@@ -100,6 +99,45 @@ def take_list(
 def of_integration(integration: Integration) -> list[GroupChat]:
     """The groups of a connection that can be posted to or could once, by name."""
     return sorted((chat for chat in _all(integration) if chat.state_at > EPOCH), key=_order)
+
+
+def known_after(integration: Integration, chat_id: int, *, at_most: int | None) -> list[GroupChat]:
+    """The groups that can be posted to or could once whose ids come after this one, in that order."""
+    following = _mine(integration).where(GroupChat.id > chat_id, GroupChat.state_at > EPOCH)
+    return list(db.session.scalars(following.limit(at_most)))
+
+
+def count(integration: Integration) -> int:
+    """How many groups can be posted to or could once."""
+    mine = select(func.count()).select_from(_mine(integration).where(GroupChat.state_at > EPOCH).subquery())
+    return db.session.scalar(mine) or 0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Groups that can be posted to, the first ones by name; found: how many there are, with what was searched for."""
+
+    chats: list[GroupChat]
+    found: int
+
+
+def offered(integration: Integration, *, find: str = "", at_most: int) -> Offer:
+    """The groups whose names, or the platform's ids, hold what is searched for."""
+    mine = _mine(integration).where(GroupChat.state == GroupState.ACTIVE).order_by(None)
+    if find:
+        columns = (GroupChat.alias, GroupChat.name, GroupChat.external_id)
+        mine = mine.where(or_(*(column.icontains(find, autoescape=True) for column in columns)))
+    name = func.coalesce(func.nullif(GroupChat.alias, ""), func.nullif(GroupChat.name, ""), "\uffff")
+    chats = db.session.scalars(mine.order_by(func.lower(name), GroupChat.id).limit(at_most)).all()
+    return Offer(list(chats), db.session.scalar(select(func.count()).select_from(mine.subquery())) or 0)
+
+
+def state_of(integration: Integration) -> tuple[Any, ...]:
+    """Changes whenever a group comes, goes or gets another name from the platform; read without reading the groups."""
+    is_active = GroupChat.state == GroupState.ACTIVE
+    seen = (func.count().filter(is_active), *map(func.max, (GroupChat.id, GroupChat.state_at, GroupChat.named_at)))
+    row = db.session.execute(_mine(integration).order_by(None).with_only_columns(*seen)).one()
+    return tuple(row)
 
 
 def of_tenant(tenant_id: int) -> list[GroupChat]:
@@ -153,7 +191,9 @@ def get(chat_id: int, *, viewer: Membership) -> GroupChat:
 
 def last_event_at(integration: Integration) -> datetime | None:
     """When the platform last said something about any group."""
-    return max((chat.last_event_at for chat in _all(integration) if chat.last_event_at), default=None)
+    last = _mine(integration).order_by(None).with_only_columns(func.max(GroupChat.last_event_at))
+    found: datetime | None = db.session.scalar(last)
+    return found
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -207,22 +247,27 @@ def _locked(integration: Integration, external_id: str) -> GroupChat | None:
 
 
 def _new(integration: Integration, group: Group, origin: str, now: datetime) -> GroupChat:
-    """One of which nothing is known but that it exists: nobody can choose it before an event or list says so."""
-    chat = GroupChat(
-        tenant_id=integration.tenant_id,
-        integration_id=integration.id,
-        external_id=group.external_id,
-        name="",
-        alias="",
-        origin=origin,
-        state=GroupState.REMOVED,
-        details={},
-        state_at=EPOCH,
-        named_at=EPOCH,
-        first_seen_at=now,
-    )
-    db.session.add(chat)
-    db.session.flush()
+    """One of which nothing is known but that it exists: nobody can choose it before an event or list says so.
+
+    Whoever made the same one at this moment is waited for, and theirs taken.
+    """
+    values = {
+        "tenant_id": integration.tenant_id,
+        "integration_id": integration.id,
+        "external_id": group.external_id,
+        "name": "",
+        "alias": "",
+        "origin": origin,
+        "state": GroupState.REMOVED,
+        "details": {},
+        "state_at": EPOCH,
+        "named_at": EPOCH,
+        "first_seen_at": now,
+    }
+    made = insert_once(GroupChat, values, key=("integration_id", "external_id"))
+    chat = made or _locked(integration, group.external_id)
+    if chat is None:  # made and deleted again, with the connection
+        raise NotFound(group.external_id)
     return chat
 
 

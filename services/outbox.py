@@ -46,9 +46,9 @@ _CANCEL = (
 )
 
 _PENDING = {"state": JobState.PENDING, "lease_until": EPOCH, "attempts": 0}
-_FRESH = _PENDING | {"queue": ONE_AT_A_TIME}
-_ONE_OF_A_KIND = ("kind", "tenant_id", "subject_id", "unique_key", "due_at", "created_at", "payload", *_FRESH)
-_WRITE = inserting(Job, "kind", "tenant_id", "subject_id", "due_at", "created_at", "payload", "queue", *_PENDING)
+_COLUMNS = ("kind", "tenant_id", "subject_id", "due_at", "created_at", "payload", "queue", *_PENDING)
+_ONE_OF_A_KIND = ("unique_key", *_COLUMNS)
+_WRITE = inserting(Job, *_COLUMNS)
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,16 @@ def stage(rows: Iterable[dict[str, Any]]) -> None:
         db.session.info["wake_worker"] = True
 
 
-def ensure_pending(connection: Connection, kind: str, *, tenant_id: int, subject_id: int, now: datetime) -> bool:
+def ensure_pending(
+    connection: Connection,
+    kind: str,
+    *,
+    tenant_id: int,
+    subject_id: int,
+    now: datetime,
+    payload: dict[str, Any] | None = None,
+    queue: int = ONE_AT_A_TIME,
+) -> bool:
     """Have the one row of this kind and subject pending: made, or begun again. True if the worker must be woken.
 
     For work that is "whatever is there for this subject": many calls before it is done are one run of it. On
@@ -135,9 +144,10 @@ def ensure_pending(connection: Connection, kind: str, *, tenant_id: int, subject
         "unique_key": f"{kind}:{subject_id}",
         "due_at": now,
         "created_at": now,
-        "payload": {},
+        "payload": payload or {},
+        "queue": queue,
     }
-    return bool(_ensure_pending(connection.dialect.name).rows(connection, _FRESH | values))
+    return bool(_ensure_pending(connection.dialect.name).rows(connection, _PENDING | values))
 
 
 @cache

@@ -198,7 +198,7 @@ class GroupPlatform(FakePlatform):
         self.groups_asked = list(known)
         if isinstance(self.groups, PlatformError):
             raise self.groups
-        return GroupList(list(self.groups))
+        return GroupList(list(self.groups), calls=1 if self.capabilities.lists_groups else len(known))
 
     def read_lost_events(self) -> LostEvents:
         return self.lost_events.popleft() if self.lost_events else LostEvents()

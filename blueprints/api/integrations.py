@@ -26,8 +26,8 @@ from errors import InvalidInput, NotFound
 from models import AccountLink, CheckState, GroupChat, GroupState, Integration, IntegrationStatus, LinkState, Membership
 from platforms import PLATFORMS
 from services import calls, group_lists, groups, linking, setup, trial_cards
-from services.wording import say, say_error
-from texts import N_, Text
+from services.wording import say
+from texts import N_
 
 INTEGRATION = component(
     "Integration",
@@ -42,6 +42,17 @@ INTEGRATION = component(
             "last_callback_at": maybe(moment()),
             "last_send_at": maybe(moment()),
             "created_at": moment(),
+        }
+    ),
+)
+READING = component(
+    "GroupReading",
+    record(
+        {
+            "is_under_way": flag(),
+            "done": whole(about="Groups asked about so far, where each takes a call"),
+            "of": whole(),
+            "failure": words(about="Why the groups could not be read the last time"),
         }
     ),
 )
@@ -208,13 +219,30 @@ def list_groups(call: Call, integration_id: int) -> dict[str, Any]:
 @operation(
     "POST",
     f"{ONE}/groups",
-    "Ask the platform for its groups now",
+    "Have the platform asked for its groups",
     right="integration.edit",
-    answers=record({"is_complete": flag(), "message": words(about="Why the platform did not tell")}),
+    answers=READING,
+    status=202,
 )
 def refresh_groups(call: Call, integration_id: int) -> dict[str, Any]:
-    error = group_lists.refresh(setup.get(integration_id, viewer=call.member), now=call.now)
-    return {"is_complete": error is None, "message": say_error(error)[0] if error else say(Text(N_("群列表已刷新")))}
+    integration = setup.get(integration_id, viewer=call.member)
+    group_lists.ask(integration, now=call.now, counts_anew=True)
+    return _reading_row(integration)
+
+
+@operation("GET", f"{ONE}/groups/reading", "How far that is", right="integration.view", answers=READING)
+def groups_reading(call: Call, integration_id: int) -> dict[str, Any]:
+    return _reading_row(setup.get(integration_id, viewer=call.member))
+
+
+def _reading_row(integration: Integration) -> dict[str, Any]:
+    reading, failed = group_lists.under_way(integration), group_lists.failure(integration)
+    return {
+        "is_under_way": reading is not None,
+        "done": reading.done if reading else 0,
+        "of": reading.of if reading else 0,
+        "failure": say(failed) if failed and not reading else "",
+    }
 
 
 @operation(

@@ -36,8 +36,15 @@ def groups_shown(integration: Integration) -> dict[str, Any]:
     failed = group_lists.failure(integration)
     why = say(failed) if failed else ""
     last = groups.last_event_at(integration)
-    etag = live.tag([(chat.id, chat.state, name, chat.member_count) for chat, name in chats], why, last)
-    return {"group_chats": chats, "list_failure": why, "last_group_event_at": last, "groups_etag": etag}
+    reading = group_lists.under_way(integration)
+    etag = live.tag([(chat.id, chat.state, name, chat.member_count) for chat, name in chats], why, last, reading)
+    return {
+        "group_chats": chats,
+        "list_failure": why,
+        "last_group_event_at": last,
+        "groups_etag": etag,
+        "groups_reading": reading,
+    }
 
 
 @bp.get("/<int:integration_id>/groups")
@@ -62,14 +69,10 @@ def group_list(integration_id: int) -> ResponseReturnValue:
 @bp.post("/<int:integration_id>/groups")
 @requires("integration.edit")
 def refresh_groups(integration_id: int) -> ResponseReturnValue:
-    """Ask the platform now."""
+    """Have the worker ask the platform; how far it is, and what it found, appears in the list."""
     integration = setup.get(integration_id, viewer=current_member())
-    error = group_lists.refresh(integration, now=utcnow(), counts_anew=True)
+    group_lists.ask(integration, now=utcnow(), counts_anew=True)
     db.session.commit()
-    if error is None:
-        flash(_("群列表已刷新"), "success")
-    else:
-        flash(_("群列表没有读到：%(reason)s", reason=say_error(error)[0]), "warning")
     return _back(integration_id)
 
 

@@ -1,18 +1,25 @@
-"""The group chats that a level can be sent to, by connection, as the editor offers them."""
+"""The group chats that a level can be sent to, by connection, as the editor offers them.
+
+A connection may have thousands, so each level shows those that it names and the first others by name; the rest is
+found by searching, or a page at a time. While the editor is open, each of these lists asks whether groups have come or
+gone, which reads no group; only then it has itself drawn anew, and sends along what is ticked in it.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
 
+from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.policies import bp
 from blueprints.policies.sheet import Sheet
@@ -23,53 +30,67 @@ from platforms import PLATFORMS
 from platforms.base import Platform
 from services import group_lists, groups
 from services.clock import utcnow
+from services.group_lists import Reading
 from services.wording import say
 
 REFRESH = "refresh-groups:"
-log = logging.getLogger(__name__)
+PAGE, MOST = 60, 3000
+"""Groups offered at first, and by each press on 显示更多; beyond, one searches."""
+FIND_CHARACTERS = 60
 LEVEL = re.compile(r"levels-\d{1,4}")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A group as a box. gone: why nothing can be sent there; "" while something can. members: None if not known."""
+    """A group as a box. gone: why nothing can be sent there; "" while something can. members: None if not known.
+
+    source  id of the connection among whose groups it stands; 0: of none that is offered
+    """
 
     id: str
     name: str
     gone: str = ""
     members: int | None = None
+    source: int = 0
 
 
 @dataclass(frozen=True)
 class Picker:
-    """The groups of one connection. failure: why they could not be listed the last time."""
+    """The groups of one connection that are offered: `items`, of `found` that there are with the name looked for.
+
+    failure  why they could not be listed the last time; reading: how far the worker is with listing them anew
+    shown    how many are offered at most; etag: changes when groups came or went
+    """
 
     integration: Integration
     platform: type[Platform]
     items: list[Item] = field(default_factory=list)
+    found: int = 0
+    shown: int = PAGE
+    find: str = ""
     failure: str = ""
+    reading: Reading | None = None
     last_event_at: datetime | None = None
+    etag: str = ""
 
     @property
-    def choosable(self) -> list[Item]:
-        return [item for item in self.items if not item.gone]
+    def has_more(self) -> bool:
+        return self.found > self.shown and self.shown < MOST
 
     @property
-    def known(self) -> str:
-        """Their ids, so that the page can ask for those it does not show yet."""
-        return ",".join(item.id for item in self.choosable)
+    def next_shown(self) -> int:
+        return self.shown + PAGE
 
 
 def pickers(tenant_id: int) -> list[Picker]:
     return [_picker(integration) for integration in group_lists.connections(tenant_id)]
 
 
-def strays(sheet: Sheet, offered: Iterable[Picker], tenant_id: int) -> dict[str, Item]:
-    """What levels name that no picker has: groups of drafts, and those whose connection was deleted."""
-    named = {int(id) for level in sheet.levels for id in map(str, level.group_ids())}
-    missing = named - {int(item.id) for picker in offered for item in picker.items}
-    found = {chat.id: chat for chat in groups.known(tenant_id, missing)}
-    return {str(id): _stray(id, found.get(id)) for id in sorted(missing)}
+def named(sheet: Sheet, offered: Iterable[Picker], tenant_id: int) -> dict[str, Item]:
+    """The groups that levels name, by id; also those of drafts, and those whose connection was deleted."""
+    ids = sorted({id for level in sheet.levels for id in level.group_ids()})
+    return _named(ids, {picker.integration.id: picker.integration for picker in offered}, tenant_id)
 
 
 def ask_for_lists(tenant_id: int) -> None:
@@ -92,52 +113,97 @@ def ask_for_lists(tenant_id: int) -> None:
 
 
 def refresh(wish: str, tenant_id: int) -> None:
-    """List the groups of the connection that the button names, now. What went wrong is shown beside it. Commits."""
-    id = wish.removeprefix(REFRESH)
-    for integration in group_lists.connections(tenant_id):
-        if str(integration.id) == id:
-            group_lists.refresh(integration, now=utcnow())
-            db.session.commit()
+    """Have the worker list the groups of the connection that the button names. Commits."""
+    integration = _integration(wish.removeprefix(REFRESH), tenant_id)
+    if integration is not None:
+        group_lists.ask(integration, now=utcnow(), counts_anew=True)
+        db.session.commit()
 
 
 @bp.get("/policies/groups/<int:integration_id>")
 @requires("channel.view")
 def group_news(integration_id: int) -> ResponseReturnValue:
-    """Boxes for groups that a level's picker does not show yet: asked for while the editor is open. 204 for none."""
-    level, shown = request.args.get("level", ""), set(request.args.get("known", "").split(","))
-    found = [one for one in pickers(current_member().tenant_id) if one.integration.id == integration_id]
-    if not found or not LEVEL.fullmatch(level):
+    """Asked for by each list while the editor is open: 304 while no group came or went, else what draws it anew."""
+    prefix, integration = _asked(integration_id)
+    etag = _etag(integration, group_lists.under_way(integration))
+    if live.unchanged(etag):
+        return live.not_modified(etag)
+    return render_template("policies/_group_news.html", integration_id=integration_id, prefix=prefix, shown=_shown())
+
+
+@bp.post("/policies/groups/<int:integration_id>")
+@requires("channel.view")
+def group_offer(integration_id: int) -> ResponseReturnValue:
+    """A level's list of one connection: what is ticked in it, and what has the name looked for."""
+    prefix, integration = _asked(integration_id)
+    find = " ".join(request.form.get(f"find-{integration_id}", "").split())[:FIND_CHARACTERS]
+    chosen = [id for id in request.form.getlist(f"{prefix}-groups") if id.isascii() and id.isdecimal() and len(id) < 10]
+    return render_template(
+        "policies/_group_offer.html",
+        prefix=prefix,
+        picker=_picker(integration, find=find, shown=_shown()),
+        chosen=chosen,
+        named=_named([int(id) for id in chosen], {integration_id: integration}, integration.tenant_id),
+    )
+
+
+def _asked(integration_id: int) -> tuple[str, Integration]:
+    """The field names' beginning of the level, and the connection. Raises NotFound for what the editor never asks."""
+    prefix = request.args.get("level", "")
+    integration = _integration(str(integration_id), current_member().tenant_id)
+    if integration is None or not LEVEL.fullmatch(prefix):
         raise NotFound(str(integration_id))
-    (picker,) = found
-    new = [item for item in picker.choosable if item.id not in shown]
-    if not new:
-        return _nothing()
-    return render_template("policies/_group_news.html", picker=picker, prefix=level, new=new)
+    return prefix, integration
 
 
-def _nothing() -> Response:
-    return make_response("", 204)
+def _shown() -> int:
+    typed = request.args.get("shown", "")
+    return min(int(typed), MOST) if typed.isascii() and typed.isdecimal() and len(typed) < 6 else PAGE
 
 
-def _picker(integration: Integration) -> Picker:
-    failed = group_lists.failure(integration)
+def _integration(id: str, tenant_id: int) -> Integration | None:
+    return next((one for one in group_lists.connections(tenant_id) if str(one.id) == id), None)
+
+
+def _picker(integration: Integration, *, find: str = "", shown: int = PAGE) -> Picker:
+    failed, reading = group_lists.failure(integration), group_lists.under_way(integration)
+    is_on = integration.status is not IntegrationStatus.DISABLED
+    offer = groups.offered(integration, find=find, at_most=shown) if is_on else groups.Offer([], 0)
     return Picker(
         integration,
         PLATFORMS[integration.platform],
-        [_item(chat, integration) for chat in groups.of_integration(integration)],
+        [_item(chat, integration) for chat in offer.chats],
+        offer.found,
+        shown,
+        find,
         say(failed) if failed else "",
+        reading,
         groups.last_event_at(integration),
+        _etag(integration, reading),
     )
+
+
+def _etag(integration: Integration, reading: Reading | None) -> str:
+    last = group_lists.last_asked(integration)
+    about: tuple[Any, ...] = (integration.status, reading, last.state if last else None)
+    return live.tag(integration.id, *groups.state_of(integration), *about)
+
+
+def _named(ids: Sequence[int], offered: dict[int, Integration], tenant_id: int) -> dict[str, Item]:
+    found = {chat.id: chat for chat in groups.known(tenant_id, ids)}
+    return {str(id): _named_item(id, found.get(id), offered) for id in ids}
+
+
+def _named_item(id: int, chat: GroupChat | None, offered: dict[int, Integration]) -> Item:
+    if chat is None:
+        return Item(str(id), _("群聊 %(id)s", id=id), _("集成已删除"))
+    if chat.integration_id not in offered:
+        return Item(str(id), groups.shown_name(chat), _("集成未启用"))
+    return _item(chat, offered[chat.integration_id])
 
 
 def _item(chat: GroupChat, integration: Integration) -> Item:
     gone = "" if chat.is_active else _(chat.state.label)
     if integration.status is IntegrationStatus.DISABLED:
         gone = _("集成已停用")
-    return Item(str(chat.id), groups.shown_name(chat), gone, chat.member_count)
-
-
-def _stray(id: int, chat: GroupChat | None) -> Item:
-    if chat is None:
-        return Item(str(id), _("群聊 %(id)s", id=id), _("集成已删除"))
-    return Item(str(id), groups.shown_name(chat), _("集成未启用"))
+    return Item(str(chat.id), groups.shown_name(chat), gone, chat.member_count, integration.id)

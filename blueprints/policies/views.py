@@ -173,7 +173,7 @@ def _editor(
         people=[(str(member.user_id), member.user.name) for member in people],
         kinds=kinds,
         pickers=offered,
-        strays=group_picker.strays(sheet, offered, channel.tenant_id),
+        named=group_picker.named(sheet, offered, channel.tenant_id),
         unlinked=_unlinked(book, kinds),
         sources=sources,
         severities=severity_choices(),

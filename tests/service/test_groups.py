@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -18,13 +20,15 @@ from jobs.runner import Runner
 from models import AuditEntry, CheckState, GroupChat, GroupState, Integration, IntegrationStatus, Role
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList, LostEvents
-from platforms.errors import NetworkFailed
-from services import checks, group_lists, groups, outbox
+from platforms.errors import NetworkFailed, RateLimited
+from services import calls, checks, group_lists, groups, outbox
 from services.clock import utcnow
 from services.wording import say
 from tests.factories import NOW, make_integration, make_member, make_tenant
 from tests.fakes import GroupPlatform
 
+BLOCKED_SECONDS = 0.3
+"""Long enough for another thread to come to where it waits."""
 CID = "cidTESTGROUP0001=="
 
 _keys = itertools.count(1)
@@ -58,6 +62,34 @@ def tell(integration: Integration, change: str, *, at: float = 0, key: str = "",
 def chat_of(integration: Integration, external_id: str = CID) -> GroupChat:
     (chat,) = [one for one in groups._all(integration) if one.external_id == external_id]
     return chat
+
+
+def read(integration: Integration, *, minutes: float = 0, **wish: bool) -> int:
+    """Have the groups read as the worker does; how many turns that took."""
+    reading, turns = group_lists.Reading(**wish), 0
+    while reading is not None:
+        reading = group_lists.read(integration, reading, now=NOW + timedelta(minutes=minutes))  # type: ignore[assignment]
+        turns += 1
+    return turns
+
+
+@pytest.fixture
+def lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform lists its groups by itself, and grants so many calls a month."""
+    changed = replace(GroupPlatform.capabilities, lists_groups=True, monthly_calls=100)
+    monkeypatch.setattr(GroupPlatform, "capabilities", changed)
+
+
+def used(integration: Integration) -> int:
+    use = calls.use(db.session, integration, now=NOW)
+    assert use is not None
+    return use.calls
+
+
+def work(app: Flask) -> None:
+    db.session.commit()
+    Runner(app, HANDLERS, timedelta(seconds=60)).run_due()
+    db.session.expire_all()
 
 
 def test_a_group_that_the_application_is_added_to_can_be_chosen(integration):
@@ -123,12 +155,14 @@ def test_a_dissolved_group_is_not_called_removed_afterwards(integration):
     assert chat_of(integration).state is GroupState.DISBANDED
 
 
-def test_the_list_adds_names_and_what_is_gone(integration, platform):
+def test_the_list_adds_names_and_what_is_gone(integration, platform, lists):
     tell(integration, "added", details={"app_code": "A-1"})
     tell(integration, "added", external_id="cid-2", name="旧群")
     platform.groups = [Group(CID, "生产告警群"), Group("cid-3", "新群")]
 
-    assert group_lists.refresh(integration, now=NOW + timedelta(minutes=1)) is None
+    assert read(integration, minutes=1) == 1
+    db.session.commit()
+    assert used(integration) == 1
     found = groups.of_integration(integration)
 
     assert {one.external_id: (one.name, one.state, one.origin) for one in found} == {
@@ -140,16 +174,16 @@ def test_the_list_adds_names_and_what_is_gone(integration, platform):
     assert chat_of(integration).details == {"app_code": "A-1"}
 
 
-def test_members_are_counted_anew_on_an_administrators_wish_alone(integration, platform):
+def test_members_are_counted_anew_on_an_administrators_wish_alone(integration, platform, lists):
     platform.groups = [Group(CID, "生产告警群", member_count=12)]
-    group_lists.refresh(integration, now=NOW)
+    read(integration)
     assert chat_of(integration).member_count == 12
 
     platform.groups = [Group(CID, "生产告警群")]
-    group_lists.refresh(integration, now=NOW + timedelta(minutes=1))
+    read(integration, minutes=1)
     assert [one.member_count for one in platform.groups_asked] == [12]
     assert chat_of(integration).member_count == 12
-    group_lists.refresh(integration, now=NOW + timedelta(minutes=2), counts_anew=True)
+    read(integration, minutes=2, counts_anew=True)
     assert [one.member_count for one in platform.groups_asked] == [None]
 
 
@@ -183,11 +217,94 @@ def test_a_failure_from_before_a_group_came_back_does_not_remove_it(integration)
     assert chat_of(integration).is_active
 
 
-def test_a_list_that_cannot_be_read_changes_nothing(integration, platform):
+def test_groups_are_asked_about_a_few_at_a_time_where_each_takes_a_call(app, integration, platform, monkeypatch):
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, monthly_calls=100))
+    for number in range(7):
+        tell(integration, "added", external_id=f"cid-{number}", name="旧名", at=-60)
+    platform.groups = [Group(f"cid-{number}", f"群 {number}") for number in range(6)]
+    with time_machine.travel(NOW, tick=False) as clock:
+        group_lists.ask(integration, now=utcnow())
+        group_lists.ask(integration, now=utcnow())
+        work(app)
+        reading = group_lists.under_way(integration)
+        assert reading is not None
+        assert (reading.done, reading.of, used(integration)) == (5, 7, 5)
+        clock.shift(timedelta(seconds=2))
+        work(app)
+        assert group_lists.under_way(integration) is None
+        assert used(integration) == 7
+        assert {one.external_id for one in groups.of_integration(integration) if one.is_active} == {
+            one.external_id for one in platform.groups
+        }
+        group_lists.ask(integration, now=utcnow())
+        db.session.commit()
+        assert group_lists.under_way(integration) == group_lists.Reading()
+
+
+def test_a_limit_in_the_middle_is_waited_for_and_the_rest_read(app, integration, platform):
+    for number in range(7):
+        tell(integration, "added", external_id=f"cid-{number}", name="旧名", at=-60)
+    platform.groups = [Group(f"cid-{number}", f"群 {number}") for number in range(7)]
+    with time_machine.travel(NOW, tick=False) as clock:
+        group_lists.ask(integration, now=utcnow())
+        work(app)
+        found, platform.groups = platform.groups, RateLimited("slow down")
+        clock.shift(timedelta(seconds=2))
+        work(app)
+        platform.groups = found
+        clock.shift(timedelta(minutes=2))
+        work(app)
+    assert group_lists.under_way(integration) is None
+    assert group_lists.failure(integration) is None
+    assert sorted(one.name for one in groups.of_integration(integration)) == [f"群 {number}" for number in range(7)]
+
+
+def test_a_list_that_broke_off_says_so(integration, platform, lists, monkeypatch):
+    monkeypatch.setattr(platform, "read_groups", lambda known: GroupList([], is_complete=False), raising=False)
+    read(integration)
+    failed = group_lists.failure(integration)
+    assert failed is not None
+    assert say(failed) == "平台没有给出完整的列表，没有列出的群聊保持原样"
+
+
+def test_two_that_make_the_same_group_at_once_get_one(integration, app):
+    groups.note_seen(integration, Group(CID, "生产告警群"), origin="bot_added", now=NOW)
+    integration_id = integration.id
+
+    def another() -> None:
+        with app.app_context():
+            mine = db.session.get_one(Integration, integration_id)
+            groups.take_list(mine, GroupList([Group(CID, "新名")]), asked=[], asked_at=NOW, now=NOW)
+            db.session.commit()
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    thread.join(BLOCKED_SECONDS)
+    db.session.commit()
+    thread.join()
+    assert [one.external_id for one in groups.of_integration(integration)] == [CID]
+
+
+def test_thousands_of_groups_are_offered_by_name_a_page_at_a_time(integration):
+    names = [Group(f"cid-{number}", f"群 {number:04}") for number in range(2000)]
+    groups.take_list(integration, GroupList(names), asked=[], asked_at=NOW, now=NOW)
+    db.session.commit()
+    first = groups.offered(integration, at_most=60)
+    assert ([one.name for one in first.chats][::59], first.found) == (["群 0000", "群 0059"], 2000)
+    assert [one.name for one in groups.offered(integration, find="1999", at_most=60).chats] == ["群 1999"]
+    assert groups.offered(integration, find="%", at_most=60).found == 0
+    before = groups.state_of(integration)
+    assert groups.state_of(integration) == before
+    tell(integration, "removed", external_id="cid-7", at=5)
+    assert groups.state_of(integration) != before
+
+
+def test_a_list_that_cannot_be_read_changes_nothing(app, integration, platform):
     tell(integration, "added")
     platform.groups = NetworkFailed("down")
-
-    assert isinstance(group_lists.refresh(integration, now=NOW), NetworkFailed)
+    group_lists.ask(integration, now=utcnow())
+    work(app)
+    assert group_lists.under_way(integration) is None
     assert chat_of(integration).is_active
     failed = group_lists.failure(integration)
     assert failed is not None
@@ -247,7 +364,7 @@ def test_what_came_in_time_after_all_is_not_taken_twice(integration, keeping):
 def test_a_refresh_asks_for_lost_events_first(integration, keeping):
     keeping.lost_events.append(lost("added"))
     keeping.groups = [Group(CID, "生产告警群")]
-    group_lists.refresh(integration, now=utcnow())
+    read(integration)
     assert [one.external_id for one in keeping.groups_asked] == [CID]
     assert chat_of(integration).name == "生产告警群"
 

@@ -152,6 +152,8 @@ def test_a_connection_is_shown_without_secrets_and_changed(call, boss):
     assert (sent["source"], sent["state"]) == ("test", "queued")
     assert call("POST", f"{path}/test-message", 400, user_ids=[999])["code"] == "InvalidParameter"
     assert call("GET", f"{path}/groups")["items"] == []
+    assert call("POST", f"{path}/groups", 202)["is_under_way"] is True
+    assert call("GET", f"{path}/groups/reading") == {"is_under_way": True, "done": 0, "of": 0, "failure": ""}
     assert call("DELETE", f"{path}/people/{boss.user_id}") == {"deleted": True}
     assert call("DELETE", f"{path}?confirm_name=改名") == {"deleted": True}
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import current_app
 
 from extensions import db
+from jobs.handlers import HANDLERS
+from jobs.runner import Runner
 from models import Delivery, DispatchPolicy, GroupChat, Integration, IntegrationStatus, Job, Membership
 from platforms import PLATFORMS
-from platforms.base import Group
+from platforms.base import Group, GroupList
 from platforms.errors import NetworkFailed
 from services import calls, groups
 from services.clock import utcnow
@@ -118,27 +122,71 @@ def test_no_group_yet_says_what_to_do_and_asks_again(admin_client: Browser, inte
         assert hint in page
     assert "还没有收到过群事件" in page
 
-    news = f"/policies/groups/{integration.id}?level=levels-0&known="
-    assert admin_client.get(news).status_code == 204
+    news = f"/policies/groups/{integration.id}?level=levels-0"
+    etag = etag_of(page)
+    assert admin_client.get(news, headers={"If-None-Match": f'"{etag}"'}).status_code == 304
     chat = seen(integration, "cid-1", "生产告警群")
-    found = admin_client.get(news).text
+    answer = admin_client.get(news, headers={"If-None-Match": f'"{etag}"'})
+    assert f'hx-post="/policies/groups/{integration.id}?level=levels-0&amp;shown=60"' in answer.text
+    found = admin_client.submit(news, {}, page=path).text
     assert f'name="levels-0-groups" value="{chat.id}"' in found
-    assert f"known={chat.id}" in found
-    assert admin_client.get(f"{news}{chat.id}").status_code == 204
-    assert admin_client.get(f"/policies/groups/{integration.id}?level=x&known=").status_code == 404
+    assert etag_of(found) != etag
+    assert admin_client.get(f"/policies/groups/{integration.id}?level=x").status_code == 404
+    assert admin_client.get(f"/policies/groups/{integration.id + 1}?level=levels-0").status_code == 404
 
 
-def test_the_list_is_read_on_the_button_and_what_was_typed_stays(
-    admin_client: Browser, integration: Integration, platform: GroupPlatform, path: str
+def etag_of(page: str) -> str:
+    found = re.search(r'"If-None-Match": "\\"([0-9a-f]+)\\""', page)
+    assert found is not None
+    return found[1]
+
+
+def work() -> None:
+    Runner(current_app._get_current_object(), HANDLERS, timedelta(seconds=60)).run_due()  # type: ignore[attr-defined]
+    db.session.expire_all()
+
+
+def test_the_list_is_read_by_the_worker_on_the_button_and_what_was_typed_stays(
+    admin_client: Browser, chat: GroupChat, platform: GroupPlatform, path: str
 ):
-    platform.groups = [Group("cid-7", "新加的群")]
-    fields = basics(name="夜班") | level() | {"change": f"refresh-groups:{integration.id}"}
+    platform.groups = [Group("cid-1", "改了名的群")]
+    fields = basics(name="夜班") | level() | {"change": f"refresh-groups:{chat.integration_id}"}
     page = admin_client.submit(path, fields, page=path).text
-    assert "新加的群" in page
+    assert "正在刷新群列表" in page
     assert 'value="夜班"' in page
+    assert platform.groups_asked == []
 
+    work()
+    assert "改了名的群" in admin_client.get(path).text
     platform.groups = NetworkFailed("down")
-    assert "群列表没有读到：无法连接平台" in admin_client.submit(path, fields, page=path).text
+    admin_client.submit(path, fields, page=path)
+    work()
+    page = admin_client.get(path).text
+    assert "群列表没有读到：无法连接平台" in page
+    assert "改了名的群" in page
+
+
+def test_of_thousands_of_groups_the_first_are_offered_and_the_rest_is_found(
+    admin_client: Browser, integration: Integration, path: str
+):
+    names = [Group(f"cid-{number}", f"群 {number:04}") for number in range(2000)]
+    groups.take_list(integration, GroupList(names), asked=[], asked_at=utcnow(), now=utcnow())
+    db.session.commit()
+    last = db.session.scalars(db.select(GroupChat).where(GroupChat.name == "群 1999")).one()
+    page = admin_client.get(path).text
+    assert page.count('name="levels-0-groups"') == 60
+    assert "共 2000 个群聊，先列出 60 个" in page
+
+    offer = f"/policies/groups/{integration.id}?level=levels-0"
+    looked = {f"find-{integration.id}": "1999"}
+    found = admin_client.submit(offer, looked, page=path).text
+    assert re.findall(r'name="levels-0-groups" value="(\d+)"', found) == [str(last.id)]
+    assert "显示更多" not in found
+    looked = {f"find-{integration.id}": "没有", "levels-0-groups": str(last.id)}
+    found = admin_client.submit(offer, looked, page=path).text
+    assert f'value="{last.id}" checked' in found
+    assert "没有名称含「没有」的群聊" in found
+    assert admin_client.submit(f"{offer}&shown=120", {}, page=path).text.count('name="levels-0-groups"') == 120
 
 
 def test_opening_the_editor_has_the_list_read(
@@ -194,11 +242,19 @@ def test_an_empty_list_says_what_to_do_and_fills_by_itself(admin_client: Browser
     assert "生产告警群" in admin_client.get(f"{page}/groups").text
 
 
-def test_the_list_is_read_on_a_button(admin_client: Browser, chat: GroupChat, platform: GroupPlatform):
+def test_the_list_is_read_on_a_button_and_shows_how_far_it_is(
+    admin_client: Browser, chat: GroupChat, platform: GroupPlatform
+):
     page = f"/integrations/im/{chat.integration_id}"
     platform.groups = [Group("cid-1", "改了名的群")]
     admin_client.submit(f"{page}/groups", page=page)
-    assert "改了名的群" in admin_client.get(page).text
+    admin_client.submit(f"{page}/groups", page=page)
+    assert len(db.session.scalars(db.select(Job).where(Job.kind == "list_groups")).all()) == 1
+    assert "正在刷新群列表" in admin_client.get(page).text
+    work()
+    shown = admin_client.get(f"{page}/groups").text
+    assert "改了名的群" in shown
+    assert "正在刷新群列表" not in shown
 
 
 def test_who_may_not_edit_names_no_group(client: Browser, responder: Membership, chat: GroupChat):
