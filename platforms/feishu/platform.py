@@ -68,7 +68,7 @@ class Feishu:
         sends_per_member_hour=0,
         sends_per_group_minute=20,
         sends_per_chat_second=5,
-        sends_per_second=50,
+        sends_per_second=45,
         update_days=14,
         dedupe_hours=UUID_HOURS,
         user_agent_mark="Lark/",
