@@ -27,6 +27,7 @@ from sqlalchemy import create_engine, select, text
 import schema
 from app import create_app
 from bench import large_data
+from bench.large_people import SOURCE_KEY
 from bench.results import Row, median, table
 from bench.stage import start_postgresql
 from blueprints.access import SESSION_KEY, SINCE_KEY, TENANT_KEY
@@ -120,7 +121,7 @@ class Desk:
     def push(self) -> None:
         """An alert that is open already, said again."""
         body = {"title_rule": "again", "event_status": "Critical", "alert_key": f"key-{self.incidents}"}
-        path = f"/event/push/alert/standard?integration_key={large_data.SOURCE_KEY}"
+        path = f"/event/push/alert/standard?integration_key={SOURCE_KEY}"
         answer = self.client.post(path, json=body)
         if answer.status_code != 200:
             raise SystemExit(f"POST {path}: {answer.status_code} {answer.text}")

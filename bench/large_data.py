@@ -28,45 +28,33 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from bench.large_people import CHANNELS, ORGANISATIONS, PEOPLE, make_people
 from extensions import Base, db
 from models import (
-    AccountLink,
     Alert,
     AlertEvent,
-    AlertSource,
     AlertState,
     Card,
     CardCode,
     CardState,
-    Channel,
     Delivery,
     DeliveryAttempt,
     DeliveryState,
     Incident,
-    Integration,
-    IntegrationKey,
-    IntegrationStatus,
     Job,
     JobState,
-    Membership,
     Notification,
     Progress,
     Receipt,
     Responder,
-    Role,
     Severity,
     SignInAttempt,
     Tenant,
     TimelineEntry,
-    User,
     UtcDateTime,
 )
-from services import alert_sources, vault
 
 SPAN = timedelta(days=360)
-PEOPLE, CHANNELS = 30, 12
-SOURCE_KEY = "a-key-of-the-large-database-that-opens-its-source"
-ORGANISATIONS = ("大型公司", "小公司", "另一家公司")
 RESOURCES = ("订单数据库", "支付网关", "库存服务", "消息队列", "对象存储", "登录服务", "搜索集群")
 PROBLEMS = ("磁盘使用率过高", "响应延迟升高", "连接数耗尽", "主从延迟", "证书即将过期", "内存不足", "节点失联")
 RARE_EVERY, RARE_WORD = 200_000, "罕见"
@@ -76,7 +64,7 @@ RARE_EVERY, RARE_WORD = 200_000, "罕见"
 def build(incidents: int) -> None:
     """Fill the migrated, empty database of the current application. Takes about 0.1 s for 1,000 incidents."""
     now = datetime.now(UTC).replace(microsecond=0)
-    _make_people(now)
+    make_people(now)
     with db.engine.connect() as connection:
         _hurry(connection, is_on=True)
         rows = _Rows(connection.dialect.name, incidents, now)
@@ -122,59 +110,6 @@ def _follow_sequences(connection: Any) -> None:
             sequence = func.pg_get_serial_sequence(table.name, column.name)
             following = select(func.coalesce(func.max(column), 0) + 1).scalar_subquery()
             connection.execute(select(func.setval(sequence, following)))
-
-
-def _make_people(now: datetime) -> None:
-    """Organisations, people, channels, a source and a connection; ids of the first organisation start at 1."""
-    for number, name in enumerate(ORGANISATIONS):
-        db.session.add(Tenant(id=number, name=name, house_number=f"BENCH{number}", created_at=now))
-    db.session.flush()
-    for number in range(PEOPLE):
-        name = f"person-{number}"
-        user = User(username=name, username_folded=name, real_name=f"值班员{number}", created_at=now)
-        role = Role.ADMIN if number == 0 else Role.RESPONDER
-        db.session.add(user)
-        db.session.flush()
-        for tenant_id in range(len(ORGANISATIONS)):
-            db.session.add(Membership(tenant_id=tenant_id, user_id=user.id, role=role, created_at=now))
-    for number in range(CHANNELS * len(ORGANISATIONS)):
-        values = {"is_private": number % 6 == 5, "created_by_id": 1, "created_at": now}
-        db.session.add(Channel(tenant_id=number // CHANNELS, name=f"空间 {number}", **values))
-        db.session.flush()
-    for tenant_id in range(len(ORGANISATIONS)):
-        _make_connections(tenant_id, now)
-    db.session.commit()
-
-
-def _make_connections(tenant_id: int, now: datetime) -> None:
-    channel_id = tenant_id * CHANNELS + 1
-    source = AlertSource(tenant_id=tenant_id, channel_id=channel_id, type="standard", name="监控", created_at=now)
-    key = SOURCE_KEY if tenant_id == 0 else f"{SOURCE_KEY}-{tenant_id}"
-    key_hash = alert_sources.hash_of(key)
-    cipher = vault.seal(tenant_id, vault.push_key_field(key_hash), key)
-    source.keys.append(IntegrationKey(tenant_id=tenant_id, key_hash=key_hash, key_cipher=cipher, created_at=now))
-    integration = Integration(
-        tenant_id=tenant_id,
-        platform="wecom",
-        mode="self_built",
-        name="企业微信",
-        status=IntegrationStatus.ACTIVE,
-        public_key=f"bench-{tenant_id}",
-        created_at=now,
-    )
-    db.session.add_all([source, integration])
-    db.session.flush()
-    for number in range(PEOPLE):
-        db.session.add(
-            AccountLink(
-                tenant_id=tenant_id,
-                integration_id=integration.id,
-                user_id=number + 1,
-                external_user_id=f"person-{number}",
-                source="login",
-                linked_at=now,
-            )
-        )
 
 
 class _Rows:

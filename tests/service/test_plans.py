@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import event, select, text
 
 import metrics
-from bench import large_data
+from bench import large_data, large_people
 from config import Settings
 from extensions import db
 from jobs import outbox, retention
@@ -200,7 +200,7 @@ def test_what_may_go_is_found_by_indexes(viewer: Membership):
 
 
 def test_a_push_of_an_open_alert(app: Flask, viewer: Membership):
-    address = f"/event/push/alert/standard?integration_key={large_data.SOURCE_KEY}"
+    address = f"/event/push/alert/standard?integration_key={large_people.SOURCE_KEY}"
     body = {"title_rule": "again", "event_status": "Critical", "alert_key": f"key-{INCIDENTS}"}
     db.session.commit()
     with explained() as steps:
