@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import sys
+import threading
+import time
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -36,6 +39,26 @@ LINE_BREAKS = str.maketrans({"\r": "\\r", "\n": "\\n", "\x1b": "\\x1b", "\u2028"
 MARKS = ("=", ":", " ")
 """One of these is in every text that has anything to mask."""
 OWN = "dutybell"
+
+
+class Throttle:
+    """Lets one line through every so many seconds, in this process, and counts those that it keeps back."""
+
+    def __init__(self, every_seconds: float) -> None:
+        self.every_seconds = every_seconds
+        self._lock = threading.Lock()
+        self._next_at = -math.inf
+        self._kept_back = 0
+
+    def take(self) -> int | None:
+        """How many lines were kept back since the last one; None if this one is kept back too."""
+        with self._lock:
+            if time.monotonic() < self._next_at:
+                self._kept_back += 1
+                return None
+            kept_back, self._kept_back = self._kept_back, 0
+            self._next_at = time.monotonic() + self.every_seconds
+            return kept_back
 
 
 def configure(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
+from blueprints import database_trouble
 from blueprints.access import OrganisationRequired, PasswordChangeRequired, SignInRequired
 from blueprints.envelope import HTTP_CODES, refusal
 from blueprints.envelope import problem as problem_details
@@ -98,7 +99,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 def answer_busy(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
     """The database cannot take work now. Says so without asking it anything."""
     db.session.rollback()
-    log.error("The database cannot answer: %s", type(error.__cause__ or error).__name__, exc_info=error)
+    database_trouble.note(error)
     g.bare = True
     message, hint = say_error(Busy())
     return answer(Problem(Busy.status, Busy.code, Busy.api_code, message, hint, BUSY_SECONDS))

@@ -11,6 +11,7 @@ from flask_babel import gettext
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from blueprints import database_trouble
 from models import Delivery
 from platforms import PLATFORMS
 from services import failures, timeline
@@ -98,6 +99,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals.update(
         translated=translated,
         utcnow=utcnow,
+        database_is_troubled=database_trouble.is_recent,
         say=say,
         describe=timeline.describe,
         failure_label=failures.label,

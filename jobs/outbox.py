@@ -19,8 +19,8 @@ from services.outbox import URGENCIES
 from services.statements import Statement
 
 ERROR_LENGTH = 500
-MOVED_BACK = ("deliver", "update_card", "tell", "policy_step", "ingest")
-"""Kinds whose time counts from when they were staged; the others are due at a time that was promised to a reader."""
+PROMISED = ("snooze_expiry", "auto_close")
+"""Kinds that are due at a time that was promised to a reader; that of the others counts from when they were staged."""
 
 _JOBS: Any = Job.__table__
 PENDING = Job.state == literal_column("'pending'")
@@ -276,7 +276,7 @@ def after_step_back(step: timedelta, now: datetime, lease: timedelta) -> None:
     too_long = update(Job).where(PENDING, Job.lease_until > now + lease).values(lease_until=now + lease)
     db.session.execute(too_long, execution_options=_UNSYNCED)
     waiting = db.session.execute(
-        select(Job.id, Job.due_at).where(PENDING, Job.kind.in_(MOVED_BACK), Job.due_at > now).with_for_update()
+        select(Job.id, Job.due_at).where(PENDING, Job.kind.not_in(PROMISED), Job.due_at > now).with_for_update()
     ).all()
     for job_id, due_at in waiting:
         moved = update(Job).where(Job.id == job_id).values(due_at=due_at - step)

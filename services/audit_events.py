@@ -46,6 +46,7 @@ EVENTS = {
     "alert_source.enabled": N_("启用告警源"),
     "alert_source.disabled": N_("停用告警源"),
     "alert_source.deleted": N_("删除告警源"),
+    "alert_source.tried_again": N_("重新处理未能入库的告警"),
     "alert_source.key_rotated": N_("更换告警源的密钥"),
     "alert_source.old_keys_ended": N_("作废告警源的旧密钥"),
     "template.created": N_("新建模板"),

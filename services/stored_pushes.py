@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
 from extensions import db
-from models import AlertSource, Severity, StoredPush
-from services import alert_sources, alerts
+from models import AlertSource, Membership, Severity, StoredPush
+from services import alert_sources, alerts, audit, outbox, rights
 from services.statements import Statement, inserting
 from sources import IncomingEvent, Push
 
@@ -121,6 +121,35 @@ def backlog(tenant_id: int | None = None) -> Backlog:
         statement = statement.where(StoredPush.tenant_id == tenant_id)
     pushes, waiting_alerts, oldest_at, set_aside = db.session.execute(statement).one()
     return Backlog(pushes, int(waiting_alerts), oldest_at, int(set_aside))
+
+
+def set_aside_of(source: AlertSource) -> int:
+    """How many alerts of a source could not be taken and wait for somebody to try again."""
+    waiting = select(func.coalesce(func.sum(StoredPush.event_count), 0)).where(*_set_aside_of(source))
+    return int(db.session.scalar(waiting) or 0)
+
+
+def try_again(source: AlertSource, *, by: Membership, now: datetime) -> int:
+    """Have the worker take what was set aside once more, before newer pushes; returns how many alerts.
+
+    For an administrator, when what broke them was mended: by itself that would fail the same way each time.
+    """
+    rights.require(by, "integration.edit")
+    count = set_aside_of(source)
+    if not count:
+        return 0
+    again = update(StoredPush).where(*_set_aside_of(source)).values(error=None)
+    db.session.execute(again.execution_options(synchronize_session=False))
+    on = db.session.connection()
+    is_new = outbox.ensure_pending(on, INGEST, tenant_id=source.tenant_id, subject_id=source.id, now=now)
+    db.session.info["wake_worker"] = is_new
+    audit.record("alert_source.tried_again", by=by, target=source.name)
+    return count
+
+
+def _set_aside_of(source: AlertSource) -> tuple[ColumnElement[bool], ...]:
+    mine = (StoredPush.tenant_id == source.tenant_id, StoredPush.source_id == source.id)
+    return *mine, StoredPush.error.is_not(None)
 
 
 def _parts(events: Sequence[IncomingEvent], size: int) -> Iterable[Sequence[IncomingEvent]]:

@@ -75,10 +75,11 @@ def detail(source_id: int) -> ResponseReturnValue:
 @requires("integration.view")
 def activity(source_id: int) -> ResponseReturnValue:
     source = _source(source_id)
-    etag = _etag(source)
+    set_aside = stored_pushes.set_aside_of(source)
+    etag = _etag(source, set_aside)
     if live.unchanged(etag):
         return live.not_modified(etag)
-    return render_template("alert_sources/_activity.html", source=source, etag=etag)
+    return render_template("alert_sources/_activity.html", source=source, set_aside=set_aside, etag=etag)
 
 
 @bp.post("/<int:source_id>")
@@ -140,6 +141,15 @@ def enable(source_id: int) -> ResponseReturnValue:
     return _back(source_id)
 
 
+@bp.post("/<int:source_id>/try-again")
+@requires("integration.edit")
+def try_again(source_id: int) -> ResponseReturnValue:
+    count = stored_pushes.try_again(_source(source_id), by=current_member(), now=utcnow())
+    db.session.commit()
+    flash(_("正在重新处理 %(count)s 条告警，结果会显示在运行情况中", count=count), "ok")
+    return _back(source_id)
+
+
 @bp.post("/<int:source_id>/delete")
 @requires("integration.edit")
 def delete(source_id: int) -> ResponseReturnValue:
@@ -180,6 +190,7 @@ def _shown(source: AlertSource) -> dict[str, Any]:
     if may_edit:
         log.info("key of alert source %s shown to user %s", source.id, current_member().user_id)
     address = alert_sources.push_address(source)
+    set_aside = stored_pushes.set_aside_of(source)
     return {
         "source": source,
         "kind": SOURCES[source.type],
@@ -189,14 +200,14 @@ def _shown(source: AlertSource) -> dict[str, Any]:
         "receiver": snippets.alertmanager_receiver(address, key),
         "rule": snippets.prometheus_rule(),
         "delete_error": "",
-        "etag": _etag(source),
+        "set_aside": set_aside,
+        "etag": _etag(source, set_aside),
     }
 
 
-def _etag(source: AlertSource) -> str:
-    return live.tag(
-        source.is_enabled, source.event_count, source.rejected_count, source.last_event_at, source.last_error
-    )
+def _etag(source: AlertSource, set_aside: int) -> str:
+    counts = (source.event_count, source.rejected_count, set_aside)
+    return live.tag(source.is_enabled, *counts, source.last_event_at, source.last_error)
 
 
 def _back(source_id: int) -> ResponseReturnValue:

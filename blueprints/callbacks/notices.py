@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from datetime import datetime, timedelta
 
+from logs import Throttle
 from models import CheckState, Integration
 from platforms.errors import CallbackRefused
 from services import checks
@@ -26,26 +25,7 @@ FORGED: dict[str, object] = {
 log = logging.getLogger(__name__)
 
 
-class _Throttle:
-    """Lets one line through a second and counts those that it keeps back."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next_at = 0.0
-        self._kept_back = 0
-
-    def take(self) -> int | None:
-        """How many lines were kept back since the last one; None if this one is kept back too."""
-        with self._lock:
-            if time.monotonic() < self._next_at:
-                self._kept_back += 1
-                return None
-            kept_back, self._kept_back = self._kept_back, 0
-            self._next_at = time.monotonic() + LINE_EVERY_SECONDS
-            return kept_back
-
-
-_forged, _untimely, _not_stored = _Throttle(), _Throttle(), _Throttle()
+_forged, _untimely, _not_stored = (Throttle(LINE_EVERY_SECONDS) for _ in range(3))
 
 
 def refused(reason: str) -> None:

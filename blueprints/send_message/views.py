@@ -7,6 +7,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from blueprints import database_trouble
 from blueprints.access import public
 from blueprints.send_message import answers, caller, waiting, wish
 from blueprints.send_message.answers import Refused
@@ -102,6 +103,7 @@ def answer_http_error(error: HTTPException) -> Response:
 def answer_busy(error: Exception) -> Response:
     """The database cannot take work now; nothing was sent."""
     db.session.rollback()
+    database_trouble.note(error)
     made = answers.envelope("服务暂时繁忙，本次请求没有保存", code=503, http=503)
     made.headers["Retry-After"] = "5"
     return made

@@ -318,7 +318,7 @@ class Duty(RuleBasedStateMachine):
 
     def _is_busy(self) -> bool:
         """Whether anything is still to be sent or shown; a clock that was set back makes that later."""
-        waiting = select(Job.id).where(Job.kind.in_(("update_card", "deliver")), _PENDING)
+        waiting = select(Job.id).where(Job.kind.in_(("refresh_cards", "update_card", "deliver")), _PENDING)
         found = db.session.scalars(waiting.limit(1)).all()
         return bool(found) or any(not delivery.state.is_final for delivery in self._deliveries())
 

@@ -86,6 +86,7 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
     with time_machine.travel(NOW, tick=False) as clock:
         clock_seen = Clock()
         now_due, timer, promised = stage(), stage("policy_step", 2, seconds=1800), stage("snooze_expiry", 3, seconds=60)
+        cards = stage("refresh_cards", 5, seconds=2)
         leased = stage(subject_id=4)
         leased.lease_until = NOW + LEASE
         db.session.commit()
@@ -95,6 +96,7 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
         claims.after_step_back(step, utcnow(), LEASE)
         db.session.commit()
         assert abs(fresh(now_due).due_at - utcnow()) < timedelta(seconds=1)
+        assert abs(fresh(cards).due_at - utcnow() - timedelta(seconds=2)) < timedelta(seconds=1)
         assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
         assert fresh(promised).due_at == NOW + timedelta(seconds=60)
         assert fresh(leased).lease_until <= utcnow() + LEASE

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from blueprints.envelope import RefusedRequest
 from blueprints.intake import journal
 from blueprints.intake.sender import Sender
+from errors import AccessDenied
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
@@ -235,6 +236,31 @@ def test_one_alert_that_cannot_be_taken_does_not_hold_up_the_others(sender, work
     assert (said.rejected_count, said.last_error["code"]) == (1, "SetAside")
     assert "'bad'" in said.last_error["message"]
     assert stored_pushes.backlog().set_aside == 1
+
+
+def test_what_was_set_aside_is_taken_once_somebody_tries_again(sender, worker, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(alerts, "ingest_all", fail)
+        accept(sender, event(), event(key="k2"))
+        worker.run_due()
+    source, admin = only(AlertSource), make_member("root", Role.ADMIN)
+    assert (stored_pushes.set_aside_of(source), count(Incident)) == (2, 0)
+    worker.run_due()
+    assert count(Incident) == 0
+    assert stored_pushes.try_again(source, by=admin, now=utcnow()) == 2
+    db.session.commit()
+    worker.run_due()
+    assert (count(Incident), count(StoredPush), stored_pushes.set_aside_of(only(AlertSource))) == (2, 0, 0)
+    assert stored_pushes.try_again(only(AlertSource), by=admin, now=utcnow()) == 0
+
+
+def test_only_who_may_edit_sources_tries_again(source):
+    with pytest.raises(AccessDenied):
+        stored_pushes.try_again(source, by=make_member("wu", Role.RESPONDER), now=utcnow())
+
+
+def fail(*_args, **_options):
+    raise ValueError("no such thing")
 
 
 def test_a_database_that_fails_costs_nothing(sender, worker, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import AlertSource
+from models import AlertSource, StoredPush
 from services import alert_sources
 from tests.factories import NOW, make_channel
 
@@ -143,3 +143,18 @@ def test_strangers_are_asked_to_sign_in(client, source):
 def test_the_pages_speak_english(admin_client, source):
     answer = admin_client.get(page_of(source), headers={"Accept-Language": "en"})
     assert answer.status_code == 200
+
+
+def test_alerts_that_could_not_be_taken_can_be_tried_again(admin_client, source):
+    assert "try-again" not in admin_client.get(page_of(source)).text
+    stored = {"status": "Critical", "title": "x", "description": "", "alert_key": "k", "labels": {}, "images": []}
+    row = stored | {"event_at": None, "raw": {}}
+    values = {"source_id": source.id, "tenant_id": source.tenant_id, "received_at": NOW, "error": "ValueError: no"}
+    db.session.add(StoredPush(events=[row], event_count=1, truncated=0, **values))
+    db.session.commit()
+    text = admin_client.get(page_of(source)).text
+    assert "1 条告警已保存，但没有生成故障" in text
+    assert f"{page_of(source)}/try-again" in text
+    answer = admin_client.submit(f"{page_of(source)}/try-again", {}, follow_redirects=True)
+    assert "正在重新处理 1 条告警" in answer.text
+    assert "try-again" not in answer.text

@@ -16,6 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from blueprints.callbacks import notices
 from extensions import db
+from logs import Throttle
 from models import (
     CheckState,
     Incident,
@@ -60,7 +61,7 @@ def integration(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Integration:
     platform = FakePlatform()
     monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
     for name in ("_forged", "_untimely", "_not_stored"):
-        monkeypatch.setattr(notices, name, notices._Throttle())
+        monkeypatch.setattr(notices, name, Throttle(notices.LINE_EVERY_SECONDS))
     found: Integration = make_integration()
     return found
 

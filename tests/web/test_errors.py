@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
+from blueprints import database_trouble
 from blueprints.access import public
 from errors import AccessDenied, AppError, Conflict, InvalidInput, NotFound
 from models import Membership
@@ -141,3 +143,21 @@ def test_ready_names_what_is_missing(client: Browser) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.get_json()["checks"] == {"database": "ok", "migrations": "ok", "worker": "failed"}
+
+
+def test_a_database_that_cannot_answer_is_one_line_a_minute_and_a_banner(
+    broken: Browser, admin_client: Browser, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "数据库暂时不能保存内容"
+    assert told not in admin_client.get("/integrations/alerts").text
+    for _ in range(5):
+        assert broken.get("/fail/busy").status_code == 503
+    assert [line.getMessage() for line in caplog.records if "cannot answer" in line.getMessage()] == [
+        "The database cannot answer: OperationalError; 0 more since the last line."
+    ]
+    assert told in admin_client.get("/integrations/alerts").text
+    now = time.monotonic()
+    monkeypatch.setattr(database_trouble.time, "monotonic", lambda: now + database_trouble.SHOWN_SECONDS)
+    assert told not in admin_client.get("/integrations/alerts").text
+    broken.get("/fail/busy")
+    assert "4 more since the last line" in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -17,9 +17,9 @@ from extensions import db
 from models import Card, CardState, Job, JobState, Progress, TimelineEntry
 from services import held_cards, incidents
 from services.clock import utcnow
-from tests.faults.history import RECORDED_AS
+from tests.faults.history import RECORDED_AS, Push
 from tests.faults.platforms.kinds import each, where
-from tests.faults.platforms.world import World, many
+from tests.faults.platforms.world import Organisation, World, many
 
 CREATED = re.compile("<CreateTime>.*?</CreateTime>")
 RACES = many(6, 334)
@@ -142,12 +142,20 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, calls))
 
 
+def one_after_the_other(world: World, here: Organisation, count: int) -> Iterator[Push]:
+    """Alerts so far apart that each has a card of its own, however many there are."""
+    for _ in range(count):
+        world.pass_time(seconds=5)
+        (push,) = world.push(here)
+        world.work()
+        yield push
+
+
 @pytest.mark.parametrize("actions", [("acknowledge", "close"), ("snooze", "close"), ("acknowledge", "snooze")])
 def test_of_two_people_who_press_at_once_one_is_first_and_the_other_is_told(world: World, actions):
     here = world.organisation(people=2)
     first, second = here.people
-    for push in world.push(here, RACES):
-        world.work()
+    for push in one_after_the_other(world, here, RACES):
         card = world.card(push)
         told = at_once(
             partial(world.event, here, push, card, actions[0], person=first),
@@ -164,8 +172,7 @@ def test_of_two_people_who_press_at_once_one_is_first_and_the_other_is_told(worl
 
 def test_the_same_event_three_times_at_once_and_twice_later_is_one_press(world: World):
     here = world.organisation(people=2)
-    for push in world.push(here, RACES):
-        world.work()
+    for push in one_after_the_other(world, here, RACES):
         card = world.card(push)
         code = f"code-{push.alert_key}"
         once = partial(world.event, here, push, card, "acknowledge", code=code)
