@@ -21,6 +21,7 @@ from blueprints import (
     compression,
     contact_sync,
     deliveries,
+    departments,
     gate,
     h5,
     headers,
@@ -40,6 +41,7 @@ from blueprints import (
     problems,
     row_numbers,
     send_message,
+    teams,
     templating,
 )
 from blueprints.access import load_user
@@ -64,6 +66,8 @@ BLUEPRINTS = (
     deliveries.bp,
     members.bp,
     joining.bp,
+    departments.bp,
+    teams.bp,
     organisations.bp,
     organisations.instance,
     audit.bp,

@@ -63,6 +63,8 @@ PLACES = (
         "settings",
         children=(
             Place(_l("成员"), "", "members.index", "incident.view"),
+            Place(_l("部门"), "", "departments.index", "channel.view"),
+            Place(_l("团队"), "", "teams.index", "channel.view"),
             Place(_l("我的组织"), "", "organisation.index", "organisation.edit"),
             Place(_l("第三方配置"), "", "contact_sync.index", "member.edit"),
             Place(_l("审计日志"), "", "audit.index", "audit.view"),

@@ -9,7 +9,7 @@ from sqlalchemy import update as update_rows
 
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
-from models import Channel, Incident, Membership, Progress
+from models import Channel, Incident, Membership, Progress, Team
 from services import incidents, outbox, visibility
 from services.timers import AUTO_CLOSE
 from texts import N_
@@ -46,12 +46,14 @@ def create(
     closes_on_recovery: bool = True,
     close_timeout_minutes: int = 0,
     timeout_from_last_merge: bool = False,
+    team_id: int | None = None,
 ) -> Channel:
     """Raises InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never)."""
     channel = Channel(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now, is_enabled=True)
     _write(channel, name, description, close_timeout_minutes)
     channel.is_private, channel.closes_on_recovery = is_private, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
+    channel.team_id = _own_team(channel, team_id)
     db.session.add(channel)
     db.session.flush()
     return channel
@@ -69,6 +71,7 @@ def update(
     timeout_from_last_merge: bool,
     now: datetime,
     version: int | None = None,
+    team_id: int | None = None,
 ) -> None:
     """Change a channel; a new time limit also holds for its open incidents.
 
@@ -80,6 +83,7 @@ def update(
     _write(channel, name, description, close_timeout_minutes)
     channel.is_private, channel.is_enabled, channel.closes_on_recovery = is_private, is_enabled, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
+    channel.team_id = _own_team(channel, team_id)
     db.session.flush()
     if has_new_limit and close_timeout_minutes:
         _look_at_time_limits(channel, now)
@@ -120,6 +124,14 @@ def _write(channel: Channel, name: str, description: str, close_timeout_minutes:
     _check_name_is_free(channel, name)
     channel.name, channel.description = name, description
     channel.close_timeout_minutes = close_timeout_minutes
+
+
+def _own_team(channel: Channel, team_id: int | None) -> int | None:
+    """The team that shall own it. Raises InvalidInput for one of another organisation, or one that is gone."""
+    mine = (Team.tenant_id == channel.tenant_id, Team.id == team_id)
+    if team_id is not None and db.session.scalar(select(Team.id).where(*mine)) is None:
+        raise InvalidInput(N_("所属团队"), N_("没有这个团队"))
+    return team_id
 
 
 def _check_name_is_free(channel: Channel, name: str) -> None:

@@ -33,6 +33,7 @@ class ChannelValues:
     name: str
     is_private: bool
     created_by_id: int | None
+    team_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ _OWN = (
     Incident.alert_count,
     Incident.version,
 )
-_CHANNEL = (Channel.tenant_id, Channel.name, Channel.is_private, Channel.created_by_id)
+_CHANNEL = (Channel.tenant_id, Channel.name, Channel.is_private, Channel.created_by_id, Channel.team_id)
 _PEOPLE = tuple(column for who in (_SNOOZER, _CLOSER) for column in (who.c.id, who.c.real_name, who.c.username))
 COLUMNS = (*_OWN, *_CHANNEL, *_PEOPLE, *card_bodies.NAME)
 _RESPONDERS = Statement(
@@ -139,7 +140,7 @@ def build(on: Connection, values: Sequence[Any]) -> IncidentValues | None:
     if values[0] is None:
         return None
     incident = IncidentValues(*values[: len(_OWN)])
-    channel, snoozer, closer = values[-12:-8], values[-8:-5], values[-5:-2]
+    channel, snoozer, closer = values[-13:-8], values[-8:-5], values[-5:-2]
     template_id, revision = values[-2:]
     incident.template = (template_id, revision) if template_id is not None else None
     incident.channel = ChannelValues(*channel) if channel[0] is not None else None

@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ApiToken, Membership, MembershipState, Role, Severity, User
-from services import accounts, audit, linking, passwords, policy_people, rights
+from services import accounts, audit, linking, passwords, policy_people, rights, throttling
 from services.policy_people import Use
 from texts import N_
 
@@ -100,6 +100,20 @@ def get(member_id: int, *, viewer: Membership) -> Membership:
     if member is None:
         raise NotFound
     return member
+
+
+def find_active(username: str, *, viewer: Membership) -> Membership:
+    """The active fellow member of exactly this user name. Raises InvalidInput, also for people of elsewhere."""
+    wanted = (
+        select(Membership)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.tenant_id == viewer.tenant_id, Membership.state == MembershipState.ACTIVE)
+        .where(User.username_folded == throttling.fold(username))
+    )
+    found = db.session.scalar(wanted)
+    if found is None:
+        raise InvalidInput("username", N_("本组织没有这个用户名的成员"))
+    return found
 
 
 def add(username: str, real_name: str, role: Role, *, by: Membership, now: datetime) -> tuple[Membership, str]:

@@ -42,6 +42,7 @@ _ADMIN = _RESPONDER | {
     "channel.edit",
     "integration.edit",
     "member.edit",
+    "team.edit",
     "audit.view",
     "organisation.edit",
     "api_token.others",

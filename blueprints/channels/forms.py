@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, IntegerField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
+from blueprints.access import current_member
+from blueprints.incident_actions import row_id
 from models import Channel
+from services import teams
 from services.channels import MAX_DESCRIPTION, MAX_NAME, MAX_TIMEOUT_MINUTES
 
 
@@ -18,8 +24,9 @@ class ChannelForm(FlaskForm):
         description=_l("通常是一个系统或一个团队，例如：支付核心。"),
     )
     description = TextAreaField(_l("描述"), [Length(max=MAX_DESCRIPTION, message=_l("描述不能超过 500 个字符"))])
+    team_id = SelectField(_l("所属团队"), validate_choice=False, description=_l("私有时，团队成员能看到。"))
     is_private = BooleanField(
-        _l("私有"), description=_l("只有创建人、管理员，以及某个故障的处理人员（仅该故障）能看到。")
+        _l("私有"), description=_l("只有所属团队、创建人、管理员，以及某个故障的处理人员（仅该故障）能看到。")
     )
     closes_on_recovery = BooleanField(
         _l("恢复后自动关闭"), default=True, description=_l("关联的告警全部恢复时，自动关闭故障。")
@@ -36,9 +43,17 @@ class ChannelForm(FlaskForm):
     timeout_from_last_merge = BooleanField(_l("从最近一次事件起算"), description=_l("不勾选时，从故障触发时起算。"))
     version = HiddenField()
 
+    def __init__(self, *arguments: Any, **values: Any) -> None:
+        super().__init__(*arguments, **values)
+        owners = [(str(team.id), team.name) for team in teams.all_for(current_member())]
+        self.team_id.choices = [("", gettext("无")), *owners]
+
+    def chosen_team(self) -> int | None:
+        return row_id(self.team_id.data or "")
+
     @classmethod
     def of(cls, channel: Channel) -> ChannelForm:
-        return cls(formdata=None, obj=channel)
+        return cls(formdata=None, obj=channel, data={"team_id": str(channel.team_id or "")})
 
     def seen_version(self) -> int | None:
         text = self.version.data or ""

@@ -23,7 +23,7 @@ from services.wording import say_error
 from sources import SOURCES
 
 VIA = "console"
-FIELDS = {"名称": "name", "描述": "description", "超时自动关闭": "close_timeout_minutes"}
+FIELDS = {"名称": "name", "描述": "description", "超时自动关闭": "close_timeout_minutes", "所属团队": "team_id"}
 """What the service calls a field → the form's field."""
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
@@ -173,6 +173,7 @@ def _channel(channel_id: int) -> Channel:
 def _settings(form: ChannelForm) -> dict[str, Any]:
     return {
         "description": form.description.data or "",
+        "team_id": form.chosen_team(),
         "is_private": form.is_private.data,
         "closes_on_recovery": form.closes_on_recovery.data,
         "close_timeout_minutes": form.close_timeout_minutes.data,

@@ -1,0 +1,5 @@
+"""The tree of departments."""
+
+from blueprints.departments.views import bp
+
+__all__ = ["bp"]

@@ -1,0 +1,5 @@
+"""Teams: who works together."""
+
+from blueprints.teams.views import bp
+
+__all__ = ["bp"]

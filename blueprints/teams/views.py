@@ -1,0 +1,113 @@
+"""The list of teams, and one with its members. A team's own responders may change it, too."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from blueprints.access import current_member, requires
+from blueprints.forms import refused
+from blueprints.teams.forms import TeamForm
+from errors import AppError, InvalidInput
+from extensions import db
+from models import Team
+from services import teams
+from services.clock import utcnow
+from services.wording import error_sentence, say_error
+
+bp = Blueprint("teams", __name__, url_prefix="/teams")
+
+
+@bp.get("")
+@requires("channel.view")
+def index() -> ResponseReturnValue:
+    return render_template("teams/index.html", rows=teams.counted(current_member()), form=TeamForm())
+
+
+@bp.post("")
+@requires("team.edit")
+def create() -> ResponseReturnValue:
+    form = TeamForm()
+    rows = teams.counted(current_member())
+    if not form.validate_on_submit():
+        return render_template("teams/index.html", rows=rows, form=form), 422
+    try:
+        made = teams.create(form.name.data or "", form.description.data or "", by=current_member(), now=utcnow())
+    except InvalidInput as error:
+        return refused("teams/index.html", form, error, rows=rows)
+    db.session.commit()
+    return redirect(url_for(".detail", team_id=made.id), code=303)
+
+
+@bp.get("/<int:team_id>")
+@requires("channel.view")
+def detail(team_id: int) -> ResponseReturnValue:
+    team = _team(team_id)
+    form = TeamForm(name=team.name, description=team.description)
+    return render_template("teams/detail.html", form=form, **_shown(team))
+
+
+@bp.post("/<int:team_id>")
+@requires("incident.handle")
+def save(team_id: int) -> ResponseReturnValue:
+    team, form = _team(team_id), TeamForm()
+    if not form.validate_on_submit():
+        return render_template("teams/detail.html", form=form, **_shown(team)), 422
+    try:
+        teams.edit(team, form.name.data or "", form.description.data or "", by=current_member(), now=utcnow())
+    except InvalidInput as error:
+        db.session.rollback()
+        return refused("teams/detail.html", form, error, **_shown(_team(team_id)))
+    db.session.commit()
+    flash(_("已保存"), "ok")
+    return redirect(url_for(".detail", team_id=team_id), code=303)
+
+
+@bp.post("/<int:team_id>/members")
+@requires("incident.handle")
+def add_member(team_id: int) -> ResponseReturnValue:
+    try:
+        teams.add_member(_team(team_id), request.form.get("username", ""), by=current_member(), now=utcnow())
+    except InvalidInput as error:
+        db.session.rollback()
+        flash(say_error(error)[0], "error")
+    else:
+        db.session.commit()
+    return redirect(url_for(".detail", team_id=team_id), code=303)
+
+
+@bp.post("/<int:team_id>/members/<int:member_id>/remove")
+@requires("incident.handle")
+def remove_member(team_id: int, member_id: int) -> ResponseReturnValue:
+    teams.remove_member(_team(team_id), member_id, by=current_member(), now=utcnow())
+    db.session.commit()
+    return redirect(url_for(".detail", team_id=team_id), code=303)
+
+
+@bp.post("/<int:team_id>/delete")
+@requires("team.edit")
+def delete(team_id: int) -> ResponseReturnValue:
+    try:
+        teams.delete(_team(team_id), by=current_member(), now=utcnow())
+    except AppError as error:
+        db.session.rollback()
+        flash(error_sentence(error), "error")
+        return redirect(url_for(".detail", team_id=team_id), code=303)
+    db.session.commit()
+    flash(_("团队已删除"), "ok")
+    return redirect(url_for(".index"), code=303)
+
+
+def _team(team_id: int) -> Team:
+    return teams.get(team_id, viewer=current_member())
+
+
+def _shown(team: Team) -> dict[str, object]:
+    viewer = current_member()
+    return {
+        "team": team,
+        "people": teams.members_of(team),
+        "uses": teams.uses(team, viewer=viewer),
+        "may_edit": teams.may_edit(team, viewer),
+    }
