@@ -91,8 +91,9 @@ def remove_member(department_id: int, member_id: int) -> ResponseReturnValue:
 @bp.post("/<int:department_id>/delete")
 @requires("member.edit")
 def delete(department_id: int) -> ResponseReturnValue:
+    found = _department(department_id)
     try:
-        departments.delete(_department(department_id), by=current_member(), now=utcnow())
+        departments.delete(found, by=current_member(), now=utcnow())
     except AppError as error:
         db.session.rollback()
         flash(error_sentence(error), "error")

@@ -88,8 +88,9 @@ def remove_member(team_id: int, member_id: int) -> ResponseReturnValue:
 @bp.post("/<int:team_id>/delete")
 @requires("team.edit")
 def delete(team_id: int) -> ResponseReturnValue:
+    team = _team(team_id)
     try:
-        teams.delete(_team(team_id), by=current_member(), now=utcnow())
+        teams.delete(team, by=current_member(), now=utcnow())
     except AppError as error:
         db.session.rollback()
         flash(error_sentence(error), "error")

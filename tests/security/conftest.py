@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from extensions import db
-from models import DeliveryState, Membership, Role, Tenant
+from models import ContactSync, ContactSyncState, DeliveryState, Membership, Role, SyncPerson, Tenant
 from platforms.base import Group
-from services import alert_sources, api_tokens, groups, integrations, templates
+from services import alert_sources, api_tokens, departments, groups, integrations, invitations, teams, templates
 from services.clock import utcnow
 from services.notifications import notify
 from tests.factories import (
@@ -63,6 +63,16 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
     chat = groups.note_seen(integration, Group(f"{mark}-chat", f"{mark} group"), origin="bot_added", now=now)
     texts = {"wecom_app": f"{mark} {{{{ incident.title }}}}"}
     template = templates.create(templates.draft(name=f"{mark} template", texts=texts), by=boss, now=now)
+    team = teams.create(f"{mark} team", "", by=boss, now=now)
+    department = departments.create(f"{mark} department", None, by=boss, now=now)
+    invitation, _ = invitations.create(Role.VIEWER, note=f"{mark} note", by=boss, now=now)
+    sync = ContactSync(tenant_id=tenant.id, integration_id=integration.id, started_at=now, departments=[])
+    sync.state = ContactSyncState.COMPARING
+    db.session.add(sync)
+    db.session.flush()
+    names = {"external_user_id": f"{mark.lower()}-person", "shown_id": f"{mark}-person", "name": f"{mark} person"}
+    person = SyncPerson(tenant_id=tenant.id, sync_id=sync.id, **names)
+    db.session.add(person)
     db.session.flush()
     token, text = api_tokens.create(f"{mark} token", ["read", "handle"], by=boss, now=now)
     db.session.commit()
@@ -81,6 +91,12 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
         "token_id": token.id,
         "template_id": template.id,
         "tenant_id": tenant.id,
+        "organisation_id": tenant.id,
+        "team_id": team.id,
+        "department_id": department.id,
+        "invitation_id": invitation.id,
+        "sync_id": sync.id,
+        "person_id": person.id,
     }
     return World(tenant, boss, integration.public_key, alert_sources.current_key(source), text, ids)
 

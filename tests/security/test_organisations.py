@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from werkzeug.routing.converters import AnyConverter
 
 from blueprints.h5.entry import OPEN_VIEWS, SIGNED_IN_VIEWS
 from extensions import db
-from models import Membership
+from models import Membership, MembershipState
 from services import api_tokens, rights
 from services.clock import utcnow
 from tests.api_samples import BY_NAME, body_of, query_of
@@ -25,20 +26,34 @@ from tests.web.conftest import Browser
 FIXED = {"platform": "wecom", "mode": "self_built", "key": "credentials", "name": "token", "type": "standard"}
 WITHOUT_IDS = {"ownership", "static", "intake", "callbacks", "h5_tenant_home"}
 """Blueprints whose addresses hold no id of an organisation, or open to a key alone."""
+SAFE_TO_REPEAT = {"contact_sync.remove", "integrations.unlink"}
+"""Taking away what is not there is no mistake."""
 ENTRANCES = OPEN_VIEWS | SIGNED_IN_VIEWS
 """In-app pages that answer before anybody is let in: they lead to the platform, to the list or out."""
 
 
-def foreign_paths(app: Flask, world: World) -> list[tuple[str, str, str]]:
-    """(endpoint, method, path) of every route that names something, with the foreign organisation's names in it."""
-    return list(_foreign_paths(app, world))
+def foreign_paths(app: Flask, world: World, *, naming: str = "") -> list[tuple[str, str, str]]:
+    """(endpoint, method, path) of every route that names something, with the foreign organisation's names in it.
+
+    naming  only those that name this and something else
+    """
+    return list(_foreign_paths(app, world, naming))
 
 
-def _foreign_paths(app: Flask, world: World) -> Iterator[tuple[str, str, str]]:
+def mixed_paths(app: Flask, own: World, foreign: World) -> Iterator[tuple[str, str, str]]:
+    """Every route that names two things or more, with one of them foreign and the others one's own."""
+    for name, row in foreign.ids.items():
+        world = replace(own, ids=own.ids | {name: row})
+        yield from foreign_paths(app, world, naming=name)
+
+
+def _foreign_paths(app: Flask, world: World, naming: str) -> Iterator[tuple[str, str, str]]:
     with app.test_request_context():
         router = app.url_map.bind("localhost")
         for rule in app.url_map.iter_rules():
             wanted = set(rule._converters) & set(world.ids)
+            if naming and (naming not in wanted or len(wanted) < 2):
+                continue
             if not wanted or rule.endpoint.partition(".")[0] in WITHOUT_IDS:
                 continue
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -52,8 +67,10 @@ def _values(rule: Rule, world: World) -> dict[str, Any]:
             values[name] = world.ids[name]
         elif isinstance(converter, AnyConverter):
             values[name] = sorted(converter.items)[0]
-        else:
+        elif name in FIXED:
             values[name] = FIXED[name]
+        else:
+            pytest.fail(f"{rule} names {name}: let make_world say which row of an organisation that is")
     return values
 
 
@@ -83,6 +100,7 @@ def test_what_is_foreign_does_not_exist(
     app: Flask, client: Browser, foreign: World, role: str, request: pytest.FixtureRequest
 ) -> None:
     member = visitor(role, request)
+    member.user.is_superadmin = False
     assert client.sign_in(member).status_code == 303
     token = client.token("/me")
     before = rows_of(foreign.tenant.id)
@@ -93,10 +111,56 @@ def test_what_is_foreign_does_not_exist(
         answer = client.open(path, method=method, data={"csrf_token": token} if method in UNSAFE else None)
         right = getattr(app.view_functions[endpoint], "required_right", None)
         may = right is None or right in rights.RIGHTS[member.role]
+        may = may and not getattr(app.view_functions[endpoint], "is_for_superadmin", False)
         assert answer.status_code == (404 if may else 403), (endpoint, method, path, answer.status_code)
         assert CANARY.lower() not in answer.text.lower(), (endpoint, path)
         tried += 1
     assert tried > 40
+    assert rows_of(foreign.tenant.id) == before
+
+
+def test_what_is_foreign_is_reached_by_no_detour_over_ones_own(
+    app: Flask, client: Browser, foreign: World, own: World, admin: Membership
+) -> None:
+    """One's own team with a foreign member in it, one's own connection with a foreign person …"""
+    client.sign_in(admin)
+    token = client.token("/me")
+    before = rows_of(foreign.tenant.id)
+    tried = set()
+    for endpoint, method, path in mixed_paths(app, own, foreign):
+        if endpoint.startswith(("h5.", "api.")):
+            continue
+        answer = client.open(path, method=method, data={"csrf_token": token} if method in UNSAFE else None)
+        expected = 303 if endpoint in SAFE_TO_REPEAT else 404
+        assert answer.status_code == expected, (endpoint, method, path, answer.status_code)
+        assert CANARY.lower() not in answer.text.lower(), (endpoint, path)
+        tried.add(endpoint)
+    assert {"teams.remove_member", "departments.remove_member", "integrations.unlink"} <= tried
+    assert rows_of(foreign.tenant.id) == before
+
+
+OUTSIDERS = [state for state in MembershipState if state is not MembershipState.ACTIVE]
+
+
+@pytest.mark.parametrize("state", [*OUTSIDERS, None], ids=[*OUTSIDERS, "super-administrator"])
+def test_whoever_is_not_in_force_reaches_nothing(
+    app: Flask, client: Browser, foreign: World, admin: Membership, state: MembershipState | None
+) -> None:
+    """With every id of the organisation that they wait for, left or were refused by; or stand above. No token helps."""
+    if state is None:
+        db.session.delete(admin)
+    else:
+        admin.user.is_superadmin = False
+        admin.tenant, admin.state = foreign.tenant, state
+    client.sign_in("wang")
+    token = client.token("/organisations")
+    before = rows_of(foreign.tenant.id)
+    for endpoint, method, path in foreign_paths(app, foreign):
+        if endpoint.startswith(("h5.", "api.", "instance.")):
+            continue
+        answer = client.open(path, method=method, data={"csrf_token": token} if method in UNSAFE else None)
+        assert answer.status_code in {303, 403, 404}, (endpoint, method, path, answer.status_code)
+        assert f"{CANARY} " not in answer.text.replace(f"{CANARY} organisation", ""), (endpoint, path)
     assert rows_of(foreign.tenant.id) == before
 
 
@@ -145,6 +209,8 @@ FORMS = [
     ("/incidents/batch", {"num": "num", "nums": "num", "verb": "close", "action": "close"}),
     ("/deliveries/resend", {"delivery_id": "delivery_id", "ids": "delivery_id", "delivery_ids": "delivery_id"}),
     ("/organisations", {"tenant_id": "tenant_id"}),
+    ("/channels/new", {"name": "x", "team_id": "team_id", "close_timeout_minutes": "0"}),
+    ("/departments", {"name": "x", "parent_id": "department_id"}),
 ]
 
 
