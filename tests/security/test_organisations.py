@@ -131,8 +131,8 @@ def test_what_is_foreign_is_reached_by_no_detour_over_ones_own(
         if endpoint.startswith(("h5.", "api.")):
             continue
         answer = client.open(path, method=method, data={"csrf_token": token} if method in UNSAFE else None)
-        expected = 303 if endpoint in SAFE_TO_REPEAT else 404
-        assert answer.status_code == expected, (endpoint, method, path, answer.status_code)
+        allowed = {303, 404} if endpoint in SAFE_TO_REPEAT else {404}
+        assert answer.status_code in allowed, (endpoint, method, path, answer.status_code)
         assert CANARY.lower() not in answer.text.lower(), (endpoint, path)
         tried.add(endpoint)
     assert {"teams.remove_member", "departments.remove_member", "integrations.unlink"} <= tried
