@@ -329,6 +329,7 @@ class Capabilities:
     group_parameter     what names the group in the address that its quick entry opens; "": groups have no such entry
     code_names          how the parameter with the code may be called on the way back from sign_in_url
     keeps_lost_events   events that we did not answer can be asked for: read_lost_events()
+    group_events        (change of GroupEvent, what the console calls its event), those that are to be subscribed to
     group_origin        how a group becomes known by an event: "cool_app", "bot_added"
     sends_per_chat_second   messages a second to one person or group, sends_per_second: of one application; 0: no limit
     update_days         for how long a card can be changed; 0: as long as there is a right to
@@ -370,6 +371,7 @@ class Capabilities:
     code_names: tuple[str, ...] = ("code",)
     group_origin: str = "bot_added"
     keeps_lost_events: bool = False
+    group_events: tuple[tuple[str, str], ...] = ()
     sends_per_chat_second: int = 0
     sends_per_group_minute: int = 0
     sends_per_second: int = 0

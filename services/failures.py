@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import Delivery
+from platforms import PLATFORMS
 from platforms.errors import PlatformError, recall, remember
 from texts import N_, Text
 
@@ -86,7 +87,15 @@ def hint(delivery: Delivery) -> Text | None:
     error = error_of(delivery)
     if error is not None and error.hint:
         return Text(error.hint, **(_PLACES | error.params)) if "%(" in error.hint else Text(error.hint)
+    if code == "app_not_linked" and (way := _workbench(delivery)):
+        return Text(N_("请该成员打开一次应用，然后重新发送：%(way)s"), way=Text(way))
     return Text(FAILURES.get(code, FAILURES["unknown"]).hint)
+
+
+def _workbench(delivery: Delivery) -> str:
+    """How somebody opens the application on the platform that the message was for; "" for no platform's channel."""
+    kinds = (one.capabilities for one in PLATFORMS.values() if one.capabilities.channel_kind == delivery.channel_kind)
+    return next((one.workbench_hint for one in kinds), "")
 
 
 def error_of(delivery: Delivery) -> PlatformError | None:

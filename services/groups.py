@@ -30,6 +30,8 @@ LISTED = "listed"
 """Origin of what the platform listed when asked."""
 READ_NAME = "read_group_name"
 """Kind of row: ask the platform for the name of a group that came without one."""
+SEEN = "group_event_"
+"""Begins the names under which a connection keeps when each kind of event was last seen."""
 STATES = {"added": GroupState.ACTIVE, "removed": GroupState.REMOVED, "disbanded": GroupState.DISBANDED}
 TAIL = 6
 
@@ -46,6 +48,7 @@ def take_event(integration: Integration, event: GroupEvent, *, now: datetime) ->
     _set_name(chat, event.group.name, event.happened_at)
     if event.change in STATES:
         _set_state(chat, STATES[event.change], event.group, event.happened_at)
+    checks.passed(integration, f"{SEEN}{event.change}", now=now)
     if event.change == "added":
         ask_for_name(chat, now=now)
         checks.passed(integration, CHECK, now=now, group=event.group.name)
@@ -187,6 +190,20 @@ def get(chat_id: int, *, viewer: Membership) -> GroupChat:
     if chat is None:
         raise NotFound(str(chat_id))
     return chat
+
+
+def events_seen(integration: Integration) -> list[tuple[str, datetime | None]]:
+    """What the console calls the events that are to be subscribed to, and when each last came; None: never."""
+    known = checks.by_name(integration)
+    wanted = PLATFORMS[integration.platform].capabilities.group_events
+    seen = ((label, known.get(f"{SEEN}{change}")) for change, label in wanted)
+    return [(label, check.at if check else None) for label, check in seen]
+
+
+def application_name(integration: Integration) -> str:
+    """How the platform calls the application, as a check was told; "": none was."""
+    told = (check.detail.get("app_name") for check in checks.by_name(integration).values())
+    return next((str(name) for name in told if name), "")
 
 
 def last_event_at(integration: Integration) -> datetime | None:

@@ -16,6 +16,7 @@ from platforms.setup import SetupField, SetupStep
 from services import setup
 
 LONGEST_VALUE = 2000
+NAME = "integration_name"
 
 
 class Shape:
@@ -31,11 +32,28 @@ class Shape:
 
 
 def step_form(integration: Integration, step: SetupStep) -> FlaskForm:
-    """The step's fields with their stored values; secrets stay empty."""
+    """The step's fields with their stored values; secrets stay empty. Where the connection is saved, its name, too."""
     kinds = {described.name: form_field(described) for described in step.fields}
+    stored = {described.name: shown(integration, described) for described in step.fields}
+    if step.key == saving_step(integration):
+        kinds[NAME] = StringField(_("集成名称"), validators=[Length(max=setup.NAME_LENGTH)])
+        stored[NAME] = _(integration.name)
     form_class = type("StepForm", (FlaskForm,), kinds)
-    form: FlaskForm = form_class(data={described.name: shown(integration, described) for described in step.fields})
+    form: FlaskForm = form_class(data=stored)
+    if NAME in form:
+        form[NAME].flags.required = True  # nothing typed keeps the name that it has
     return form
+
+
+def saving_step(integration: Integration) -> str:
+    """The key of the step that asks for the last needed value."""
+    return [step.key for step in setup.mode_of(integration).steps if any(one.is_needed for one in step.fields)][-1]
+
+
+def typed_name(form: FlaskForm, integration: Integration) -> str:
+    """The name if it was written otherwise than it was shown; "" for no change."""
+    typed = (form[NAME].data or "").strip() if NAME in form else ""
+    return "" if typed == _(integration.name) else typed
 
 
 def shown(integration: Integration, described: SetupField) -> str:

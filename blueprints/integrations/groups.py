@@ -36,14 +36,16 @@ def groups_shown(integration: Integration) -> dict[str, Any]:
     failed = group_lists.failure(integration)
     why = say(failed) if failed else ""
     last = groups.last_event_at(integration)
-    reading = group_lists.under_way(integration)
-    etag = live.tag([(chat.id, chat.state, name, chat.member_count) for chat, name in chats], why, last, reading)
+    reading, events = group_lists.under_way(integration), groups.events_seen(integration)
+    rows = [(chat.id, chat.state, name, chat.member_count) for chat, name in chats]
     return {
         "group_chats": chats,
         "list_failure": why,
         "last_group_event_at": last,
-        "groups_etag": etag,
+        "groups_etag": live.tag(rows, why, last, reading, events),
         "groups_reading": reading,
+        "group_events": events,
+        "app_name": groups.application_name(integration),
     }
 
 

@@ -13,7 +13,7 @@ from flask_wtf import FlaskForm
 from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
-from blueprints.integrations.forms import TestCardForm, step_form
+from blueprints.integrations.forms import TestCardForm, saving_step, step_form, typed_name
 from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import shown_checks, sketch, step_rows
 from errors import AppError, InvalidInput, NotFound
@@ -77,9 +77,7 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
         "console_url": console_link(integration, opened.console_path),
         "etag": checks_tag(integration, opened),
         "chats": known_groups(integration) if opened.shows_groups else [],
-        "saving_step": [item.key for item in setup.mode_of(integration).steps if any(f.is_needed for f in item.fields)][
-            -1
-        ],
+        "saving_step": saving_step(integration),
         "has_secret": lambda described: setup.has_secret(integration, described),
         "notes": [note for note in setup.notes(integration) if note in {f.unless_filled for f in opened.fields}],
         "test_form": test_form(integration) if "message" in opened.checks else None,
@@ -145,6 +143,8 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
     was_draft = integration.status
     try:
         setup.save(integration, typed_values(form, opened), by=member, now=utcnow())
+        if name := typed_name(form, integration):
+            setup.rename(integration, name, by=member)
     except InvalidInput as error:
         form[error.field].errors = [*form[error.field].errors, error_sentence(error)]
     except AppError as error:

@@ -73,6 +73,8 @@ class Picker:
     reading: Reading | None = None
     last_event_at: datetime | None = None
     etag: str = ""
+    events: list[tuple[str, datetime | None]] = field(default_factory=list)
+    app_name: str = ""
 
     @property
     def has_more(self) -> bool:
@@ -180,6 +182,8 @@ def _picker(integration: Integration, *, find: str = "", shown: int = PAGE) -> P
         reading,
         groups.last_event_at(integration),
         _etag(integration, reading),
+        groups.events_seen(integration),
+        groups.application_name(integration),
     )
 
 

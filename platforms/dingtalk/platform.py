@@ -94,6 +94,11 @@ class DingTalk:
         group_parameter="openConversationId",
         group_origin="cool_app",
         keeps_lost_events=True,
+        group_events=(
+            ("added", N_("群内安装酷应用")),
+            ("removed", N_("群内卸载酷应用")),
+            ("renamed", N_("群会话更换群名称")),
+        ),
         no_groups_hint=(
             N_("前往钉钉，在群聊的 酷应用栏 → 更多酷应用 中为该群安装本应用的酷应用。"),
             N_("回到这里点击「刷新」，重新选择群聊。"),

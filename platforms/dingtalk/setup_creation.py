@@ -27,7 +27,7 @@ CREATE_APP = SetupStep(
     where=(N_("应用开发"), APP_LIST, N_("创建应用")),
     console_path=APPS_PATH,
     instructions=(
-        N_("访问钉钉开发者后台，进入 应用开发 → 企业内部应用，点击「创建应用」。"),
+        N_("访问钉钉开发者后台，进入 应用开发 → 企业内部应用（也写作「企业内部开发」），点击「创建应用」。"),
         N_("填写应用名称（例如「值班铃」）和描述，上传应用图标，点击「保存」。"),
     ),
     drawing=Drawing(
@@ -131,7 +131,7 @@ EVENT_KEYS = SetupStep(
     console_path=APPS_PATH,
     instructions=(
         N_("前往 开发配置 → 事件订阅（旧版页面为「事件与回调」），推送方式选择「HTTP 推送」。"),
-        N_("分别生成「加密 aes_key」和「签名 Token」，粘贴到这里，点击「保存」完成集成。"),
+        N_("分别生成「加密 aes_key」和「签名 Token」，粘贴到这里，填写集成名称，点击「保存」创建集成。"),
     ),
     drawing=drawn(
         EVENTS,

@@ -73,10 +73,11 @@ class Feishu:
         dedupe_hours=UUID_HOURS,
         user_agent_mark="Lark/",
         one_per_tenant=False,
-        workbench_hint=N_("登录飞书客户端，进入 工作台，搜索应用名称，打开本应用，完成一次登录即可关联。"),
+        workbench_hint=N_("登录飞书客户端，进入 飞书 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录即可关联。"),
         has_groups=True,
         lists_groups=True,
         group_origin="bot_added",
+        group_events=(("added", N_("机器人进群")), ("removed", N_("机器人被移出群")), ("renamed", N_("群配置修改"))),
         no_groups_hint=(
             N_("在飞书中打开要接收通知的群，进入 设置 → 群机器人 → 添加机器人，添加本集成的机器人。"),
             N_("回到这里刷新群列表，再重新选择。"),

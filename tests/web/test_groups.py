@@ -15,9 +15,9 @@ from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Delivery, DispatchPolicy, GroupChat, Integration, IntegrationStatus, Job, Membership
 from platforms import PLATFORMS
-from platforms.base import Group, GroupList
+from platforms.base import Group, GroupEvent, GroupList
 from platforms.errors import NetworkFailed
-from services import calls, groups
+from services import calls, checks, groups
 from services.clock import utcnow
 from services.notifications import notify
 from tests.factories import make_channel, make_incident, make_integration, make_level, make_link, make_policy
@@ -196,6 +196,22 @@ def test_opening_the_editor_has_the_list_read(
     admin_client.get(path)
     admin_client.get(path)
     assert len(db.session.scalars(db.select(Job).where(Job.kind == "list_groups")).all()) == 1
+
+
+def test_an_empty_list_tells_which_events_have_come_and_how_the_application_is_called(
+    admin_client: Browser, integration: Integration, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = (("added", "机器人进群"), ("renamed", "群配置修改"))
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, group_events=wanted))
+    event = GroupEvent(
+        "", "", utcnow(), event_key="e", change="renamed", group=Group("cid-9", "新名"), happened_at=utcnow()
+    )
+    groups.take_event(integration, event, now=utcnow())
+    checks.passed(integration, "credentials", now=utcnow(), app_name="值班铃机器人")
+    for page in (path, f"/integrations/im/{integration.id}"):
+        text = admin_client.get(page).text
+        assert "应用在平台上的名称：值班铃机器人" in text
+        assert text.index("机器人进群") < text.index("还没有收到过</span>") < text.index("群配置修改")
 
 
 def test_without_a_platform_of_groups_nobody_is_asked(admin_client: Browser, path: str):

@@ -182,8 +182,21 @@ def test_why_somebody_was_not_reached_and_what_to_do(lin, responder):
     delivery = told(responder)
     page = lin.get(f"/incidents/{delivery.incident.num}").text
     assert "未关联应用" in page
-    assert "请该成员从工作台打开一次应用并完成登录，然后重新发送。" in page
+    assert "请该成员打开一次应用，然后重新发送：登录企业微信客户端，进入「工作台」" in page
     assert "重新发送" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("dingtalk_app", "钉钉 → 工作台 → 搜索应用名称 → 打开应用"),
+        ("feishu_app", "飞书 → 工作台 → 搜索应用名称 → 打开应用"),
+    ],
+)
+def test_how_somebody_gets_linked_is_said_in_the_platforms_words(lin, responder, kind, way):
+    delivery = told(responder)
+    delivery.channel_kind = kind
+    assert way in lin.get(f"/incidents/{delivery.incident.num}").text
 
 
 def test_attempts_with_the_platforms_own_words(lin, responder):

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from blueprints.integrations.forms import saving_step
 from extensions import db
 from models import AccountLink, CheckState, Integration, IntegrationStatus, Job, Membership, Role
 from platforms.errors import remember
@@ -299,6 +300,18 @@ def test_deleting_asks_for_the_name(admin_client: Browser, draft: Integration) -
     assert "输入的名称不一致" in refused.text
     assert admin_client.submit(f"{page}/delete", {"confirm_name": draft.name}, page=page).status_code == 303
     assert not db.session.scalars(select(Integration)).all()
+
+
+def test_the_name_is_asked_for_where_the_connection_is_saved(admin_client: Browser, draft: Integration) -> None:
+    path = step_url(draft, saving_step(draft))
+    assert 'name="integration_name"' in admin_client.get(path).text
+    assert 'name="integration_name"' not in admin_client.get(step_url(draft, "corp_id")).text
+    admin_client.submit(path, {"integration_name": "  一线值班 "})
+    assert draft.name == "一线值班"
+    admin_client.submit(path, {"integration_name": ""})
+    assert draft.name == "一线值班"
+    assert admin_client.submit(path, {"integration_name": "长" * 41}).status_code == 422
+    assert draft.name == "一线值班"
 
 
 def test_disabling_and_enabling(admin_client: Browser, draft: Integration) -> None:
