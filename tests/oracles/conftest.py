@@ -65,6 +65,12 @@ def dingtalk_sdk() -> Iterator[Oracle]:
 
 
 @pytest.fixture(scope="session")
+def dingtalk_stream() -> Iterator[Oracle]:
+    with running("dingtalk_stream_oracle.py") as oracle:
+        yield oracle
+
+
+@pytest.fixture(scope="session")
 def lark() -> Iterator[Oracle]:
     """lark-oapi, one process for all tests: importing it takes some ten seconds."""
     with running("lark_oracle.py") as oracle:
