@@ -22,6 +22,7 @@ from models import (
     AlertEvent,
     AlertState,
     AuditEntry,
+    ContactSync,
     Delivery,
     DeliveryState,
     Heartbeat,
@@ -33,8 +34,10 @@ from models import (
     Progress,
     Receipt,
     SignInAttempt,
+    SyncPerson,
     Tenant,
 )
+from services import generated_accounts
 from services.clock import utcnow
 from services.id_order import first_since
 from services.instance import current_settings
@@ -46,6 +49,7 @@ RUN_SECONDS = 10
 AGAIN_AFTER = timedelta(seconds=1)
 DAY = timedelta(days=1)
 JOBS_KEPT = 7 * DAY
+SYNC_REPORTS_KEPT = 90 * DAY
 
 _Condition = ColumnElement[bool]
 
@@ -96,10 +100,26 @@ class ClosedIncidents:
         _run(delete(Incident).where(Incident.id.in_(still)))
 
 
+@dataclass(frozen=True)
+class SyncReports:
+    """The people of contact synchronisations that ended long ago; the numbers of these stay."""
+
+    kept: timedelta
+
+    def find(self, now: datetime) -> list[int]:
+        ended = select(ContactSync.id).where(ContactSync.finished_at < now - self.kept)
+        found = select(SyncPerson.id).where(SyncPerson.sync_id.in_(ended)).order_by(SyncPerson.id).limit(BATCH)
+        return list(db.session.scalars(found))
+
+    def delete(self, ids: Sequence[int]) -> None:
+        _run(delete(SyncPerson).where(SyncPerson.id.in_(ids)))
+
+
 _CLOSED = (
     Incident.progress == Progress.CLOSED,
     ~exists().where(Alert.incident_id == Incident.id, Alert.state == AlertState.FIRING),
 )
+Found = Rule | ClosedIncidents | SyncReports
 _FINAL = [state for state in DeliveryState if state.is_final]
 
 
@@ -107,13 +127,14 @@ def _of_no_open_incident(incident_id: Any) -> _Condition:
     return ~exists().where(Incident.id == incident_id, Incident.progress != Progress.CLOSED)
 
 
-def rules(settings: Settings) -> list[Rule | ClosedIncidents]:
+def rules(settings: Settings) -> list[Found]:
     """What may go, by the operator's settings; 0 days: for ever. The large things last: they take many runs."""
     finished = Job.state.in_([JobState.DONE, JobState.CANCELLED])
-    found: list[Rule | ClosedIncidents] = [
+    found: list[Found] = [
         Rule(Receipt, Receipt.at, DAY),
         Rule(SignInAttempt, SignInAttempt.at, DAY),
         Rule(Job, Job.created_at, JOBS_KEPT, (finished,)),
+        SyncReports(SYNC_REPORTS_KEPT),
     ]
     if days := settings.retention_audit_days:
         found.append(Rule(AuditEntry, AuditEntry.at, days * DAY))
@@ -154,15 +175,16 @@ def _purge_small(now: datetime) -> None:
     """Tables that hold a few rows."""
     _run(delete(Heartbeat).where(Heartbeat.at < now - DAY))
     _run(delete(IntegrationKey).where(IntegrationKey.expires_at < now - DAY))
+    generated_accounts.forget_passwords(now=now)
     db.session.commit()
 
 
-def _found(rule: Rule | ClosedIncidents, now: datetime) -> list[int]:
+def _found(rule: Found, now: datetime) -> list[int]:
     with read_only():
         return rule.find(now)
 
 
-def _delete_all(rule: Rule | ClosedIncidents, ids: list[int]) -> None:
+def _delete_all(rule: Found, ids: list[int]) -> None:
     """Delete these rows in short transactions, with a rest after each: SQLite has one writer at a time."""
     while ids:
         held_until = time.monotonic() + HELD_SECONDS

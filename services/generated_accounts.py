@@ -22,6 +22,8 @@ from services import audit, passwords, rights, vault
 from texts import N_
 
 LIFETIME = timedelta(hours=72)
+FORGOTTEN_WITHIN = timedelta(days=90)
+"""So long the people of a synchronisation are kept at all."""
 LONGEST_USERNAME = 128
 NOT_IN_NAMES = re.compile(r"[^\w.@-]")
 PAGE = 50
@@ -127,6 +129,14 @@ def hand_out(sync: ContactSync, *, by: Membership, now: datetime) -> list[tuple[
     db.session.execute(update(SyncPerson).where(*mine).values(password=None))
     audit.record("contact_sync.passwords_shown", by=by, target=f"#{sync.id}", count=len(shown), now=now)
     return shown
+
+
+def forget_passwords(*, now: datetime) -> None:
+    """Stage that initial passwords which nobody asked for are gone once they open nothing any more."""
+    ended = ContactSync.finished_at.between(now - FORGOTTEN_WITHIN, now - LIFETIME)
+    held = (SyncPerson.sync_id.in_(select(ContactSync.id).where(ended)), SyncPerson.password.is_not(None))
+    statement = update(SyncPerson).where(*held).values(password=None)
+    db.session.execute(statement.execution_options(synchronize_session=False))
 
 
 def _opened(sync: ContactSync, person: SyncPerson) -> str:

@@ -192,6 +192,8 @@ PERMISSIONS_STEP = SetupStep(
         SetupCode("Card.Instance.Write", N_("发送和更新带按钮的互动卡片"), required=False),
         SetupCode("Contact.User.Read", N_("在普通浏览器中登录"), required=False),
         SetupCode("qyapi_get_member", N_("在普通浏览器中登录"), required=False),
+        SetupCode("qyapi_get_department_list", N_("通讯录同步：读取部门"), required=False),
+        SetupCode("qyapi_get_department_member", N_("通讯录同步：读取部门成员"), required=False),
     ),
     drawing=drawn(
         PERMISSIONS,

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from errors import AccessDenied
 from extensions import db
+from jobs import retention
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import (
@@ -35,7 +36,7 @@ from platforms import PLATFORMS
 from platforms.base import Contact
 from platforms.base import Department as There
 from platforms.errors import CredentialInvalid, PlatformBusy
-from services import contact_applying, contact_comparison, contact_syncs, linking
+from services import contact_applying, contact_comparison, contact_syncs, generated_accounts, linking
 from services.clock import utcnow
 from tests.factories import default_tenant, make_integration, make_link, make_member, make_tenant
 from tests.fakes import GroupPlatform
@@ -445,6 +446,41 @@ def test_a_name_that_cannot_be_part_of_an_account_is_written_otherwise(company):
     company.employs(**{"li:lei=": "李雷"})
     company.synchronise()
     assert db.session.scalars(select(User.username).where(User.real_name == "李雷")).one() == "ABC123li-lei-"
+
+
+def test_passwords_that_nobody_asked_for_are_forgotten_and_reports_in_the_end(company):
+    company.employs(lilei="李雷")
+    sync = company.synchronise()
+    assert company.person(sync, "lilei").password is not None
+    sync.finished_at = utcnow() - timedelta(hours=73)
+    generated_accounts.forget_passwords(now=utcnow())
+    db.session.commit()
+    db.session.expire_all()
+    assert company.person(sync, "lilei").password is None
+    (rule,) = [one for one in retention.rules(company.app.config["SETTINGS"]) if isinstance(one, retention.SyncReports)]
+    assert rule.find(utcnow()) == []
+    sync.finished_at = utcnow() - timedelta(days=91)
+    db.session.flush()
+    rule.delete(rule.find(utcnow()))
+    assert company.outcomes(sync) == {}
+
+
+def test_whoever_presses_at_the_same_moment_gets_the_same_one(company, monkeypatch):
+    first = contact_syncs.begin(company.integration, by=company.admin, now=utcnow())
+    db.session.commit()
+    looked: list[ContactSync | None] = [None]
+    monkeypatch.setattr(contact_syncs, "open_one", lambda integration: looked.pop() if looked else first)
+    assert contact_syncs.begin(company.integration, by=company.admin, now=utcnow()) is first
+    db.session.commit()
+    assert count(ContactSync) == 1
+
+
+def test_somebody_of_three_departments_is_one_person(company):
+    for place in ("1", "2", "3"):
+        company.employs(place, lilei="李雷")
+    company.synchronise()
+    assert count(GeneratedAccount) == 1
+    assert places_of("ABC123lilei") == ["值班组", "夜班", "示例企业"]
 
 
 def test_an_account_that_vanished_is_said(company):
