@@ -66,7 +66,7 @@ class Product:
             "LOG_FORMAT": "json",
         }
         if shape.is_postgresql:
-            self.env |= {name: (home / name.lower()).read_text() for name in ("SECRET_KEY", "ENCRYPTION_KEYS")}
+            self.env |= keys_of(home)
         web = [sys.executable, "-m", "gunicorn", "app:create_app()"]
         self.web = Program("web", web, home / "web.log", self.env, self.port)
         command = [sys.executable, "-m", "worker"]
@@ -120,6 +120,12 @@ class Product:
 
     def pss_bytes(self) -> int:
         return sum(program.pss_bytes() for program in (self.web, *self.workers))
+
+
+def keys_of(home: Path) -> dict[str, str]:
+    """Settings with the keys that lie in a folder, made if need be: with servers they have to be given."""
+    Settings.from_env({"DUTYBELL_HOME": str(home)})
+    return {name: (home / name.lower()).read_text() for name in ("SECRET_KEY", "ENCRYPTION_KEYS")}
 
 
 @contextmanager

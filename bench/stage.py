@@ -106,7 +106,6 @@ class Stage:
         if self.shape.is_postgresql:
             self._sql(f'CREATE DATABASE "template_{name}"')
             servers = {"DATABASE_URL": f"{self.postgres_url}/template_{name}", "REDIS_URL": f"{self.redis_url}/0"}
-            Settings.from_env({"DUTYBELL_HOME": str(home)})  # makes keys, which the copies need too
         product = Product(home, self.shape, self.fake.url, servers)
         with product.app():
             schema.upgrade()

@@ -32,7 +32,9 @@ from bench.machine import Reading, Watch, file_system, machine_facts, summary
 from bench.payloads import AlertmanagerAlerts, Numbering, Reports, Webhooks, tag_of
 from bench.platforms import PLATFORMS
 from bench.platforms.base import Application, Button, Call
+from bench.product import keys_of
 from bench.results import AT_LEAST, Meanwhile, Report, Row, cost, median, percentile, shown, table
+from config import Settings
 from platforms.base import CallbackRequest, CardButton, CardPress, IncidentCard, Platform, PressAnswer
 from platforms.errors import CallbackRefused
 
@@ -422,6 +424,13 @@ def test_an_organisation_has_applications_for_all_that_is_measured(platform):
 def test_only_what_was_answered_counts_as_accepted():
     outcome = Outcome(0.0, 1.0, numbers=[1, 0, 2], statuses=[200, 503, 202])
     assert accepted_keys(outcome, NAME, 2) == {NAME.alert_key(number) for number in (2, 3, 4, 5)}
+
+
+def test_a_product_with_servers_is_given_the_keys_of_its_folder(tmp_path):
+    given = keys_of(tmp_path)
+    servers = {"DATABASE_URL": "postgresql+psycopg://dutybell@127.0.0.1/bench", "DUTYBELL_HOME": str(tmp_path)}
+    assert Settings.from_env(servers | given).secret_key == given["SECRET_KEY"]
+    assert keys_of(tmp_path) == given
 
 
 @pytest.mark.parametrize("part", PARTS)
