@@ -16,6 +16,7 @@ from datetime import timedelta
 from types import FrameType
 
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
@@ -24,7 +25,7 @@ from jobs import outbox, periodic, wakeups
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Heartbeat
-from services import instance
+from services import instance, pacing
 from services.clock import utcnow
 from services.outbox import on_commit_wake
 
@@ -190,6 +191,7 @@ class Worker:
         self.slots: set[str] = set()
         self.beaten_at = self.kept_at = 0.0
         self.clock = Clock()
+        self.peers = pacing.Peers(self.name)
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
 
     def run(self) -> None:
@@ -260,7 +262,10 @@ class Worker:
         tenant = instance.default_tenant(now=now)  # also of an empty instance: it must become ready to be set up
         db.session.flush()
         db.session.merge(Heartbeat(name=self.name, tenant_id=tenant.id, at=now))
+        db.session.flush()
+        beats = {row.name: row.at for row in db.session.execute(select(Heartbeat.name, Heartbeat.at))}
         db.session.commit()
+        pacing.of_process().share = self.peers.share(beats, now=now, at=time.monotonic())
         if (file := self.app.config["SETTINGS"].heartbeat_file) is not None:
             file.touch()  # for a container's health check, which has no port to ask
         self.beaten_at = time.monotonic()

@@ -1,7 +1,8 @@
 """No faster than the platform takes it: who comes too early is told when to come again. Asks nobody, stores nothing.
 
-Each process keeps to the limit for itself. What several of them send too much the platform refuses for a moment,
-and it is tried again; so this saves calls and keeps the order, and need not be exact.
+The limits hold for all worker processes together: each keeps to its share of them, so that a message costs no
+question. Who else is there each of them reads with its heartbeats (jobs/engine.py). For the seconds until the others
+have heard of a new one they may send too much together; that the platform refuses for a moment, and it is tried again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import current_app
@@ -18,14 +21,55 @@ from platforms.base import Capabilities
 WINDOW = 1.0
 LONGEST = 30.0
 """Nobody is told to come later than in so many seconds: those who were given the moments before may be gone by then."""
+SILENT_SECONDS = 9.0
+"""A worker whose heartbeat stood still for so long has no share any more."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""A heartbeat that was old by more than this when it was first seen is of a worker that ended before."""
 FORGOTTEN = 10_000
-"""Recipients remembered at most; beyond, those that nobody was sent anything to for a second are let go."""
+"""Recipients remembered at most; beyond, those that nobody was sent anything to for LONGEST seconds are let go."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every limit that one of several processes has: number `rank`, from 0, of `of`."""
+
+    rank: int = 0
+    of: int = 1
+
+    def part(self, most: int) -> tuple[int, float]:
+        """How many of `most` a second it may send, and in how many seconds. All parts together are the whole."""
+        if most < self.of:
+            return 1, WINDOW * self.of / most
+        return most // self.of + (self.rank < most % self.of), WINDOW
+
+
+class Peers:
+    """The workers that are there, by their heartbeats: those that go on, whatever the clocks of their machines say."""
+
+    def __init__(self, own_name: str) -> None:
+        self._own_name = own_name
+        self._seen: dict[str, tuple[datetime, float]] = {}
+
+    def share(self, beats: Mapping[str, datetime], *, now: datetime, at: float) -> Share:
+        """beats: when each worker says that it was last alive; at: of a clock that only goes forward."""
+        for name, beaten_at in beats.items():
+            before = self._seen.get(name)
+            if before is None:
+                is_old = now - beaten_at > CLOCKS_DIFFER
+                self._seen[name] = beaten_at, at - SILENT_SECONDS if is_old else at
+            elif before[0] != beaten_at:
+                self._seen[name] = beaten_at, at
+        self._seen = {name: seen for name, seen in self._seen.items() if name in beats}
+        alive = {name for name, (_beaten_at, since) in self._seen.items() if at - since < SILENT_SECONDS}
+        everybody = sorted(alive | {self._own_name})
+        return Share(everybody.index(self._own_name), len(everybody))
 
 
 class Pace:
-    """Counts what left within the last second, by key."""
+    """Counts what left within the last second, by key. share: of the limits, that this process may use."""
 
     def __init__(self) -> None:
+        self.share = Share()
         self._lock = threading.Lock()
         self._left: dict[object, deque[float]] = {}
         self._promised: dict[tuple[object, bool], float] = {}
@@ -37,29 +81,30 @@ class Pace:
         is not put behind what is not.
         """
         with self._lock:
-            full = {key: most for key, most in limits.items() if len(self._recent(key, at)) >= most}
+            parts = {key: self.share.part(most) for key, most in limits.items()}
+            full = {key: part for key, part in parts.items() if len(self._recent(key, at, part[1])) >= part[0]}
             if not full:
                 for key in limits:
                     self._left[key].append(at)
                 return 0.0
-            return max(self._promise(key, most, at, is_urgent) for key, most in full.items()) - at
+            return max(self._promise(key, *part, at, is_urgent) for key, part in full.items()) - at
 
-    def _recent(self, key: object, at: float) -> deque[float]:
+    def _recent(self, key: object, at: float, window: float) -> deque[float]:
         if len(self._left) > FORGOTTEN:
             self._forget(at)
         left = self._left.setdefault(key, deque())
-        while left and left[0] <= at - WINDOW:
+        while left and left[0] <= at - window:
             left.popleft()
         return left
 
-    def _promise(self, key: object, most: int, at: float, is_urgent: bool) -> float:
+    def _promise(self, key: object, most: int, window: float, at: float, is_urgent: bool) -> float:
         last = self._promised.get((key, is_urgent), 0.0)
-        free_at = min(max(last + WINDOW / most, self._left[key][0] + WINDOW, at), at + LONGEST)
+        free_at = min(max(last + window / most, self._left[key][0] + window, at), at + LONGEST)
         self._promised[key, is_urgent] = free_at
         return free_at
 
     def _forget(self, at: float) -> None:
-        for key in [key for key, left in self._left.items() if not left or left[-1] <= at - WINDOW]:
+        for key in [key for key, left in self._left.items() if not left or left[-1] <= at - LONGEST]:
             del self._left[key]
             for is_urgent in (True, False):
                 self._promised.pop((key, is_urgent), None)
@@ -76,6 +121,11 @@ def free_at(
         limits[integration_id, to] = capabilities.sends_per_chat_second
     if not limits:
         return None
-    kept: Pace = current_app.extensions.setdefault("pace", Pace())
-    wait = kept.wait(limits, time.monotonic(), is_urgent=is_urgent)
+    wait = of_process().wait(limits, time.monotonic(), is_urgent=is_urgent)
     return now + timedelta(seconds=wait) if wait else None
+
+
+def of_process() -> Pace:
+    """What this process has sent, and its share of the limits."""
+    kept: Pace = current_app.extensions.setdefault("pace", Pace())
+    return kept

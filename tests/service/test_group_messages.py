@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 
 from errors import AccessDenied, InvalidInput
 from extensions import db
+from jobs.engine import Worker
 from models import (
     AuditEntry,
     CardState,
@@ -41,11 +42,12 @@ from services import (
     incident_cards,
     incidents,
     openings,
+    pacing,
     policies,
     trial_cards,
 )
 from services.clock import utcnow
-from services.pacing import LONGEST, Pace
+from services.pacing import LONGEST, Pace, Peers, Share
 from services.wording import say
 from tests.factories import (
     NOW,
@@ -474,6 +476,47 @@ def test_what_is_urgent_is_not_put_behind_what_is_not():
     assert pace.wait(limits, 10.0) == 0.0
     assert max(pace.wait(limits, 10.0) for _ in range(20)) == 20.0
     assert pace.wait(limits, 10.0, is_urgent=True) == 1.0
+
+
+@pytest.mark.parametrize("limit", [1, 5, 18, 50])
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 10])
+def test_all_workers_together_send_as_much_as_the_platform_takes_and_no_more(limit: int, workers: int):
+    paces = [Pace() for _ in range(workers)]
+    for rank, pace in enumerate(paces):
+        pace.share = Share(rank, workers)
+    left = [moment for moment in arange(0.0, 20.0) for pace in paces if pace.wait({"app": limit}, moment) == 0.0]
+    for moment in range(20):
+        assert sum(moment <= one < moment + 1.0 for one in left) <= max(limit, workers)
+    assert limit * 20 - workers * limit <= len(left) <= limit * 20 + workers
+
+
+def arange(start: float, end: float) -> list[float]:
+    return [start + step / 64 for step in range(int((end - start) * 64))]
+
+
+def test_who_is_there_is_known_by_heartbeats_that_go_on_whatever_the_clocks_say():
+    peers, minute = Peers("b"), timedelta(minutes=1)
+    beats = {"a": NOW + minute / 2, "b": NOW, "long gone": NOW - 2 * minute}
+    assert peers.share({"b": NOW}, now=NOW, at=0.0) == Share()
+    assert peers.share(beats, now=NOW, at=3.0) == Share(1, 2)
+    assert peers.share(beats, now=NOW, at=11.0) == Share(1, 2)
+    assert peers.share(beats, now=NOW, at=12.0) == Share(), "its heart stands still"
+    assert peers.share(beats | {"a": NOW + minute}, now=NOW, at=15.0) == Share(1, 2)
+    assert peers.share({"b": NOW}, now=NOW, at=18.0) == Share(), "it took its leave"
+
+
+def test_workers_learn_of_each_other_with_their_heartbeats(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    first, second = Worker(app), Worker(app)
+    second.name = second.peers._own_name = f"{first.name}-2"
+    first._beat()
+    assert pacing.of_process().share == Share()
+    second._beat()
+    assert pacing.of_process().share == Share(1, 2)
+    first._beat()
+    assert pacing.of_process().share == Share(0, 2)
+    second._leave()
+    first._beat()
+    assert pacing.of_process().share == Share()
 
 
 def test_nobody_waits_long_for_those_who_may_never_come():
