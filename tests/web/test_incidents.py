@@ -177,6 +177,19 @@ def test_the_page_tells_everything(lin, responder):
     assert "按分派策略「先找值班」分派" in page
 
 
+def test_images_of_an_alert_are_links_and_loaded_from_nowhere(lin):
+    images = [
+        {"alt": "趋势图 <b>", "src": "https://img.example.com/1.png", "href": "https://grafana.example.com/d/disk"},
+        {"alt": "", "src": "https://img.example.com/2.png", "href": ""},
+    ]
+    incident = make_incident(images=images)
+    page = lin.get(f"/incidents/{incident.num}").text
+    assert 'href="https://grafana.example.com/d/disk" target="_blank" rel="noopener noreferrer"' in page
+    assert "趋势图 &lt;b&gt;" in page
+    assert 'href="https://img.example.com/2.png"' in page and "图片 2" in page
+    assert 'src="https://img.example.com' not in page
+
+
 def test_why_somebody_was_not_reached_and_what_to_do(lin, responder):
     make_integration()
     delivery = told(responder)
