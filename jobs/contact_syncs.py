@@ -32,9 +32,9 @@ def read(mine: Claim) -> Outcome:
     return Done()
 
 
-def gave_up_reading(mine: Claim, error: str) -> None:
-    """Our own fault: it must not look as if it went on for ever."""
-    contact_syncs.fail(mine.subject_id, PlatformError(error), now=utcnow())
+def gave_up(mine: Claim, error: str) -> None:
+    """Our own fault, of either half: it must not look as if it went on for ever, nor stand in another one's way."""
+    contact_syncs.fail(mine.subject_id, contact_syncs.Interrupted(error), now=utcnow())
 
 
 def apply(mine: Claim) -> Outcome:

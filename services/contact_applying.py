@@ -7,11 +7,10 @@ report. A run that is cut off leaves whole batches; the next one goes on with th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from extensions import db, read_only, reading, writing
@@ -21,10 +20,8 @@ from models import (
     ContactSyncState,
     GeneratedAccount,
     Integration,
-    LinkState,
     Membership,
     MembershipState,
-    Pairing,
     Role,
     SyncPerson,
     Tenant,
@@ -33,7 +30,8 @@ from models import (
 from platforms import PLATFORMS
 from services import audit, contact_decisions, contact_departments, generated_accounts, throttling, vault
 from services.clock import utcnow
-from services.contact_decisions import Account, Decision, Facts
+from services.contact_decisions import Decision, Facts
+from services.contact_facts import Row, Scope, facts_of
 
 BATCH = 30
 """People of one transaction: some ten milliseconds of SQLite's write lock."""
@@ -41,7 +39,6 @@ MARKED = 200
 SOURCE = "contact_sync"
 CLAIMED = "claimed"
 
-Row = RowMapping
 _PEOPLE: Any = SyncPerson.__table__
 _LINE = (
     update(_PEOPLE)
@@ -53,20 +50,6 @@ _LINE = (
         password=bindparam("sealed"),
     )
 )
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What all people of a run have in common. places: the platform's departments by id → ours."""
-
-    sync_id: int
-    tenant_id: int
-    integration_id: int
-    platform_key: str
-    platform: str
-    house_number: str
-    passwords: str
-    places: dict[str, int]
 
 
 class _TakenOver(Exception):
@@ -121,7 +104,7 @@ def _next(sync_id: int) -> Sequence[Row]:
 def _apply(scope: Scope, rows: Sequence[Row]) -> None:
     """Decide beside the write lock, then write; whatever stood in the way of the batch is found one by one."""
     with reading() as connection:
-        facts = _facts(connection, scope, rows)
+        facts = facts_of(connection, scope, rows)
     try:
         with writing() as connection:
             _write(connection, scope, rows, facts)
@@ -133,7 +116,7 @@ def _apply(scope: Scope, rows: Sequence[Row]) -> None:
 def _apply_alone(scope: Scope, row: Row) -> None:
     try:
         with writing() as connection:
-            _write(connection, scope, [row], _facts(connection, scope, [row]))
+            _write(connection, scope, [row], facts_of(connection, scope, [row]))
     except _TakenOver:
         return
     except IntegrityError:
@@ -141,66 +124,6 @@ def _apply_alone(scope: Scope, row: Row) -> None:
             mine = (_PEOPLE.c.id == row["id"], _PEOPLE.c.outcome.is_(None))
             values = {"outcome": contact_decisions.CONFLICT, "report": {"name": row["name"] or row["shown_id"]}}
             connection.execute(update(_PEOPLE).where(*mine).values(values))
-
-
-# --- what is known ------------------------------------------------------------------------------------------------
-
-
-def _facts(on: Connection, scope: Scope, rows: Sequence[Row]) -> list[Facts]:
-    ids = [row["external_user_id"] for row in rows]
-    links = _links(on, scope, ids)
-    generated = _generated(on, scope, ids)
-    names = {row["external_user_id"]: generated_accounts.username(scope.house_number, row["shown_id"]) for row in rows}
-    folded = [throttling.fold(name) for name in names.values()]
-    taken = set(on.execute(select(User.username_folded).where(User.username_folded.in_(folded))).scalars())
-    users = {row["user_id"] for row in rows} | {user for user, _ in links.values()} | set(generated.values())
-    accounts = _accounts(on, scope, [user for user in users if user is not None])
-    found = []
-    for row in rows:
-        key = row["external_user_id"]
-        user_id, state = links.get(key, (None, None))
-        is_paired = row["user_id"] is not None and row["pairing"] is not Pairing.BOUND
-        found.append(
-            Facts(
-                external_user_id=key,
-                name=row["name"] or row["shown_id"],
-                pairing=row["pairing"],
-                is_included=row["is_included"],
-                username=names[key],
-                is_taken=throttling.fold(names[key]) in taken,
-                is_paired=is_paired,
-                link=accounts.get(user_id) if user_id else None,
-                link_state=state,
-                paired=accounts.get(row["user_id"]) if is_paired else None,
-                generated=accounts.get(generated[key]) if key in generated else None,
-            )
-        )
-    return found
-
-
-def _links(on: Connection, scope: Scope, ids: list[str]) -> dict[str, tuple[int, LinkState]]:
-    mine = (AccountLink.tenant_id == scope.tenant_id, AccountLink.integration_id == scope.integration_id)
-    wanted = select(AccountLink.external_user_id, AccountLink.user_id, AccountLink.state).where(*mine)
-    found = on.execute(wanted.where(AccountLink.external_user_id.in_(ids)))
-    return {key: (user_id, state) for key, user_id, state in found}
-
-
-def _generated(on: Connection, scope: Scope, ids: list[str]) -> dict[str, int]:
-    mine = (GeneratedAccount.tenant_id == scope.tenant_id, GeneratedAccount.platform_key == scope.platform_key)
-    wanted = select(GeneratedAccount.external_user_id, GeneratedAccount.user_id).where(*mine)
-    return dict(on.execute(wanted.where(GeneratedAccount.external_user_id.in_(ids))).all())
-
-
-def _accounts(on: Connection, scope: Scope, ids: list[int]) -> dict[int, Account]:
-    place = (Membership.user_id == User.id) & (Membership.tenant_id == scope.tenant_id)
-    link = (AccountLink.user_id == User.id) & (AccountLink.integration_id == scope.integration_id)
-    wanted = (
-        select(User.id, User.username, User.real_name, Membership.state, AccountLink.external_user_id)
-        .outerjoin(Membership, place)
-        .outerjoin(AccountLink, link)
-        .where(User.id.in_(ids))
-    )
-    return {row[0]: Account(*row) for row in on.execute(wanted)}
 
 
 # --- what is written ----------------------------------------------------------------------------------------------

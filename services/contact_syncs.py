@@ -54,6 +54,14 @@ class NobodyFound(PlatformError):
     hint = N_("常见原因：服务器 IP 未加入可信 IP，或应用的可见范围为空。")
 
 
+class Interrupted(PlatformError):
+    """Our own fault; the log says which. What was done is kept."""
+
+    code = "contact_sync.interrupted"
+    message = N_("同步中断，已完成的部分保留")
+    hint = N_("请再次同步，没有完成的人会接着处理；仍不行时请查看日志。")
+
+
 class ComparisonChanged(Conflict):
     """Somebody else changed the comparison after this page was drawn."""
 

@@ -9,6 +9,17 @@ from typing import Any
 from demo.company import APPLICATION, ORGANISATION, PEOPLE
 from demo.simulated.control import Control, letters_and_digits
 
+SCOPES = [
+    "im:chat",
+    "im:message",
+    "contact:user.id:readonly",
+    "contact:contact.base:readonly",
+    "contact:user.base:readonly",
+    "contact:department.base:readonly",
+    "contact:department.organize:readonly",
+]
+"""Everything that the product can use."""
+
 
 class FeishuApp:
     slug, mode = "feishu", "self_built"
@@ -40,7 +51,7 @@ class FeishuApp:
         else:
             about = {"tenant_key": tenant["tenant_key"], "name": APPLICATION, "secret": credentials["app_secret"]}
             about |= {name: credentials[name] for name in ("verification_token", "encrypt_key")}
-            made = control.call("POST", "/feishu/apps", about | app)
+            made = control.call("POST", "/feishu/apps", about | app | {"scopes": SCOPES})
         return {"open_ids": made["open_ids"]}
 
     def values(

@@ -13,6 +13,7 @@ from errors import AccessDenied
 from extensions import db
 from jobs import retention
 from jobs.handlers import HANDLERS
+from jobs.outbox import Claim
 from jobs.runner import Runner
 from models import (
     AccountLink,
@@ -36,7 +37,7 @@ from platforms import PLATFORMS
 from platforms.base import Contact
 from platforms.base import Department as There
 from platforms.errors import CredentialInvalid, PlatformBusy
-from services import contact_applying, contact_comparison, contact_syncs, generated_accounts, linking
+from services import contact_applying, contact_comparison, contact_syncs, generated_accounts, linking, outbox
 from services.clock import utcnow
 from tests.factories import default_tenant, make_integration, make_link, make_member, make_tenant
 from tests.fakes import GroupPlatform
@@ -428,12 +429,28 @@ def test_somebody_else_at_the_same_time_fails_alone(company):
     sync = company.confirm(company.read())
     rows, scope = contact_applying._next(sync.id), contact_applying._scope(sync.id)
     with contact_applying.reading() as connection:
-        facts = contact_applying._facts(connection, scope, rows)
+        facts = contact_applying.facts_of(connection, scope, rows)
     make_member("ABC123hanmei")
     with pytest.raises(contact_applying.IntegrityError), contact_applying.writing() as connection:
         contact_applying._write(connection, scope, rows, facts)
     company.work()
     assert company.outcomes(sync) == {"lilei": "created", "hanmei": "username_taken"}
+
+
+def test_a_run_that_cannot_go_on_says_so_and_the_next_one_finishes_it(company, monkeypatch):
+    company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(40)})
+    sync = company.confirm(company.read())
+    contact_applying._apply(contact_applying._scope(sync.id), contact_applying._next(sync.id))
+    (job,) = outbox.unfinished(contact_syncs.APPLY, sync.id)
+    claim = Claim(job.id, job.kind, 0, sync.id, {}, 1, utcnow())
+    gave_up = HANDLERS[contact_syncs.APPLY].gave_up
+    assert gave_up is not None
+    gave_up(claim, "KeyError: 'x'")
+    outbox.cancel(contact_syncs.APPLY, tenant_id=0, subject_id=sync.id)
+    assert (sync.state, sync.error["code"]) == (ContactSyncState.FAILED, "contact_sync.interrupted")
+    again = company.synchronise()
+    assert again.counts["created"] == 40 - contact_applying.BATCH
+    assert again.counts["updated"] == contact_applying.BATCH
 
 
 def test_two_administrators_share_one_synchronisation(company):
