@@ -69,29 +69,27 @@ def _measure_latency(stage: Stage, platform: str, *, quick: bool) -> list[Row]:
         _warm_up(stage.fake, product, organisation)
         for kind in ("standard", "prometheus"):
             for rate, how, bar in ((4, "idle", 50), (100, "100 alerts/s", 100)):
-                latencies = _latencies(stage.fake, product, organisation, kind, rate=rate, seconds=seconds)
-                rows.append(_latency_row(f"push ({kind}) to card, {how}, p50", latencies, bar))
+                latencies, note = _latencies(stage.fake, product, organisation, kind, rate=rate, seconds=seconds)
+                rows.append(_latency_row(f"push ({kind}) to card, {how}, p50", latencies, bar, note))
     return rows
 
 
-def _latency_row(name: str, latencies: list[float], bar: float) -> Row:
+def _latency_row(name: str, latencies: list[float], bar: float, note: str) -> Row:
     missing = sum(math.isinf(one) for one in latencies)
-    note = f"p99 {percentile(latencies, 99):.0f} ms, {len(latencies) - missing} of {len(latencies)} cards"
+    note = f"p99 {percentile(latencies, 99):.0f} ms, {len(latencies) - missing} of {len(latencies)} cards{note}"
     return Row(PART, name, percentile(latencies, 50), "ms", bar=bar, note=note)
 
 
 def _latencies(
     fake: Fake, product: Product, organisation: Organisation, kind: str, *, rate: float, seconds: float
-) -> list[float]:
-    """Push at a rate, one alert a request; milliseconds to each card, endless for one that never came."""
+) -> tuple[list[float], str]:
+    """Push at a rate, one alert a request; milliseconds to each card, endless for one that never came; and a doubt."""
     fake.reset()
     name = Numbering.new()
     make = _maker(organisation, kind, name)
     outcome = generate(OpenLoop(product.port, [(at, make(n)) for n, at in enumerate(spread(rate, seconds))]))[0]
-    if outcome.is_bottleneck:
-        print(f"the generator was late with {rate:g} pushes a second: latencies hold its own delay")
     _wait_for_cards(fake, organisation.platform, len(outcome.numbers))
-    return to_cards(fake.arrivals(), name, outcome)
+    return to_cards(fake.arrivals(), name, outcome), ", the generator was late" if outcome.is_bottleneck else ""
 
 
 def to_cards(arrivals: Iterable[Arrival], name: Numbering, outcome: Outcome) -> list[float]:
