@@ -42,6 +42,7 @@ EVENTS = {
     "integration.deleted": N_("删除集成"),
     "integration.monthly_limit_changed": N_("修改集成的每月额度"),
     "group.renamed": N_("修改群聊别名"),
+    "policy.group_added": N_("让分派策略通知群聊"),
     "alert_source.created": N_("添加告警源"),
     "alert_source.enabled": N_("启用告警源"),
     "alert_source.disabled": N_("停用告警源"),

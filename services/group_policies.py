@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from errors import NotFound
 from extensions import db
 from models import Channel, DispatchPolicy, GroupChat, Membership
-from services import policies, rights, visibility
+from services import audit, groups, policies, rights, visibility
 
 MOST = 200
 """Policies that are looked at: those of the channels that the reader may see."""
@@ -59,5 +59,7 @@ def add(chat: GroupChat, key: str, *, by: Membership) -> Place:
         changed = levels[place.level]
         levels[place.level] = replace(changed, group_ids=(*changed.group_ids, chat.id))
         place.policy.levels = [level.to_json() for level in levels]
+        target, level = f"{place.policy.channel.name} / {place.policy.name}", place.level + 1
+        audit.record("policy.group_added", by=by, target=target, level=level, group=groups.plain_name(chat))
         db.session.flush()
     return replace(place, tells=True)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import Delivery, GroupChat, Incident, Integration, Membership, Progress
+from models import AuditEntry, Delivery, GroupChat, Incident, Integration, Membership, Progress
 from platforms.base import Group, GroupList
 from platforms.wecom.platform import WeCom
 from services import group_lists, groups
@@ -200,6 +200,8 @@ def test_an_administrator_has_a_level_tell_the_group_it_is_opened_from(
 
     assert client.submit(entry, {"place": f"{policy.id}-1"}).status_code == 303
     assert [level["group_ids"] for level in policy.levels] == [[], [in_group.id]]
+    entry_made = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "policy.group_added")).one()
+    assert (entry_made.target, entry_made.detail) == ("支付核心 / 默认策略", {"level": 2, "group": "支付值班群"})
     page = client.get(entry).text
     assert "<li>支付核心 · 默认策略 · 第 2 环节</li>" in page
     assert f'value="{policy.id}-1"' not in page
