@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
 
 from platforms.base import Department
+from platforms.errors import RateLimited
+
+ASKED_AGAIN = 10
+PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=60)
+
+Given = TypeVar("Given")
+
+
+def patiently(ask: Callable[[], Given]) -> Given:
+    """Ask; where too many questions came at once, wait as the platform says, else a second, and ask again.
+
+    Raises RateLimited when that does not help, or when it is told to wait for longer than a worker should.
+    """
+    for _ in range(ASKED_AGAIN):
+        try:
+            return ask()
+        except RateLimited as error:
+            pause = error.retry_after or PAUSE
+            if pause > LONGEST_PAUSE:
+                raise
+        time.sleep(pause.total_seconds())
+    return ask()
 
 
 def as_tree(listed: Iterable[Department]) -> list[Department]:

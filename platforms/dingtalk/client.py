@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platforms.base import Hosts, TokenStore
+from platforms.contacts import patiently
 from platforms.dingtalk import codes
 from platforms.dingtalk.errors import (
     Busy,
@@ -267,7 +268,7 @@ class Client:
 
     def ask_contacts(self, path: str, asked: Json) -> Any:
         """The `result` of a question about departments or members. Raises OutOfContacts, PermissionMissing."""
-        return self._call_old("POST", path, asked).get("result")
+        return patiently(lambda: self._call_old("POST", path, asked)).get("result")
 
     # --- the exchange ---------------------------------------------------------------------------------------------
 

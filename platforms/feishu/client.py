@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from platforms.base import TokenStore
+from platforms.contacts import patiently
 from platforms.errors import AnswerNotUnderstood, CardTooOld, GroupGone, RecipientUnreachable, SignInExpired
 from platforms.feishu.cards import as_content
 from platforms.feishu.errors import (
@@ -173,7 +174,7 @@ class Client:
 
     def ask_contacts(self, path: str, asked: Mapping[str, str]) -> Json:
         """The `data` of a question about departments or members. Raises ContactRangeTooSmall, ScopeMissing."""
-        return _data(self._call("GET", f"contact/v3/{path}", params=asked))
+        return _data(patiently(lambda: self._call("GET", f"contact/v3/{path}", params=asked)))
 
     # --- the application ------------------------------------------------------------------------------------------
 

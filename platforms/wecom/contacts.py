@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from platforms.base import Contact, Department
-from platforms.contacts import as_tree
+from platforms.contacts import as_tree, patiently
 from platforms.errors import AnswerNotUnderstood
 from platforms.wecom.client import Client
 from platforms.wecom.errors import MemberGone
@@ -21,12 +21,12 @@ def departments(client: Client) -> list[Department]:
     """Higher numbers of `order` come first in WeCom."""
     return as_tree(
         Department(str(row["id"]), str(row.get("name") or row["id"]), str(row.get("parentid") or ""), -_order(row))
-        for row in _rows(client.list_departments(), "id")
+        for row in _rows(patiently(client.list_departments), "id")
     )
 
 
 def members(client: Client, department_id: str) -> list[Contact]:
-    listed = _alone(client) if not department_id else client.list_members(department_id)
+    listed = patiently(lambda: client.list_members(department_id)) if department_id else _alone(client)
     return [Contact(str(row["userid"]), str(row.get("name") or "")) for row in _rows(listed, "userid")]
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from extensions import db
+from models import ContactSync, SyncPerson
 from platforms.base import Platform
 from platforms.errors import CredentialInvalid, PlatformError
+from services import contact_reading
 from tests.contract.connection import PEOPLE
+from tests.factories import NOW, make_integration
 
 
 def _names(platform: Platform, department_id: str) -> list[str]:
@@ -53,6 +58,30 @@ def test_a_question_that_fails_is_no_empty_list(connection, platform, fault):
         platform.read_departments()
     connection.simulator.control("faults", method="DELETE")
     assert len(platform.read_departments()) == 2
+
+
+def test_a_synchronisation_reads_every_platform_alike(app, connection, platform, monkeypatch):
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
+    integration = make_integration(platform=connection.slug)
+    sync = ContactSync(tenant_id=integration.tenant_id, integration_id=integration.id, started_at=NOW, departments=[])
+    db.session.add(sync)
+    db.session.commit()
+    connection.show_alone("zhou")
+    contact_reading.read(sync.id, tenant_id=sync.tenant_id, now=NOW)
+    db.session.refresh(sync)
+    people = db.session.scalars(select(SyncPerson).order_by(SyncPerson.name)).all()
+    assert sorted(one.name for one in people) == sorted(PEOPLE.values())
+    assert {one.shown_id for one in people} == {connection.id_of(name) for name in PEOPLE}
+    assert [row["name"] for row in sync.departments] == ["值班组", "夜班"]
+
+
+def test_a_question_too_many_is_asked_again(connection, platform, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr("platforms.contacts.time.sleep", pauses.append)
+    duty, _ = platform.read_departments()
+    connection.simulator.fault("rate_limit", count=1)
+    assert _names(platform, duty.external_id) == [PEOPLE["lin"]]
+    assert len(pauses) == 1
 
 
 def test_a_wrong_secret_says_so(connection):

@@ -37,7 +37,7 @@ from platforms import PLATFORMS
 from platforms.base import Contact
 from platforms.base import Department as There
 from platforms.errors import CredentialInvalid, PlatformBusy
-from services import contact_applying, contact_comparison, contact_syncs, generated_accounts, linking, outbox
+from services import admission, contact_applying, contact_comparison, contact_syncs, generated_accounts, linking, outbox
 from services.clock import utcnow
 from tests.factories import default_tenant, make_integration, make_link, make_member, make_tenant
 from tests.fakes import GroupPlatform
@@ -451,6 +451,21 @@ def test_a_run_that_cannot_go_on_says_so_and_the_next_one_finishes_it(company, m
     again = company.synchronise()
     assert again.counts["created"] == 40 - contact_applying.BATCH
     assert again.counts["updated"] == contact_applying.BATCH
+
+
+def test_approving_somebody_from_outside_makes_the_link_work(company):
+    zhou = make_member("zhou", tenant=make_tenant("别处"))
+    company.employs(zhouning="周宁")
+    sync = company.read()
+    one = company.person(sync, "zhouning")
+    contact_comparison.pair_outside(sync, one.id, "zhou", seen=one.version, by=company.admin)
+    company.confirm(sync)
+    company.work()
+    place = db.session.scalars(
+        select(Membership).where(Membership.user_id == zhou.user_id, Membership.tenant_id == 0)
+    ).one()
+    admission.approve(place, by=company.admin, now=utcnow())
+    assert (place.state, company.link("zhouning").state) == (MembershipState.ACTIVE, LinkState.ACTIVE)
 
 
 def test_two_administrators_share_one_synchronisation(company):
