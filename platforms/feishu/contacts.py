@@ -60,8 +60,10 @@ def _answers(client: Client, path: str, asked: dict[str, str]) -> Iterator[Json]
     for _ in range(MOST_PAGES):
         page = client.ask_contacts(path, wanted)
         yield page
-        if not page.get("has_more") or not page.get("page_token"):
+        if not page.get("has_more"):
             return
+        if not page.get("page_token"):
+            raise AnswerNotUnderstood("there is more, and nobody says where")  # who is missing has not left
         wanted["page_token"] = str(page["page_token"])
     raise AnswerNotUnderstood("pages without an end")
 

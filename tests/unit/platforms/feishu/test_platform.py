@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from platforms.base import CardHandle, Recipient
+from platforms.base import CardHandle, Group, Recipient
 from platforms.errors import AnswerNotUnderstood
 from platforms.feishu.errors import ContentReviewed
 from platforms.feishu.platform import Feishu
@@ -103,8 +103,15 @@ def chats(*names: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("more", [{"has_more": True}, {"has_more": True, "page_token": "a"}])
 def test_a_list_that_breaks_off_is_not_whole(platform: Feishu, transport: Answers, more: dict[str, Any]):
     transport.waiting.extend([chats("1", has_more=True, page_token="a"), chats("2", **more)])
-    found = platform.read_groups([])
+    counted = [Group(f"oc_{name}", name, member_count=3) for name in ("1", "2")]
+    found = platform.read_groups(counted)
     assert [group.name for group in found.groups] == ["1", "2"]
     assert (found.calls, found.is_complete) == (2, False)
     transport.waiting.append(chats("1", has_more=False, page_token="a"))
-    assert platform.read_groups([]).is_complete
+    assert platform.read_groups(counted).is_complete
+
+
+def test_contacts_that_break_off_are_not_taken_for_all_there_are(platform: Feishu, transport: Answers):
+    transport.waiting.append({"code": 0, "data": {"department_ids": ["od_1"], "has_more": True}})
+    with pytest.raises(AnswerNotUnderstood):
+        platform.read_departments()
