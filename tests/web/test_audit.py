@@ -120,7 +120,7 @@ def test_every_event_has_a_name() -> None:
     for folder in ("services", "blueprints", "jobs"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) in {"audit.record", "record"} and call.args:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "audit.record" and call.args:
                     recorded |= {n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)}
     recorded = {event for event in recorded if isinstance(event, str) and event == event.lower()}
     assert {"member.added", "sign_in"} <= recorded
