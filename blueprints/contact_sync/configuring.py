@@ -12,7 +12,7 @@ from blueprints.access import current_member, requires
 from blueprints.contact_sync import bp
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
-from models import Integration
+from models import Integration, IntegrationStatus
 from platforms import PLATFORMS
 from services import contact_syncs, integrations, setup
 from services.clock import utcnow
@@ -63,12 +63,26 @@ def save(integration_id: int) -> ResponseReturnValue:
     typed = {name: request.form.get(name, "") for name in names}
     try:
         setup.save(integration, typed, by=current_member(), now=utcnow())
+        if integration.status is IntegrationStatus.DISABLED:
+            setup.set_enabled(integration, True, by=current_member())
     except AppError as error:
         db.session.rollback()
         where = error.field if isinstance(error, InvalidInput) else ""
         return _refused(integration_id, typed, {where: error_sentence(error)})
     db.session.commit()
     flash(_("配置已保存"), "success")
+    return redirect(url_for(".connection", integration_id=integration_id), code=303)
+
+
+@bp.post("/<int:integration_id>/end")
+@requires("member.edit")
+def end(integration_id: int) -> ResponseReturnValue:
+    """取消绑定 of the whole configuration: its links do nothing for now; saving the same credentials revives them."""
+    listing(integration_id)
+    integration = setup.hold(integration_id, viewer=current_member())
+    setup.set_enabled(integration, False, by=current_member())
+    db.session.commit()
+    flash(_("已取消绑定，重新保存配置即可恢复"), "success")
     return redirect(url_for(".connection", integration_id=integration_id), code=303)
 
 

@@ -103,7 +103,7 @@ def configure(page: Page, credentials: dict[str, str]) -> None:
     """系统管理 › 第三方配置 › 企业微信集成."""
     page.get_by_role("button", name="配置企业微信").click()
     for called, value in credentials.items():
-        page.get_by_label(re.compile(f"^{called} ")).fill(value)
+        page.get_by_label(re.compile(rf"^{called}\b")).fill(value)
     page.get_by_role("button", name="保存", exact=True).click()
     expect(page.get_by_text("配置已保存")).to_be_visible()
 

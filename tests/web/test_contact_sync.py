@@ -12,7 +12,7 @@ from sqlalchemy import select
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
-from models import AccountLink, ContactSync, GeneratedAccount, Integration, SyncPerson, User
+from models import AccountLink, ContactSync, GeneratedAccount, Integration, IntegrationStatus, SyncPerson, User
 from platforms import PLATFORMS
 from platforms.base import Contact, Department
 from services.clock import utcnow
@@ -173,6 +173,19 @@ def test_wecoms_credentials_are_one_record_and_never_shown(admin_client):
     assert "s" * 43 not in shown
     assert "http://localhost:8000/tenantId/0" in shown
     assert "企业微信尚未配置" not in shown
+
+
+def test_a_configuration_is_given_up_and_revived_with_its_links(admin_client, responder):
+    settings = {"corp_id": "ww0123456789abcdef", "agent_id": "1000002"}
+    wecom = make_integration(settings=settings, secrets={"secret": "x"}, platform_key="wecom:ww0123456789abcdef")
+    link = make_link(wecom, responder)
+    page = f"{PLACE}/{wecom.id}"
+    admin_client.submit(f"{page}/end", page=page)
+    assert wecom.status is IntegrationStatus.DISABLED
+    assert "企业微信尚未配置" in admin_client.get(page).text
+    admin_client.submit(page, settings)
+    assert wecom.status is not IntegrationStatus.DISABLED
+    assert db.session.get(AccountLink, link.id) is not None
 
 
 def test_an_app_key_of_another_organisation_is_refused(admin_client):
