@@ -10,7 +10,7 @@ from blueprints.access import current_member, requires
 from blueprints.incident_actions import is_fragment
 from blueprints.message_templates.sheet import Sheet, errors_of, number
 from errors import AppError, NotFound
-from extensions import db
+from extensions import db, read_only
 from models import Incident, Template
 from services import incidents, rights, template_previews, templates
 from services.clock import utcnow
@@ -98,7 +98,10 @@ def look(kind: str) -> ResponseReturnValue:
     """What is typed for one channel kind, as its card; asked for while somebody types."""
     if kind not in template_previews.kinds():
         raise NotFound()
-    return render_template("message_templates/_look.html", kind=kind, look=_looks(Sheet.read(request.form), kind)[kind])
+    db.session.rollback()
+    with read_only():  # a text may take long to write: nobody is to wait for the database meanwhile
+        shown = _looks(Sheet.read(request.form), kind)[kind]
+        return render_template("message_templates/_look.html", kind=kind, look=shown)
 
 
 def _draft(sheet: Sheet) -> templates.Draft:

@@ -8,6 +8,7 @@ from extensions import db
 from models import DeliveryState, DispatchPolicy, Template
 from services import notifications, templates
 from services.clock import utcnow
+from services.template_engine import Compiled
 from tests.factories import make_channel, make_incident, make_integration, make_policy
 
 KIND = "wecom_app"
@@ -102,6 +103,21 @@ def test_a_template_in_use_is_not_deleted(admin_client, admin, template) -> None
         "模板「精简」已删除"
         in admin_client.submit(path, {"confirm_name": "精简"}, page=page, follow_redirects=True).text
     )
+
+
+def test_nobody_waits_for_the_database_while_a_text_is_tried(admin_client, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin_client.get("/templates/new")
+    writes: list[bool] = []
+    render = Compiled.render
+
+    def watched(compiled: Compiled, *values, **more) -> list[str]:
+        writes.append(db.session.connection().info.get("writes", False))
+        return render(compiled, *values, **more)
+
+    monkeypatch.setattr(Compiled, "render", watched)
+    answer = admin_client.submit(f"/templates/look/{KIND}", fields(), page="/templates/new", headers=HTMX)
+    assert answer.status_code == 200
+    assert writes and not any(writes)
 
 
 def test_others_may_look_and_change_nothing(client, viewer, template) -> None:
