@@ -67,6 +67,7 @@ PLACES = (
             Place(_l("团队"), "", "teams.index", "channel.view"),
             Place(_l("我的组织"), "", "organisation.index", "organisation.edit"),
             Place(_l("第三方配置"), "", "contact_sync.index", "member.edit"),
+            Place(_l("费用中心"), "", "plan.index", "organisation.edit"),
             Place(_l("审计日志"), "", "audit.index", "audit.view"),
         ),
     ),

@@ -40,6 +40,7 @@ from services import (
     press_writing,
     private_messages,
     rights,
+    seats,
     trial_cards,
 )
 from services.card_bodies import TakesLonger
@@ -218,11 +219,19 @@ class _Moment:
             raise Unrecorded(scene.delivery_id)
         try:
             _check_rights(member, scene.incident, action)
+            self._check_seat(member)
             decision = decide(action, scene.incident, member, f"card_{self.integration.platform}", self.now)
         except Refused:
             self._keep_right(scene.card)
             raise
         return self._do(decision, action, scene.incident, scene.card, member)
+
+    def _check_seat(self, member: Presser) -> None:
+        """Whoever handles needs a seat, where there is a number of them. Raises Refused."""
+        home = self.scene.tenant
+        about = {"tenant_id": home.id, "user_id": member.user_id}
+        if not seats.take(self.on, **about, number=home.seats, since=home.seats_since, now=self.now):
+            raise Refused(Text(seats.NO_SEAT))
 
     def _do(
         self, decision: Decision, action: str, incident: IncidentValues, card: PressedCard, member: Presser

@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ApiToken, Membership, MembershipState, Role, Severity, User
-from services import accounts, audit, linking, passwords, policy_people, rights, throttling
+from services import accounts, audit, linking, passwords, policy_people, rights, seats, throttling
 from services.policy_people import Use
 from texts import N_
 
@@ -102,6 +102,15 @@ def get(member_id: int, *, viewer: Membership) -> Membership:
     return member
 
 
+def of_user(user_id: int, *, viewer: Membership) -> Membership:
+    """The same by the person's number. Raises NotFound."""
+    wanted = select(Membership).where(Membership.tenant_id == viewer.tenant_id, Membership.user_id == user_id)
+    member = db.session.scalar(wanted)
+    if member is None:
+        raise NotFound
+    return member
+
+
 def find_active(username: str, *, viewer: Membership) -> Membership:
     """The active fellow member of exactly this user name. Raises InvalidInput, also for people of elsewhere."""
     wanted = (
@@ -185,6 +194,7 @@ def _end(event: str, member: Membership, *, by: Membership, now: datetime) -> li
         return []
     _keep_an_administrator(member)
     member.state, member.decided_by_id, member.decided_at = MembershipState.LEFT, by.user_id, now
+    seats.release(member, now=now)
     left_alone = policy_people.take_out(member.tenant_id, member.user_id)
     accounts.end_sessions(member.user)
     theirs = (ApiToken.tenant_id == member.tenant_id, ApiToken.user_id == member.user_id)

@@ -46,6 +46,8 @@ class Organisation:
     status: TenantStatus
     locale: str
     timezone: str
+    seats: int | None = None
+    seats_since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class Scene:
     others_follow: bool
 
 
+_HOME: Any = Tenant.__table__.c
 _OTHER, _SELF = Card.__table__.alias("other"), Card.__table__
 _OTHERS = exists().where(
     _OTHER.c.incident_id == Incident.id,
@@ -120,6 +123,8 @@ _SCENE = Statement(
             Tenant.status,
             Tenant.locale,
             Tenant.timezone,
+            _HOME.seats,
+            _HOME.seats_since,
             Receipt.id,
             Receipt.answer,
             Delivery.id,
@@ -209,9 +214,9 @@ def read(
 
 
 def _scene(on: Connection, row: Any, reference: str) -> Scene:
-    version, status, last_callback_at, *organisation = row[:7]
-    receipt_id, answer, delivery_id, created_at, delivery_state, user_id, group_id, cause, times = row[7:16]
-    incident_end = 16 + len(incident_values.COLUMNS)
+    version, status, last_callback_at, *organisation = row[:9]
+    receipt_id, answer, delivery_id, created_at, delivery_state, user_id, group_id, cause, times = row[9:18]
+    incident_end = 18 + len(incident_values.COLUMNS)
     card_id, card_state, link_state = row[incident_end : incident_end + 3]
     check_state, has_other_cards, others_follow = row[-3:]
     tenant = Organisation(*organisation)
@@ -226,7 +231,7 @@ def _scene(on: Connection, row: Any, reference: str) -> Scene:
         created_at=created_at,
         is_recorded=delivery_state is DeliveryState.SENT and card_id is not None,
         message=Message(reference, user_id, cause or "", times or 1, group_id is not None),
-        incident=incident_values.build(on, row[16:incident_end]),
+        incident=incident_values.build(on, row[18:incident_end]),
         card=PressedCard(card_id, card_state) if card_id is not None else None,
         is_linked=link_state is not None,
         presser=_presser(tenant, row[incident_end + 2 : incident_end + 9]),

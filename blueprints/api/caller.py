@@ -9,6 +9,7 @@ from flask import g, request
 from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import SQLAlchemyError
 
+from blueprints.seating import seat
 from blueprints.token_rates import seconds_to_wait
 from errors import AppError
 from extensions import begin_write, db, read_only
@@ -80,6 +81,8 @@ def acting_member(right: str) -> Membership:
     """The member that the request acts for, read in the transaction of the view. Raises AccessDenied."""
     member = _caller(utcnow()).member
     rights.require(member, right)
+    if right.startswith("incident.") and "/incidents" in request.path:
+        seat(member)
     g.member = member  # answers speak the language and the zone of the owner's organisation
     return member
 

@@ -28,12 +28,14 @@ from blueprints.h5.visit import (
     visit,
 )
 from blueprints.incident_actions import is_fragment
+from blueprints.seating import seat
 from errors import AppError, NotFound
 from extensions import begin_write, db
 from models import AccountLink, MembershipState, TenantStatus, User
 from platforms import PLATFORMS
 from services import accounts, audit, checks, deliveries, integrations, linking, rights
 from services.clock import utcnow
+from services.seats import NoSeat
 from services.wording import say_error
 
 SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink", "h5.waiting"}
@@ -90,6 +92,10 @@ def not_admitted() -> ResponseReturnValue | None:
         return refused(*say_error(rights.refusal(place)))
     if not rights.can(place, "incident.view"):
         return refused(_("您没有查看故障的权限"), _("请联系管理员为您分配角色。"))
+    try:
+        seat(place)
+    except NoSeat as error:
+        return refused(*say_error(error))
     act_as(place)
     return None
 

@@ -27,7 +27,7 @@ from models import (
 )
 from platforms.base import CardButton, CardPress
 from platforms.errors import AnswerLost
-from services import card_presses, checks, incidents, linking, trial_cards
+from services import card_presses, checks, incidents, linking, seats, trial_cards
 from services.clock import utcnow
 from services.wording import say
 from tests.factories import (
@@ -81,6 +81,22 @@ def test_start_processing(office: Office, card):
     assert "开始处理" not in [button.text for button in result.card.buttons]
     entry = db.session.scalars(select(TimelineEntry).where(TimelineEntry.type == "ack")).one()
     assert (entry.via, entry.actor_name) == ("card_wecom", "林晓")
+
+
+def test_without_a_free_seat_nothing_happens_and_the_presser_is_told(office: Office, card):
+    boss = make_member("boss", Role.ADMIN)
+    seats.set_number(1, by=boss, now=NOW)
+    seats.give(boss, by=boss, now=NOW)
+    db.session.commit()
+    office.press(card, "开始处理")
+    assert office.incident.progress is Progress.TRIGGERED
+    assert told(office) == ["没有可用的 License，请联系管理员在 费用中心 分配"]
+    assert seats.plan(boss, now=NOW).refused == 1
+    seats.take_back(boss, by=boss, now=NOW)
+    db.session.commit()
+    office.press(card, "开始处理")
+    assert office.incident.progress is Progress.PROCESSING
+    assert [seat.user_id for seat in seats.plan(boss, now=NOW).holders] == [office.lin.user_id]
 
 
 def test_close(office: Office, card):
