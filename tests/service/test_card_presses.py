@@ -94,7 +94,7 @@ def test_without_a_free_seat_nothing_happens_and_the_presser_is_told(office: Off
     assert seats.plan(boss, now=NOW).refused == 1
     seats.take_back(boss, by=boss, now=NOW)
     db.session.commit()
-    office.press(card, "开始处理")
+    office.press(card, "开始处理", event_key="another press")
     assert office.incident.progress is Progress.PROCESSING
     assert [seat.user_id for seat in seats.plan(boss, now=NOW).holders] == [office.lin.user_id]
 
