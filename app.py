@@ -42,6 +42,7 @@ from blueprints import (
     problems,
     row_numbers,
     send_message,
+    sso,
     teams,
     templating,
 )
@@ -58,6 +59,7 @@ log = logging.getLogger(__name__)
 
 BLUEPRINTS = (
     auth.bp,
+    sso.bp,
     preferences.bp,
     ops.bp,
     overview.bp,

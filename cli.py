@@ -13,7 +13,7 @@ from errors import AppError
 from extensions import db
 from jobs.engine import Worker
 from models import Role
-from services import accounts, backups, instance, vault
+from services import accounts, backups, instance, single_sign_on, vault
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -24,6 +24,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(worker)
     app.cli.add_command(create_admin)
     app.cli.add_command(reset_password)
+    app.cli.add_command(allow_passwords)
     app.cli.add_command(setup_code)
     app.cli.add_command(reseal_secrets)
     app.cli.add_command(backup)
@@ -60,6 +61,18 @@ def reset_password(username: str) -> None:
     password = accounts.set_one_time_password(user)
     db.session.commit()
     click.echo(f"{password}\n{user.username} must change it at the first sign-in.")
+
+
+@click.command("allow-passwords")
+@click.argument("house_number")
+def allow_passwords(house_number: str) -> None:
+    """Let passwords open an organisation again that requires single sign-on: its identity provider is down."""
+    try:
+        tenant = single_sign_on.let_passwords_in(house_number)
+    except AppError as error:
+        raise click.ClickException(f"No organisation has the house number {house_number}.") from error
+    db.session.commit()
+    click.echo(f"Members of {tenant.name} can sign in with their passwords.")
 
 
 @click.command("setup-code")

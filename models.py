@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -104,6 +105,8 @@ class Tenant(Base):
     """How many people may view and handle incidents at once; None: everybody (services/seats.py)."""
     seats_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the number was first set: temporary seats end each month on that day."""
+    requires_sso: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Whether its members come in by single sign-on alone (services/single_sign_on.py)."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -406,6 +409,51 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class SsoProvider(Base):
+    """The OpenID Connect identity provider of an organisation.
+
+    issuer      without a trailing slash; secrets: {"client_secret": AES-GCM cipher text}
+    checked_at  when it was last tried; problem: {message, params} of what was wrong then, None: nothing
+    """
+
+    __tablename__ = "sso_providers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), unique=True)
+    issuer: Mapped[str] = mapped_column(String(300))
+    client_id: Mapped[str] = mapped_column(String(200))
+    secrets: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    is_enabled: Mapped[bool] = mapped_column(Boolean, default=False)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    tenant: Mapped[Tenant] = relationship()
+    __mapper_args__ = {"version_id_col": version}
+
+
+class SsoIdentity(Base):
+    """A person at an organisation's identity provider ↔ an account here. Made once by a verified e-mail."""
+
+    __tablename__ = "sso_identities"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "issuer", "subject"),
+        UniqueConstraint("tenant_id", "issuer", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    issuer: Mapped[str] = mapped_column(String(300))
+    subject: Mapped[str] = mapped_column(String(255))
+    email: Mapped[str] = mapped_column(String(254))
+    linked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 

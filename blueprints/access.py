@@ -17,10 +17,10 @@ from itsdangerous import BadSignature
 from sqlalchemy import exists, func, select
 
 from config import SESSION_HOURS
-from errors import AppError
+from errors import AccessDenied, AppError
 from extensions import db
 from models import AccountLink, LinkState, Membership, Receipt, Tenant, User
-from services import rights
+from services import rights, single_sign_on
 from services.clock import utcnow
 from texts import N_
 
@@ -28,8 +28,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 TENANT_KEY = "tenant_id"
 SESSION_KEY = "session"
 SINCE_KEY = "since"
+SSO_KEY = "sso_tenant"
+"""The organisation whose identity provider opened a session; it opens no other one."""
 LINK_KEY = "h5_link"
 """The link that a session came in through; it ends with it, on every page."""
+LINK_TENANT_KEY = "h5_link_tenant"
 ENDED = "session"
 """Scope of the receipts that remember ended sessions: a copied cookie is worth nothing afterwards."""
 SESSION_LIFETIME = timedelta(hours=SESSION_HOURS)
@@ -54,6 +57,14 @@ class OrganisationRequired(AppError):
     message = N_("您还没有进入任何组织")
     hint = N_("请选择组织，或联系管理员把您加入组织。")
     status = 403
+
+
+class ConfinedSession(AccessDenied):
+    """An organisation's identity provider speaks for its own organisation alone."""
+
+    code = "sso.confined"
+    message = N_("本次是通过另一个组织的单点登录进入的")
+    hint = N_("要进入此组织，请退出后用用户名和密码登录。")
 
 
 class PasswordChangeRequired(AppError):
@@ -121,19 +132,42 @@ def _find_member() -> Membership | None:
         return None
     wanted = select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id == current_user.id)
     member = db.session.execute(wanted).scalar_one_or_none()
-    return member if member is not None and rights.is_in_force(member) else None
+    if member is None or not rights.is_in_force(member):
+        return None
+    return member if way_refused(member) is None else None
+
+
+def came_by_sso(tenant_id: int) -> bool:
+    """Whether this session was opened by the organisation's identity provider, or by a link made behind it."""
+    by_link = LINK_KEY in session and session.get(LINK_TENANT_KEY) == tenant_id
+    return by_link or session.get(SSO_KEY) == tenant_id
+
+
+def way_refused(place: Membership) -> AppError | None:
+    """Why the way in which this session was opened does not lead into an organisation; None: it does."""
+    speaks_for = session.get(SSO_KEY)
+    if speaks_for is not None and speaks_for != place.tenant_id:
+        return ConfinedSession()
+    if not single_sign_on.may_enter(place, came_by_sso=came_by_sso(place.tenant_id)):
+        return single_sign_on.SsoRequired(organisation=place.tenant.name)
+    return None
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------
 
 
-def sign_in(user: User, *, tenant_id: int | None) -> None:
-    """Begin a session; a new one, so that a planted cookie is worth nothing. It ends after 12 hours."""
+def sign_in(user: User, *, tenant_id: int | None, by_sso: bool = False) -> None:
+    """Begin a session; a new one, so that a planted cookie is worth nothing. It ends after 12 hours.
+
+    by_sso  the organisation's identity provider says who it is
+    """
     session.clear()
     login_user(user)
     session.permanent = True
     session[SESSION_KEY] = secrets.token_urlsafe(16)
     session[SINCE_KEY] = int(time.time())
+    if by_sso:
+        session[SSO_KEY] = tenant_id
     choose_organisation(tenant_id)
 
 
@@ -172,14 +206,20 @@ def load_user(session_user_id: str) -> User | None:
     return None if g.get("bare") else _person_of(session, session_user_id)
 
 
-def person_of_cookie(value: str) -> User | None:
-    """The person of a session whose cookie's value a program sent in a header; None if it is not one that stands."""
+def person_of_cookie(value: str) -> tuple[User, int | None] | None:
+    """The person of a session whose cookie's value a program sent in a header; None if it is not one that stands.
+
+    With the organisation that it is confined to, if single sign-on opened it.
+    """
     signing = SecureCookieSessionInterface().get_signing_serializer(current_app)
     try:
         kept = signing.loads(value, max_age=int(SESSION_LIFETIME.total_seconds())) if signing else None
     except BadSignature:
         return None
-    return _person_of(kept, str(kept.get("_user_id", ""))) if isinstance(kept, dict) else None
+    if not isinstance(kept, dict):
+        return None
+    person = _person_of(kept, str(kept.get("_user_id", "")))
+    return (person, kept.get(SSO_KEY)) if person is not None else None
 
 
 def _person_of(kept: Mapping[str, Any], session_user_id: str) -> User | None:

@@ -68,6 +68,7 @@ PLACES = (
             Place(_l("我的组织"), "", "organisation.index", "organisation.edit"),
             Place(_l("第三方配置"), "", "contact_sync.index", "member.edit"),
             Place(_l("费用中心"), "", "plan.index", "organisation.edit"),
+            Place(_p("sign-in", "单点登录"), "", "sso.settings", "organisation.edit"),
             Place(_l("审计日志"), "", "audit.index", "audit.view"),
         ),
     ),

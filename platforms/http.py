@@ -5,6 +5,7 @@ Addresses carry tokens, so no exception and no log line of this module holds one
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -129,6 +130,24 @@ class Transport:
         """
         body = None if content is None else json.dumps(content, ensure_ascii=False).encode()
         return self._exchange(method, url, params, body, headers=headers, total_seconds=total_seconds)
+
+    def exchange_form(
+        self,
+        method: str,
+        url: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
+    ) -> Answer:
+        """The same with a body of form fields; basic: user and password of HTTP's own authentication."""
+        known = dict(headers or {})
+        if basic is not None:
+            known["Authorization"] = "Basic " + base64.b64encode(":".join(basic).encode()).decode()
+        body = None if fields is None else urlencode(fields).encode()
+        if body is not None:
+            known["Content-Type"] = "application/x-www-form-urlencoded"
+        return self._exchange(method, url, None, body, headers=known, total_seconds=TOTAL_SECONDS)
 
     def _exchange(
         self,

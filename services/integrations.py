@@ -216,6 +216,18 @@ def _app_base(integration: Integration) -> str:
     return f"{urlsplit(public_url).scheme}://{domain}" if domain else public_url
 
 
+def transport_to(address: str) -> Transport:
+    """What calls an address that somebody entered, or that answers there named. Raises AddressRefused."""
+    endpoint_guard().check(origin_of(address))
+    return _kept_transport("guarded_transport", endpoint_guard())
+
+
+def origin_of(address: str) -> str:
+    """scheme://host[:port] of an address."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _transport_for(endpoint: str) -> Transport:
     """One transport for the operator's own hosts, one that asks the guard for entered addresses; kept open."""
     if not endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from services.policy_people import Use
 from texts import N_
 
 PAGE = 50
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 STATE_LABELS = {state: state.label for state in MembershipState}
@@ -153,6 +155,30 @@ def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> N
         )
     member.user.real_name = name
     member.role = role
+
+
+def set_email(member: Membership, email: str, *, by: Membership) -> None:
+    """Stage the address by which single sign-on knows the person; "" for none. The administrator vouches for it.
+
+    Raises AccessDenied, InvalidInput, SharedAccount as reset_password().
+    """
+    rights.require(by, "member.edit")
+    email = email.strip().lower()
+    if email == (member.user.email or ""):
+        return
+    if email and (not EMAIL.fullmatch(email) or len(email) > 254):
+        raise InvalidInput("email", N_("邮箱格式不正确"))
+    if not by.user.is_superadmin and (member.user.is_superadmin or _is_elsewhere_too(member)):
+        raise SharedAccount(name=member.user.name)
+    taken = select(User.id).where(func.lower(User.email) == email, User.id != member.user_id)
+    if email and db.session.scalar(taken) is not None:
+        raise InvalidInput("email", N_("该邮箱已被使用"))
+    audit.record("member.email_changed", by=by, target=member.user.username, before=member.user.email, after=email)
+    member.user.email = email or None
+
+
+def _is_elsewhere_too(member: Membership) -> bool:
+    return any(place.tenant_id != member.tenant_id for place in accounts.all_places(member.user))
 
 
 def reset_password(member: Membership, *, by: Membership) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from config import ConfigError, EncryptionKey
 from errors import AppError
 from extensions import db
-from models import Canary, Integration, IntegrationKey, PlatformToken
+from models import Canary, Integration, IntegrationKey, PlatformToken, SsoProvider
 from services.instance import current_settings
 from texts import N_
 
@@ -133,9 +133,18 @@ def reseal_all() -> int:
         cipher_text = reseal(key.tenant_id, push_key_field(key.key_hash), key.key_cipher)
         changed += cipher_text != key.key_cipher
         key.key_cipher = cipher_text
+    for provider in db.session.execute(select(SsoProvider)).scalars():
+        sealed = {name: reseal(provider.tenant_id, sso_field(name), text) for name, text in provider.secrets.items()}
+        changed += sum(1 for name, cipher_text in sealed.items() if cipher_text != provider.secrets[name])
+        provider.secrets = sealed
     for token in db.session.execute(select(PlatformToken)).scalars():
         db.session.delete(token)
     return changed
+
+
+def sso_field(name: str) -> str:
+    """What a secret of an organisation's identity provider is called; there is one provider."""
+    return f"sso:{name}"
 
 
 def _problems(connection: Connection, keys: Iterable[EncryptionKey]) -> Iterable[str]:

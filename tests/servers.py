@@ -211,11 +211,14 @@ class Product:
 
 
 @contextmanager
-def running_product(home: Path, database: Path) -> Iterator[Product]:
-    """The product over a copy of `database`, started; at the end killed, and its last log lines printed."""
+def running_product(home: Path, database: Path, **changes: str) -> Iterator[Product]:
+    """The product over a copy of `database`, started; at the end killed, and its last log lines printed.
+
+    changes  to the environment
+    """
     home.mkdir(exist_ok=True)
     shutil.copy(database, home / "dutybell.sqlite")
-    product = Product(home)
+    product = Product(home, **changes)
     try:
         product.start()
         yield product

@@ -15,8 +15,8 @@ from blueprints.auth.forms import ChangePasswordForm, FirstAdministratorForm, Ne
 from blueprints.forms import refused
 from errors import AppError
 from extensions import db
-from models import User
-from services import accounts, audit, members, passwords, rights, throttling
+from models import Membership, User
+from services import accounts, audit, members, passwords, rights, single_sign_on, throttling
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -36,7 +36,8 @@ def sign_in() -> ResponseReturnValue:
         return redirect(wanted or landing())
     if accounts.is_empty():
         return redirect(url_for(".first_admin"))
-    return render_template("auth/sign_in.html", form=SignInForm(next=wanted or ""))
+    has_sso = bool(single_sign_on.offered())
+    return render_template("auth/sign_in.html", form=SignInForm(next=wanted or ""), has_sso=has_sso)
 
 
 @bp.post("/sign-in")
@@ -164,7 +165,7 @@ def choose_organisation() -> ResponseReturnValue:
     if current_user.must_change_password:
         return redirect(url_for(".change_password"))
     places = accounts.all_places(current_user)
-    reasons = {place.id: say_error(rights.refusal(place)) for place in places if not rights.is_in_force(place)}
+    reasons = {place.id: say_error(error) for place in places if (error := _in_the_way(place)) is not None}
     status = 200 if any(place.id not in reasons for place in places) else 403
     page = render_template(
         "auth/organisations.html",
@@ -181,10 +182,16 @@ def choose_organisation() -> ResponseReturnValue:
 def enter_organisation() -> ResponseReturnValue:
     wanted = request.form.get("tenant_id", "")
     for place in accounts.places(current_user):
+        if str(place.tenant_id) == wanted and access.way_refused(place) is not None:
+            return redirect(url_for(".choose_organisation"), code=303)
         if str(place.tenant_id) == wanted:
             access.choose_organisation(place.tenant_id)
             return redirect(safe_next(request.form.get("next")) or landing(), code=303)
     abort(404)
+
+
+def _in_the_way(place: Membership) -> AppError | None:
+    return access.way_refused(place) if rights.is_in_force(place) else rights.refusal(place)
 
 
 def landing() -> str:

@@ -12,10 +12,11 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from markupsafe import Markup
 
-from blueprints.access import LINK_KEY, act_as, current_member, public, safe_next, sign_in, sign_out
+from blueprints.access import LINK_KEY, LINK_TENANT_KEY, act_as, current_member, public, safe_next, sign_in, sign_out
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
+    CANDIDATE_BY_SSO_KEY,
     CANDIDATE_KEY,
     current_link,
     forget_identity,
@@ -29,15 +30,18 @@ from blueprints.h5.visit import (
 )
 from blueprints.incident_actions import is_fragment
 from blueprints.seating import seat
+from blueprints.sso.departures import send_off
 from errors import AppError, NotFound
 from extensions import begin_write, db
-from models import AccountLink, MembershipState, TenantStatus, User
+from models import AccountLink, MembershipState, Tenant, TenantStatus, User
 from platforms import PLATFORMS
-from services import accounts, audit, checks, deliveries, integrations, linking, rights
+from services import accounts, audit, checks, deliveries, integrations, linking, rights, single_sign_on
 from services.clock import utcnow
 from services.seats import NoSeat
 from services.wording import say_error
 
+BY_SSO = "sso"
+"""Source of a link whose person here was proven by the organisation's identity provider, not by a password."""
 SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink", "h5.waiting"}
 """What also a person may do who may not look at incidents: go, and come back as somebody else."""
 OPEN_VIEWS = {
@@ -47,6 +51,7 @@ OPEN_VIEWS = {
     "h5.oauth",
     "h5.bind",
     "h5.bind_post",
+    "h5.bind_by_sso",
     "h5.confirm_bind",
     "h5.link_account",
 }
@@ -201,8 +206,8 @@ def oauth() -> ResponseReturnValue:
 
 def enter(user: User, link: AccountLink) -> None:
     """Begin a session for a linked person; a new one, so that a planted cookie is worth nothing."""
-    sign_in(user, tenant_id=link.tenant_id)
-    session[LINK_KEY] = link.id
+    sign_in(user, tenant_id=link.tenant_id, by_sso=link.source == BY_SSO)
+    session[LINK_KEY], session[LINK_TENANT_KEY] = link.id, link.tenant_id
     audit.record("sign_in", user=user, tenant_id=link.tenant_id, via=visit().integration.platform)
 
 
@@ -214,7 +219,9 @@ def bind() -> ResponseReturnValue:
     remembered = remembered_identity()
     if remembered is None:
         return redirect(url_for("h5.home"))
-    form = BindForm()
+    form, tenant = BindForm(), db.session.get_one(Tenant, visit().integration.tenant_id)
+    if request.method == "POST" and tenant.requires_sso:
+        raise single_sign_on.SsoRequired(organisation=tenant.name)
     if form.validate_on_submit():
         try:
             user = proven_account(form)
@@ -222,11 +229,28 @@ def bind() -> ResponseReturnValue:
             db.session.commit()  # a wrong password counts
             form.form_errors = [" ".join(say_error(error))]
         else:
-            session[CANDIDATE_KEY] = user.id
+            session[CANDIDATE_KEY], session[CANDIDATE_BY_SSO_KEY] = user.id, False
             db.session.commit()
             return redirect(url_for("h5.confirm_bind"), code=303)
     status = 422 if request.method == "POST" else 200
-    return render_template("h5/bind.html", form=form, identity=remembered[0]), status
+    ways = {"has_sso": _offers_sso(), "requires_sso": tenant.requires_sso}
+    return render_template("h5/bind.html", form=form, identity=remembered[0], **ways), status
+
+
+@bp.get("/bind/sso")
+@public
+def bind_by_sso() -> ResponseReturnValue:
+    """Prove the account here by the organisation's identity provider; comes back to confirm_bind."""
+    if remembered_identity() is None:
+        return redirect(url_for("h5.home"))
+    integration = visit().integration
+    provider = single_sign_on.for_tenant(integration.tenant_id)
+    return send_off(provider, url_for("h5.home"), binds=(integration.platform, integration.public_key))
+
+
+def _offers_sso() -> bool:
+    provider = single_sign_on.of(visit().integration.tenant_id)
+    return provider is not None and provider.is_enabled
 
 
 def proven_account(form: BindForm) -> User:
@@ -262,8 +286,9 @@ def link_account() -> ResponseReturnValue:
     if remembered is None or user is None:
         return redirect(url_for("h5.home"), code=303)
     identity, wanted = remembered
+    source = BY_SSO if session.get(CANDIDATE_BY_SSO_KEY) else "login"
     forget_identity()
-    made = linking.link(visit().integration, user, identity, source="login", now=utcnow())
+    made = linking.link(visit().integration, user, identity, source=source, now=utcnow())
     enter(user, made.link)
     db.session.commit()
     flash(_("关联成功，以后打开会自动登录"), "success")

@@ -18,6 +18,7 @@ from services import integrations, linking
 from texts import N_
 
 STATES_KEY, BINDING_KEY, CANDIDATE_KEY = "h5_states", "h5_binding", "h5_candidate"
+CANDIDATE_BY_SSO_KEY = "h5_candidate_by_sso"
 REMEMBERED_STATES = 5
 BINDING_SECONDS = 600
 
@@ -130,7 +131,7 @@ def remembered_identity() -> tuple[PlatformIdentity, str] | None:
 
 def forget_identity() -> None:
     """End a linking, done or given up."""
-    for key in (BINDING_KEY, CANDIDATE_KEY):
+    for key in (BINDING_KEY, CANDIDATE_KEY, CANDIDATE_BY_SSO_KEY):
         session.pop(key, None)
 
 

@@ -32,6 +32,12 @@ class RoleForm(FlaskForm):
 class EditMemberForm(RoleForm):
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
 
+    email = StringField(
+        _l("邮箱"),
+        [Length(max=254)],
+        description=_l("单点登录按它认出此人；由管理员确认属实。不用单点登录时可留空。"),
+    )
+
 
 class AddMemberForm(EditMemberForm):
     username = StringField(

@@ -71,7 +71,7 @@ def add() -> ResponseReturnValue:
 @requires("member.edit")
 def edit(member_id: int) -> ResponseReturnValue:
     member = members.get(member_id, viewer=current_member())
-    form = EditMemberForm(real_name=member.user.real_name, role=member.role.value)
+    form = EditMemberForm(real_name=member.user.real_name, email=member.user.email or "", role=member.role.value)
     return render_template("members/edit.html", form=form, **_shown(member))
 
 
@@ -84,6 +84,8 @@ def save(member_id: int) -> ResponseReturnValue:
         return render_template("members/edit.html", form=form, **_shown(member)), 422
     try:
         members.edit(member, real_name=form.real_name.data or "", role=form.chosen_role(), by=current_member())
+        if form.email.data is not None:
+            members.set_email(member, form.email.data, by=current_member())
     except AppError as error:
         return refused("members/edit.html", form, error, **_shown(member))
     db.session.commit()

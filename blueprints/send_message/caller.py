@@ -15,7 +15,7 @@ from blueprints.send_message.answers import NO_RIGHT, TOKEN, TOO_FREQUENT, Refus
 from blueprints.token_rates import seconds_to_wait
 from extensions import db, read_only
 from models import Membership
-from services import api_tokens, rights
+from services import api_tokens, rights, single_sign_on
 from services.api_tokens import Scope
 
 PER_MINUTE = RateLimitItemPerMinute(60)
@@ -34,6 +34,7 @@ class Caller:
     user_id: int
     tenant_id: int | None
     may_send: bool
+    is_session: bool = False
 
 
 def admit(*, now: datetime) -> Caller:
@@ -61,6 +62,9 @@ def member(caller: Caller) -> Membership:
     found = db.session.scalar(wanted)
     if found is None or not rights.is_in_force(found):
         raise Refused("租户不存在！")
+    by_sso = caller.tenant_id is not None
+    if caller.is_session and not single_sign_on.may_enter(found, came_by_sso=by_sso):
+        raise Refused("租户不存在！")
     g.member = found
     return found
 
@@ -87,7 +91,8 @@ def _of_token(text: str, now: datetime) -> Caller | None:
 def _of_session(text: str) -> Caller | None:
     if not 0 < len(text) <= LONGEST_SESSION:
         return None
-    person = person_of_cookie(text)
-    if person is None or person.must_change_password:
+    found = person_of_cookie(text)
+    if found is None or found[0].must_change_password:
         return None
-    return Caller(f"session:{person.id}", person.id, None, True)
+    person, confined_to = found
+    return Caller(f"session:{person.id}", person.id, confined_to, True, is_session=True)

@@ -29,6 +29,9 @@ OPEN_TO_STRANGERS = {
     "auth.create_first_admin",
     "preferences.set_language",
     "preferences.set_theme",
+    "sso.begin",
+    "sso.start",
+    "sso.callback",
     "ops.alive",
     "ops.ready",
     "ops.show_metrics",
@@ -174,6 +177,7 @@ WRITING_GETS = {
         "users",
         "integration_checks",
     },  # the way back from sign-in
+    "sso.callback": {"receipts", "sso_identities", "audit_entries", "users"},  # the same, from an identity provider
     "callbacks.receive": {"integration_checks", "integrations"},  # the platform's own check of the address
 }
 """The GETs that write, each with the tables that it may touch. None acts on a wish of the visitor's."""
