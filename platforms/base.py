@@ -338,6 +338,8 @@ class Capabilities:
     lists_contacts      the company's departments and their members can be read
     no_contacts_hint    why nobody may be found there, and what to do
     contact_fields      how its contacts are set up: (what the documents call it, name of the set-up field)
+    contact_steps       what is to be done in its console for that: (sentence, what it asks to be entered there:
+                        trusted_domain, egress_ips or home_url)
     everybody           the id that stands for everybody in the visible range; "": one message cannot reach them all
     """
 
@@ -385,6 +387,7 @@ class Capabilities:
     lists_contacts: bool = False
     no_contacts_hint: tuple[str, ...] = ()
     contact_fields: tuple[tuple[str, str], ...] = ()
+    contact_steps: tuple[tuple[str, str], ...] = ()
 
 
 class TokenStore(Protocol):

@@ -121,9 +121,11 @@ def connection_page(integration: Integration, **context: Any) -> str:
         is_ready=contact_syncs.is_ready(integration),
         open_sync=contact_syncs.open_one(integration),
         recent=contact_syncs.recent(integration),
-        trusted_domain=addresses["trusted_domain"],
-        egress_ips=addresses["egress_ips"],
-        home_url=f"{current_settings().public_url}/tenantId/{integration.tenant_id}",
+        to_enter={
+            "trusted_domain": (_("可信域名"), addresses["trusted_domain"]),
+            "egress_ips": (_("出口 IP"), addresses["egress_ips"]),
+            "home_url": (_("应用主页地址"), f"{current_settings().public_url}/tenantId/{integration.tenant_id}"),
+        },
         console_url=integrations.console_url(integration),
         **(defaults | context),
     )

@@ -115,6 +115,10 @@ class DingTalk:
             N_("权限：通讯录部门信息读权限、通讯录部门成员读权限需已开通。"),
         ),
         contact_fields=(("AgentId", "agent_id"), ("AppKey", "client_id"), ("AppSecret", "client_secret")),
+        contact_steps=(
+            (N_("开发配置 → 安全设置 → 服务器出口IP：填写本服务的公网出口 IP。"), "egress_ips"),
+            (N_("网页应用 → 应用首页地址和 PC 端首页地址：填写下面的地址，末尾是租户 id。"), "home_url"),
+        ),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {

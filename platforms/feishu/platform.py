@@ -91,6 +91,10 @@ class Feishu:
             N_("权限：contact:contact.base:readonly、contact:user.base:readonly、contact:department.base:readonly。"),
         ),
         contact_fields=(("AppKey", "app_id"), ("AppSecret", "app_secret")),
+        contact_steps=(
+            (N_("若启用了「IP 白名单」，请加入本服务的公网出口 IP。"), "egress_ips"),
+            (N_("网页应用 → 桌面端主页和移动端主页：填写下面的地址，末尾是租户 id。"), "home_url"),
+        ),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {

@@ -71,6 +71,11 @@ class WeCom:
             N_("可见范围：管理后台 → 应用管理 → 您的应用 → 可见范围，选择需要同步的部门或成员。"),
         ),
         contact_fields=(("AgentId", "agent_id"), ("AppKey", "corp_id"), ("AppSecret", "secret")),
+        contact_steps=(
+            (N_("可信域名：填写后台访问地址的域名。"), "trusted_domain"),
+            (N_("企业可信 IP：填写本服务的公网出口 IP。"), "egress_ips"),
+            (N_("应用主页：填写下面的地址，末尾是租户 id。"), "home_url"),
+        ),
     )
     modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
     hosts: ClassVar[Hosts] = {

@@ -195,3 +195,15 @@ def test_an_app_key_of_another_organisation_is_refused(admin_client):
     refused = admin_client.submit(f"{PLACE}/{integration.id}", {"corp_id": "ww0123456789abcdef"})
     assert refused.status_code == 422
     assert "AppKey重复" in refused.text
+
+
+@pytest.mark.parametrize("platform_slug", ["wecom", "dingtalk", "feishu"])
+def test_what_is_to_be_done_outside_is_said_in_the_platforms_own_words(app, admin_client, platform_slug) -> None:
+    connection = make_integration(platform=platform_slug)
+    db.session.commit()
+    page = admin_client.get(f"{PLACE}/{connection.id}").text
+    steps = [sentence for sentence, _name in PLATFORMS[platform_slug].capabilities.contact_steps]
+    assert steps
+    assert [sentence for sentence in steps if sentence not in page] == []
+    assert ("企业可信 IP" in page) == (platform_slug == "wecom")
+    assert f"/tenantId/{connection.tenant_id}" in page
