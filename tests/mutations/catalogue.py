@@ -47,6 +47,88 @@ MUTATIONS = (
         "        if answer.status == 200:\n",
         (f"{PLATFORMS}/test_answers.py::test_no_error_code_in_http_200_is_ever_taken_for_success",),
     ),
+    *(
+        Mutation(
+            f"take any HTTP 200 for success ({name})",
+            path,
+            old,
+            new,
+            (f"{PLATFORMS}/test_codes.py::test_no_answer_with_an_error_code_is_a_success_whatever_its_http_status",),
+        )
+        for name, path, old, new in (
+            (
+                "DingTalk",
+                "platforms/dingtalk/client.py",
+                "        if code is not None or answer.status >= 400:\n",
+                "        if answer.status >= 400:\n",
+            ),
+            (
+                "Feishu",
+                "platforms/feishu/client.py",
+                "    if code == 0 and answer.status == 200:\n",
+                "    if answer.status == 200:\n",
+            ),
+        )
+    ),
+    Mutation(
+        "take a delivery that failed inside HTTP 200 for success",
+        "platforms/dingtalk/client.py",
+        '    if str(result.get("success")).lower() == "true":\n',
+        "    if result:\n",
+        (f"{PLATFORMS}/test_refusals.py::test_of_several_people_only_those_who_were_reached_are_recorded_as_told",),
+    ),
+    Mutation(
+        "skip the time of a press (DingTalk, WeCom, Feishu)",
+        "blueprints/callbacks/views.py",
+        "    if abs(difference) > callback.fresh_seconds:\n",
+        "    if abs(difference) > 10 * callback.fresh_seconds:\n",
+        (
+            f"{PLATFORMS}/test_replays.py"
+            "::test_a_captured_press_has_no_effect_again_nor_after_a_restart_nor_with_another_time",
+        ),
+    ),
+    *(
+        Mutation(
+            f"compare {what} with ==",
+            path,
+            old,
+            old.replace("not same(", "not (lambda left, right: left == right)("),
+            (f"{PLATFORMS}/test_traps.py::test_every_proof_of_a_callback_is_compared_in_constant_time",),
+        )
+        for what, path, old in (
+            (
+                "a press's signature",
+                "platforms/dingtalk/callbacks.py",
+                "if not same(card_signature(settings.card_api_secret, timestamp), signature):",
+            ),
+            (
+                "the Verification Token",
+                "platforms/feishu/callbacks.py",
+                'if not same(settings.verification_token, _text(header or body, "token")):',
+            ),
+        )
+    ),
+    Mutation(
+        "take a press without a signature (DingTalk)",
+        "platforms/dingtalk/callbacks.py",
+        "    if not same(card_signature(settings.card_api_secret, timestamp), signature):\n",
+        "    if signature and not same(card_signature(settings.card_api_secret, timestamp), signature):\n",
+        (f"{PLATFORMS}/test_cards.py::test_a_press_whose_time_has_gone_by_is_refused_and_a_wrong_signature_too",),
+    ),
+    Mutation(
+        "take what the token alone proves (Feishu)",
+        "platforms/feishu/callbacks.py",
+        "    if settings.encrypt_key and not is_signed:\n",
+        "    if settings.encrypt_key and not (is_signed or header):\n",
+        (f"{PLATFORMS}/test_cards.py::test_a_press_whose_time_has_gone_by_is_refused_and_a_wrong_signature_too",),
+    ),
+    Mutation(
+        "answer a challenge before its token is checked (Feishu)",
+        "platforms/feishu/callbacks.py",
+        '    header = _part(body, "header")\n    if not same(',
+        '    header = _part(body, "header")\n    if _text(body, "type") != "url_verification" and not same(',
+        (f"{PLATFORMS}/test_forgeries.py::test_a_challenge_with_another_token_is_not_echoed",),
+    ),
     Mutation(
         "compare signatures with ==",
         "platforms/crypto.py",

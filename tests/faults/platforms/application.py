@@ -36,11 +36,13 @@ class Application(ABC):
     card_kind   how the simulator lists a card
     renewals    calls after which a token that had ended is in use again, for all workers together
     page_pause  how long a page instead of an answer means to wait
+    takes_back_updates  whether it checks that a card is not changed before the answer to its press
     limits      (fault, seconds that everybody of this application waits)
     refusals    (fault, failure code, the words on the incident): never for this person, so tried once
     partial     faults of which the answer's HTTP 200 says nothing, with the failure code
     update_refusals  faults after which a card can never be changed again
     codes       the faults of every documented error code
+    proofs      how many things of a press are compared with what only the platform knows
     forgeries   how a press can be no press of this platform's, as the simulator takes it
     ids         each person's id here, by name; fault_scope: what keeps a fault to this application
     settings, secrets, platform_key  as the wizard stores them; public_key: of its addresses, once there are some
@@ -52,6 +54,8 @@ class Application(ABC):
     token: ClassVar[str]
     card_kind: ClassVar[str]
     page_pause: ClassVar[timedelta] = NO_PAUSE
+    takes_back_updates: ClassVar[bool] = False
+    proofs: ClassVar[int] = 1
     limits: ClassVar[Sequence[tuple[Values, int]]] = ()
     refusals: ClassVar[Sequence[tuple[Values, str, str]]] = ()
     partial: ClassVar[Sequence[tuple[Values, str]]] = ()

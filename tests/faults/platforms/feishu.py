@@ -29,6 +29,8 @@ class FeishuApplication(Application):
     update: ClassVar[str] = "im/v1/messages/"
     token: ClassVar[str] = "tenant_access_token/internal"
     card_kind: ClassVar[str] = "interactive"
+    takes_back_updates: ClassVar[bool] = True
+    proofs: ClassVar[int] = 2
     limits: ClassVar[Sequence[tuple[Values, int]]] = (({"fault": "rate_limit"}, 1),)
     refusals: ClassVar[Sequence[tuple[Values, str, str]]] = (
         (errcode(230013), "out_of_visible_range", "不在应用可见范围"),

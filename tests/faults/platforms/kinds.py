@@ -29,7 +29,8 @@ def where(applies: Callable[[Capabilities], Any]) -> pytest.MarkDecorator:
 def each(names: str, rows: Callable[[type[Application]], Any]) -> pytest.MarkDecorator:
     """Run a test for every row of every platform: `world`, and the row's members as `names`."""
     found = [(slug, *row) for slug, kind in sorted(KINDS.items()) for row in rows(kind)]
-    return pytest.mark.parametrize(f"world, {names}", found, indirect=["world"])
+    named = ["world", *filter(None, names.split(", "))]
+    return pytest.mark.parametrize(named, found, indirect=["world"])
 
 
 once = pytest.mark.parametrize("world", ["wecom"], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from contextvars import Context
@@ -11,6 +12,8 @@ from sqlalchemy import event, func, select
 
 from extensions import db
 from models import AuditEntry, Incident, Job, Receipt, TimelineEntry
+from platforms.feishu.crypto import EventCipher
+from tests.faults.platforms.kinds import each
 from tests.faults.platforms.world import World, many
 
 FLOOD = many(300, 5000)
@@ -45,3 +48,17 @@ def test_a_flood_of_bad_signatures_writes_nothing_and_a_line_a_second(world: Wor
     assert len(lines) <= 1 + seconds * LINES_A_SECOND
     assert not any(text.startswith("BEGIN IMMEDIATE") for text in began)
     assert counted() == before
+
+
+@each("", lambda kind: [()] if kind.slug == "feishu" else [])
+def test_a_challenge_with_another_token_is_not_echoed(world: World):
+    """Whether it is encrypted or not: only who has the Encrypt Key and the Verification Token learns anything."""
+    here = world.organisation(people=1)
+    challenge = {"challenge": "echo-me", "token": "another", "type": "url_verification"}
+    sealed = {"encrypt": EventCipher(here.application.secrets["encrypt_key"]).encrypt(json.dumps(challenge).encode())}
+    right = challenge | {"token": here.application.secrets["verification_token"]}
+    client = world.flask.test_client()
+    for purpose in world.kind.capabilities().callbacks:
+        for body in (challenge, sealed, right):
+            answer = Context().run(client.post, here.application.callback_path(purpose), json=body)
+            assert (answer.status_code, answer.data) == (403, b"")

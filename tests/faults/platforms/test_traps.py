@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -22,7 +26,7 @@ from services import card_keys, outbox
 from services.clock import utcnow
 from tests.factories import default_tenant
 from tests.faults.platforms.kinds import once
-from tests.faults.platforms.world import World
+from tests.faults.platforms.world import World, many
 
 GOES_AND_COMES = {"jobs", "deliveries", "receipts", "timeline_entries", "alerts", "incidents", "cards", "stored_pushes"}
 LONG_AGO = timedelta(days=60)
@@ -83,6 +87,24 @@ def test_an_answered_alert_survives_a_power_cut_and_writers_queue_instead_of_fai
     assert "BEGIN IMMEDIATE" in told and "BEGIN" not in told
 
 
+@once
+def test_what_was_answered_is_in_the_files_at_that_very_moment(world: World, tmp_path: Path):
+    """As after a power cut: the files as they are at each answer, opened by somebody else. That they have reached the
+    disk by then is what synchronous=FULL is for."""
+    here = world.organisation(people=1)
+    for number in range(1, many(4, 100) + 1):
+        world.push(here)
+        kept = tmp_path / f"cut-{number}"
+        kept.mkdir()
+        for file in world.settings.home.glob("dutybell.sqlite*"):
+            if not file.name.endswith(("-shm", "-queue")):
+                shutil.copy(file, kept)
+        with closing(sqlite3.connect(kept / "dutybell.sqlite")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert connection.execute("SELECT count(*) FROM alerts").fetchone() == (number,)
+            assert connection.execute("SELECT count(*) FROM jobs WHERE kind = 'deliver'").fetchone() == (number,)
+
+
 def test_writers_of_a_process_wait_for_each_other_and_not_in_sqlite(app: Flask):
     """Its own waiting sleeps up to 100 ms a turn; a writer that waits has not even asked it."""
     told = statements_of(app)
@@ -134,6 +156,19 @@ def test_cards_and_pages_are_drawn_from_templates_that_were_compiled_before(worl
     client.get("/sign-in")
 
     assert len(world.arrived()) == 6 and compiled == []
+
+
+def test_every_proof_of_a_callback_is_compared_in_constant_time(world: World, monkeypatch):
+    """Each platform's own: signatures, and the token where there is one."""
+    here = world.organisation(people=1)
+    (push,) = world.push(here)
+    world.work()
+    compared: list[object] = []
+    monkeypatch.setattr(hmac, "compare_digest", noted(hmac.compare_digest, compared))
+
+    world.press(push, "refresh" if world.kind.capabilities().has_refresh_button else "acknowledge")
+
+    assert len(compared) >= world.kind.proofs + 1  # the button's own key is one more
 
 
 def test_what_proves_who_calls_is_compared_in_constant_time(monkeypatch):

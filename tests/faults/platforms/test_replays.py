@@ -1,0 +1,129 @@
+"""Callbacks that were captured and come again, and cards that are changed while their press is being answered."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.test import TestResponse
+
+from app import create_app
+from extensions import db
+from models import Progress
+from services.clock import utcnow
+from tests.faults.platforms.kinds import each
+from tests.faults.platforms.test_cards import recorded, sent
+from tests.faults.platforms.world import World, many
+
+REPLAYS = many(3, 20)
+TOO_LATE_SECONDS = 601
+REFUSED = 403
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A request as somebody on the wire sees it."""
+
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    def send(self, app: Flask) -> TestResponse:
+        sending = app.test_client().post
+        query, headers = dict(self.query), dict(self.headers)
+        return Context().run(sending, self.path, query_string=query, headers=headers, data=self.body)
+
+    def at(self, seconds: int) -> Captured:
+        """With another time beside the old signature, wherever a time stands, in its own unit."""
+
+        def changed(values: Mapping[str, str]) -> dict[str, str]:
+            return {
+                name: str(seconds)[:10].ljust(len(value), "0") if name.lower().endswith("timestamp") else value
+                for name, value in values.items()
+            }
+
+        return replace(self, query=changed(self.query), headers=changed(self.headers))
+
+
+@dataclass
+class Wire:
+    """Between the platform and us: keeps what comes in; before_answer: done while the answer has not left yet."""
+
+    inner: Callable[..., Iterable[bytes]]
+    requests: list[Captured] = field(default_factory=list)
+    before_answer: Callable[[], None] = lambda: None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read()
+        environ["wsgi.input"] = io.BytesIO(body)
+        query = dict(pair.split("=", 1) for pair in environ["QUERY_STRING"].split("&") if pair)
+        kept = Captured(environ["PATH_INFO"], query, dict(EnvironHeaders(environ)), body)
+        answer = list(self.inner(environ, start_response))
+        if "/callback/" in kept.path:
+            self.requests.append(kept)
+            self.before_answer()
+        return answer
+
+
+@pytest.fixture
+def wire(world: World) -> Wire:
+    wire = Wire(world.flask.wsgi_app)
+    world.flask.wsgi_app = wire  # type: ignore[method-assign]
+    return wire
+
+
+def test_a_captured_press_has_no_effect_again_nor_after_a_restart_nor_with_another_time(world: World, wire: Wire):
+    _, push = sent(world)
+    world.press(push, "acknowledge")
+    captured = wire.requests[-1]
+    db.session.commit()
+    restarted = create_app(world.settings)
+
+    again = [captured.send(app).status_code for app in (world.flask, restarted) for _ in range(REPLAYS)]
+    world.clock.shift(TOO_LATE_SECONDS)
+    newer = [captured.at(int(utcnow().timestamp()) + number).send(restarted).status_code for number in range(REPLAYS)]
+    late = [captured.send(app).status_code for app in (world.flask, restarted) for _ in range(REPLAYS)]
+
+    assert set(again) <= {200, REFUSED}
+    assert set(newer + late) == {REFUSED}
+    assert recorded(world, push).count("ack") == 1
+    world.check()
+
+
+@each("", lambda kind: [()] if kind.takes_back_updates else [])
+def test_a_card_that_is_updated_while_its_press_is_answered_shows_both(world: World, wire: Wire):
+    """R26: what a platform is told before our answer has left, it may take back."""
+    here = world.organisation(people=2)
+    (push,) = world.push(here, event_status="Warning")
+    world.settle()
+    card = world.card(push)
+
+    def change_and_work() -> None:
+        with world.flask.app_context():
+            world.push_again(here, push, event_status="Critical")
+            for _ in range(2):
+                world.clock.shift(3)
+                world.work()
+
+    def meanwhile() -> None:
+        wire.before_answer = lambda: None
+        worker = threading.Thread(target=change_and_work)
+        worker.start()
+        worker.join()
+
+    wire.before_answer = meanwhile
+    world.press(push, "acknowledge", card=card)
+    world.pass_time(seconds=30)
+
+    assert world.incident(push).progress is Progress.PROCESSING
+    shown = str(world.card(push)["card"])
+    assert "[严重]" in shown and "处理中" in shown and world.calls(world.kind.update)
+    world.check()
