@@ -51,6 +51,7 @@ class DingTalkApplication(Application):
     forgeries: ClassVar[Sequence[Values]] = (
         {"tamper": "signature"},
         {"tamper": "unsigned"},
+        {"tamper": "no_signature"},
         {"corp_id": "dingsomebodyelse01"},
     )
 
