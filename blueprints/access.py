@@ -33,6 +33,8 @@ SSO_KEY = "sso_tenant"
 LINK_KEY = "h5_link"
 """The link that a session came in through; it ends with it, on every page."""
 LINK_TENANT_KEY = "h5_link_tenant"
+TYPED_KEY = "h5_password"
+"""Set when the link was made a moment ago by somebody who typed a password."""
 ENDED = "session"
 """Scope of the receipts that remember ended sessions: a copied cookie is worth nothing afterwards."""
 SESSION_LIFETIME = timedelta(hours=SESSION_HOURS)
@@ -60,10 +62,10 @@ class OrganisationRequired(AppError):
 
 
 class ConfinedSession(AccessDenied):
-    """An organisation's identity provider speaks for its own organisation alone."""
+    """An organisation's identity provider, or its application on a chat platform, speaks for it alone."""
 
     code = "sso.confined"
-    message = N_("本次是通过另一个组织的单点登录进入的")
+    message = N_("本次是通过另一个组织的单点登录或应用进入的")
     hint = N_("要进入此组织，请退出后用用户名和密码登录。")
 
 
@@ -137,6 +139,20 @@ def _find_member() -> Membership | None:
     return member if way_refused(member) is None else None
 
 
+def vouched_by() -> int | None:
+    """The organisation that says who this is, by its provider or its application; None: the person knew a password.
+
+    Whoever runs such a thing could name anybody, so it opens nothing but that organisation.
+    """
+    tenant_id: int | None = session.get(SSO_KEY, session.get(LINK_TENANT_KEY))
+    return tenant_id
+
+
+def stands_above() -> bool:
+    """Whether this is a super-administrator's own session."""
+    return bool(current_user.is_authenticated and current_user.is_superadmin and vouched_by() is None)
+
+
 def came_by_sso(tenant_id: int) -> bool:
     """Whether this session was opened by the organisation's identity provider, or by a link made behind it."""
     by_link = LINK_KEY in session and session.get(LINK_TENANT_KEY) == tenant_id
@@ -145,8 +161,7 @@ def came_by_sso(tenant_id: int) -> bool:
 
 def way_refused(place: Membership) -> AppError | None:
     """Why the way in which this session was opened does not lead into an organisation; None: it does."""
-    speaks_for = session.get(SSO_KEY)
-    if speaks_for is not None and speaks_for != place.tenant_id:
+    if vouched_by() not in {None, place.tenant_id}:
         return ConfinedSession()
     if not single_sign_on.may_enter(place, came_by_sso=came_by_sso(place.tenant_id)):
         return single_sign_on.SsoRequired(organisation=place.tenant.name)

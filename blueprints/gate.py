@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import BadRequest
 
-from blueprints.access import LINK_KEY, PasswordChangeRequired, SignInRequired, current_member
+from blueprints.access import LINK_KEY, TYPED_KEY, PasswordChangeRequired, SignInRequired, current_member
 from errors import AppError
 from services.instance import current_settings
 from texts import N_
@@ -113,7 +113,7 @@ def admit() -> ResponseReturnValue | None:
 
 def came_through_platform() -> bool:
     """Whether the in-app pages are asked for by somebody whom the platform has named: no password was used."""
-    return request.blueprint in OWN_DOOR and LINK_KEY in session
+    return request.blueprint in OWN_DOOR and LINK_KEY in session and not session.get(TYPED_KEY)
 
 
 def wanted_path() -> str | None:

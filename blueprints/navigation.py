@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext as _p
 from flask_login import current_user
 
-from blueprints.access import current_member_or_none
+from blueprints.access import current_member_or_none, stands_above
 from blueprints.reader import choose_theme
 from models import Membership
 from services import accounts, rights
@@ -102,7 +102,7 @@ def asset_version(folder: Path) -> str:
 def page_context() -> dict[str, Any]:
     """Values that layouts/ use. An error page of an unreachable database gets those that need no question."""
     member = None if g.get("bare") else current_member_or_none()
-    above = not g.get("bare") and current_user.is_authenticated and current_user.is_superadmin
+    above = not g.get("bare") and stands_above()
     return {
         "locale": str(get_locale()).partition("_")[0].replace("zh", "zh_CN"),
         "theme": choose_theme(),

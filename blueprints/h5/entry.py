@@ -12,7 +12,17 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from markupsafe import Markup
 
-from blueprints.access import LINK_KEY, LINK_TENANT_KEY, act_as, current_member, public, safe_next, sign_in, sign_out
+from blueprints.access import (
+    LINK_KEY,
+    LINK_TENANT_KEY,
+    TYPED_KEY,
+    act_as,
+    current_member,
+    public,
+    safe_next,
+    sign_in,
+    sign_out,
+)
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
@@ -290,6 +300,7 @@ def link_account() -> ResponseReturnValue:
     forget_identity()
     made = linking.link(visit().integration, user, identity, source=source, now=utcnow())
     enter(user, made.link)
+    session[TYPED_KEY] = source == "login"
     db.session.commit()
     flash(_("关联成功，以后打开会自动登录"), "success")
     return redirect(url_for("h5.linked", next=wanted), code=303)

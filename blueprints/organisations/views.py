@@ -11,7 +11,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import PasswordChangeRequired, View, before_password_change, current_member, requires
+from blueprints.access import (
+    PasswordChangeRequired,
+    View,
+    before_password_change,
+    current_member,
+    requires,
+    stands_above,
+)
 from blueprints.forms import refused
 from blueprints.organisations.forms import OrganisationForm, OwnOrganisationForm
 from errors import AccessDenied, AppError
@@ -68,14 +75,17 @@ def _own() -> dict[str, object]:
 
 
 def superadmin_only(view: View) -> View:
-    """Close a view to everybody but super-administrators. They come without an organisation, so it is asked here."""
+    """Close a view to everybody but super-administrators. They come without an organisation, so it is asked here.
+
+    They have to know their password: no organisation's provider or application can say that somebody is one.
+    """
 
     @wraps(view)
     @before_password_change
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if current_user.must_change_password:
             raise PasswordChangeRequired
-        if not current_user.is_superadmin:
+        if not stands_above():
             raise AccessDenied("super-administrator")
         return view(*args, **kwargs)
 

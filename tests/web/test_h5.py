@@ -318,6 +318,31 @@ def test_a_one_time_password_is_replaced_before_anything_else(client, home, inte
     assert not is_inside(client, home)
 
 
+def test_whom_the_application_names_needs_no_password(client, home, integration, responder):
+    make_link(integration, responder)
+    accounts.set_one_time_password(responder.user)
+    db.session.commit()
+    enter(client, home)
+    assert is_inside(client, home)
+    assert client.get("/incidents", follow_redirects=True).request.path != "/incidents"
+
+
+def test_an_application_speaks_for_its_own_organisation_alone(client, home, integration, responder):
+    """Whoever runs it could name anybody."""
+    elsewhere = make_tenant("别家")
+    place = {"tenant_id": elsewhere.id, "user_id": responder.user_id}
+    db.session.add(Membership(**place, role=Role.ADMIN, created_at=utcnow()))
+    responder.user.is_superadmin = True
+    make_link(integration, responder)
+    db.session.commit()
+    enter(client, home)
+    assert is_inside(client, home)
+    client.submit("/organisations", {"tenant_id": elsewhere.id}, page="/me")
+    assert "组织：别家" not in client.get("/me").text
+    assert "本次是通过另一个组织的单点登录或应用进入的" in client.get("/organisations").text
+    assert client.get("/instance/organisations").status_code == 403
+
+
 # --- who is not let in --------------------------------------------------------------------------------------------
 
 
