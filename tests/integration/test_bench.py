@@ -38,7 +38,7 @@ def test_cards_of_every_platform_arrive_through_every_application(stage):
             assert {user for _, _, user, _ in arrivals} == {
                 PLATFORMS[platform].person(name) for name in organisation.people
             }
-            assert set(stage.fake.tokens().values()) == {1}
+            assert set(stage.fake.tokens().values()) <= {1}  # or none, where a list was asked for before
 
 
 def test_everybody_of_the_company_can_be_reached(stage):
