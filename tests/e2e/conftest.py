@@ -16,13 +16,10 @@ from playwright.sync_api import BrowserContext, Page, Route
 from tests.servers import product  # noqa: F401  (a fixture)
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# No sandbox: tests may run as root in a container. No waiting for a screen: a page behind another one's window would
-# draw once a second, and each click waits for two drawings. The others keep the browser from talking to its maker.
+# No sandbox: tests may run as root in a container. The others keep the browser from talking to its maker.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--disable-gpu-vsync",
-    "--disable-frame-rate-limit",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
