@@ -65,10 +65,12 @@ def save(integration_id: int) -> ResponseReturnValue:
         setup.save(integration, typed, by=current_member(), now=utcnow())
         if integration.status is IntegrationStatus.DISABLED:
             setup.set_enabled(integration, True, by=current_member())
+    except InvalidInput as error:
+        db.session.rollback()
+        return _refused(integration_id, typed, {error.field: _(error.params["reason"])})
     except AppError as error:
         db.session.rollback()
-        where = error.field if isinstance(error, InvalidInput) else ""
-        return _refused(integration_id, typed, {where: error_sentence(error)})
+        return _refused(integration_id, typed, {"": error_sentence(error)})
     db.session.commit()
     flash(_("配置已保存"), "success")
     return redirect(url_for(".connection", integration_id=integration_id), code=303)

@@ -207,3 +207,14 @@ def test_what_is_to_be_done_outside_is_said_in_the_platforms_own_words(app, admi
     assert [sentence for sentence in steps if sentence not in page] == []
     assert ("企业可信 IP" in page) == (platform_slug == "wecom")
     assert f"/tenantId/{connection.tenant_id}" in page
+
+
+def test_a_credential_of_the_wrong_form_is_named_as_the_page_calls_it(app, admin_client) -> None:
+    connection = make_integration(platform="wecom")
+    db.session.commit()
+    place = f"{PLACE}/{connection.id}"
+    refused = admin_client.submit(place, {"corp_id": "nonsense", "agent_id": "1000002"}, page=place)
+    assert refused.status_code == 422
+    assert "企业 ID 应以 ww" in refused.text
+    assert "corp_id 无效" not in refused.text
+    assert 'value="nonsense"' in refused.text
