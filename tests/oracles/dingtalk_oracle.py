@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
+from answering import serve
 from dingtalk import AppKeyClient
 from dingtalk.crypto import DingTalkCrypto
 
@@ -37,14 +36,5 @@ def client(call: dict[str, Any]) -> Any:
 CALLS = {"encrypt": encrypt, "decrypt": decrypt, "client": client}
 
 
-def answer(line: str) -> dict[str, Any]:
-    call = json.loads(line)
-    try:
-        return {"result": CALLS[call.pop("call")](call)}
-    except Exception as error:
-        return {"error": type(error).__name__, "detail": str(error)}
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        print(json.dumps(answer(line)), flush=True)
+    serve(CALLS)

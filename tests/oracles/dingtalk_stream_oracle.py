@@ -5,11 +5,10 @@ Its functions note what went wrong in their log and go on; so what they were ans
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 import requests
+from answering import serve
 from dingtalk_stream import Credential, DingTalkStreamClient, card_replier, stream
 from dingtalk_stream.card_callback import CardCallbackMessage
 from dingtalk_stream.chatbot import ChatbotMessage
@@ -84,14 +83,5 @@ def _watched(answers: list[Any], act: Any) -> Any:
 CALLS = {"deliver": deliver, "update": update, "press": press}
 
 
-def answer(line: str) -> dict[str, Any]:
-    call = json.loads(line)
-    try:
-        return {"result": CALLS[call.pop("call")](call)}
-    except Exception as error:
-        return {"error": type(error).__name__, "detail": str(error)}
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        print(json.dumps(answer(line)), flush=True)
+    serve(CALLS)

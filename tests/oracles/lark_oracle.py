@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import lark_oapi as lark
+from answering import serve
 from lark_oapi.api.im.v1 import (
     CreateMessageRequest,
     CreateMessageRequestBody,
@@ -92,15 +92,6 @@ METHODS = {"send": send, "update": update, "list_chats": list_chats}
 CALLS = {"decrypt": decrypt, "dispatch": dispatch, "dispatch_historic": dispatch_historic, "client": client}
 
 
-def answer(line: str) -> dict[str, Any]:
-    call = json.loads(line)
-    try:
-        return {"result": CALLS[call.pop("call")](call)}
-    except Exception as error:
-        return {"error": type(error).__name__, "detail": str(error)}
-
-
 if __name__ == "__main__":
     lark.logger.handlers.clear()  # they write to where the answers go
-    for line in sys.stdin:
-        print(json.dumps(answer(line)), flush=True)
+    serve(CALLS)
