@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
+from platforms.application import Application
 from platforms.base import (
     Callback,
     CallbackReply,
@@ -62,7 +63,7 @@ NO_ROUTE = (*NO_CARDS, RouteTaken, CallbackUrlRefused, ContentRefused, DingTalkE
 """Why our card address was not taken, as answered; a card without it would have buttons that do nothing."""
 
 
-class DingTalk:
+class DingTalk(Application):
     """One connected application."""
 
     slug: ClassVar[str] = "dingtalk"
@@ -136,30 +137,12 @@ class DingTalk:
         "card_callback_url": "callback/card",
     }
 
+    settings_type = DingTalkSettings
+
     def __init__(self, settings: DingTalkSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
         self.settings = settings
         self.reached_at = hosts
         self.client = Client(settings, hosts, tokens, transport)
-
-    @classmethod
-    def build(
-        cls,
-        settings: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        *,
-        tokens: TokenStore,
-        hosts: Hosts,
-        transport: Transport,
-    ) -> DingTalk:
-        return cls(DingTalkSettings.from_stored(settings, secrets), hosts, tokens, transport)
-
-    @classmethod
-    def entered_host(cls, settings: Mapping[str, Any]) -> str:
-        return ""
-
-    @classmethod
-    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
-        return hosts["console"]
 
     @property
     def application_key(self) -> str | None:

@@ -6,33 +6,34 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from platforms.errors import SettingsIncomplete
+from platforms.application import Settings
 from texts import N_
 
-LABELS = {
-    "corp_id": N_("CorpId"),
-    "agent_id": N_("AgentID"),
-    "client_id": N_("ClientID"),
-    "client_secret": N_("ClientSecret"),
-    "aes_key": N_("加密 aes_key"),
-    "token": N_("签名 Token"),
-    "cool_app_code": N_("酷应用编码"),
-    "card_template_id": N_("卡片模板 ID"),
-    "card_callback_url": N_("卡片回调地址"),
-}
 _CARD_SECRET = b"dutybell dingtalk card callbacks 1\n"
 
 
 @dataclass(frozen=True)
-class DingTalkSettings:
+class DingTalkSettings(Settings):
     """Values of a connection, drafts included: what was not entered yet is empty.
 
     robot_code         the robot's own code; "" where it is the ClientID, as with a self-built robot
     card_template_id   "<uuid>.schema"; "" where cards are plain messages with links
     card_callback_url  ours, which DingTalk calls when a button is pressed
     """
+
+    labels: ClassVar[Mapping[str, str]] = {
+        "corp_id": N_("CorpId"),
+        "agent_id": N_("AgentID"),
+        "client_id": N_("ClientID"),
+        "client_secret": N_("ClientSecret"),
+        "aes_key": N_("加密 aes_key"),
+        "token": N_("签名 Token"),
+        "cool_app_code": N_("酷应用编码"),
+        "card_template_id": N_("卡片模板 ID"),
+        "card_callback_url": N_("卡片回调地址"),
+    }
 
     corp_id: str = ""
     agent_id: str = ""
@@ -60,12 +61,6 @@ class DingTalkSettings:
             card_template_id=_text(settings, "card_template_id"),
             card_callback_url=_text(settings.get("addresses") or {}, "card_callback_url"),
         )
-
-    def need(self, *names: str) -> None:
-        """Raise SettingsIncomplete for the first of `names` that is empty."""
-        for name in names:
-            if not getattr(self, name):
-                raise SettingsIncomplete(LABELS[name])
 
     @property
     def robot(self) -> str:

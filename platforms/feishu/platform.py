@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
+from platforms.application import Application
 from platforms.base import (
     Callback,
     CallbackReply,
@@ -21,7 +22,6 @@ from platforms.base import (
     GroupList,
     Hosts,
     IncidentCard,
-    LostEvents,
     PlatformIdentity,
     PressAnswer,
     Recipient,
@@ -43,7 +43,7 @@ COUNTED_AT_ONCE = 20
 Given = TypeVar("Given")
 
 
-class Feishu:
+class Feishu(Application):
     """One connected application of one brand; which hosts it has is FeishuSettings.brand's matter."""
 
     slug: ClassVar[str] = "feishu"
@@ -112,26 +112,12 @@ class Feishu:
         "event_url": "callback/event",
     }
 
+    settings_type = FeishuSettings
+
     def __init__(self, settings: FeishuSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
         self.settings = settings
         self.reached_at = hosts
         self.client = Client(settings, settings.host(hosts, "api"), tokens, transport)
-
-    @classmethod
-    def build(
-        cls,
-        settings: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        *,
-        tokens: TokenStore,
-        hosts: Hosts,
-        transport: Transport,
-    ) -> Feishu:
-        return cls(FeishuSettings.from_stored(settings, secrets), hosts, tokens, transport)
-
-    @classmethod
-    def entered_host(cls, settings: Mapping[str, Any]) -> str:
-        return ""
 
     @classmethod
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
@@ -181,9 +167,6 @@ class Feishu:
         encoded = urlencode(query | {"state": state}, quote_via=quote, safe="")
         return f"{base}/open-apis/authen/v1/authorize?{encoded}"
 
-    def client_sign_in(self) -> Mapping[str, str]:
-        return {}
-
     def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         """Exchange a sign-in code; somebody whom the application is not there for, of whatever company, is nobody."""
         try:
@@ -210,9 +193,6 @@ class Feishu:
             return self.client.count_members(chat_id)
         except PlatformError:
             return None
-
-    def read_lost_events(self) -> LostEvents:
-        return LostEvents()
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

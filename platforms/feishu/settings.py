@@ -5,26 +5,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from platforms.errors import SettingsIncomplete
+from platforms.application import Settings
 from texts import N_
 
 FEISHU, LARK = "feishu", "lark"
-LABELS = {
-    "app_id": N_("App ID"),
-    "app_secret": N_("App Secret"),
-    "verification_token": N_("Verification Token"),
-    "encrypt_key": N_("Encrypt Key"),
-}
 
 
 @dataclass(frozen=True)
-class FeishuSettings:
+class FeishuSettings(Settings):
     """Values of a connection, drafts included: what was not entered yet is empty.
 
     brand  "feishu" or "lark": the same paths on other hosts; an application of one does not exist on the other
     """
+
+    labels: ClassVar[Mapping[str, str]] = {
+        "app_id": N_("App ID"),
+        "app_secret": N_("App Secret"),
+        "verification_token": N_("Verification Token"),
+        "encrypt_key": N_("Encrypt Key"),
+    }
 
     brand: str = FEISHU
     app_id: str = ""
@@ -48,12 +49,6 @@ class FeishuSettings:
             redirect_url=str(settings.get("addresses", {}).get("redirect_url", "")),
             press_reply=settings.get("press_reply", "passive"),
         )
-
-    def need(self, *names: str) -> None:
-        """Raise SettingsIncomplete for the first of `names` that is empty."""
-        for name in names:
-            if not getattr(self, name):
-                raise SettingsIncomplete(LABELS[name])
 
     @property
     def token_kind(self) -> str:

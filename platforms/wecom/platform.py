@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
+from platforms.application import Application
 from platforms.base import (
     Callback,
     CallbackReply,
@@ -15,11 +16,8 @@ from platforms.base import (
     CardHandle,
     Contact,
     Department,
-    Group,
-    GroupList,
     Hosts,
     IncidentCard,
-    LostEvents,
     PlatformIdentity,
     PressAnswer,
     Recipient,
@@ -36,7 +34,7 @@ from platforms.wecom.settings import WeComSettings
 from texts import N_
 
 
-class WeCom:
+class WeCom(Application):
     """One connected application. hosts.api is replaced by the integration's Endpoint for a private deployment."""
 
     slug: ClassVar[str] = "wecom"
@@ -86,30 +84,16 @@ class WeCom:
     }
     addresses: ClassVar[Mapping[str, str]] = {"callback_url": "callback", "home_url": "home"}
 
+    settings_type = WeComSettings
+
     def __init__(self, settings: WeComSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
         self.settings = settings
         self.reached_at = hosts
         self.client = Client(settings, settings.endpoint or hosts["api"], tokens, transport)
 
     @classmethod
-    def build(
-        cls,
-        settings: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        *,
-        tokens: TokenStore,
-        hosts: Hosts,
-        transport: Transport,
-    ) -> WeCom:
-        return cls(WeComSettings.from_stored(settings, secrets), hosts, tokens, transport)
-
-    @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
         return str(settings.get("endpoint") or "") if settings.get("is_private") else ""
-
-    @classmethod
-    def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
-        return hosts["console"]
 
     @property
     def application_key(self) -> str | None:
@@ -170,9 +154,6 @@ class WeCom:
         base = self.settings.endpoint or self.reached_at["login"]
         return f"{base}/wwlogin/sso/login?{urlencode(query, quote_via=quote, safe='')}"
 
-    def client_sign_in(self) -> Mapping[str, str]:
-        return {}
-
     def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         """Exchange a sign-in code. The name is extra: an application that may not see it still signs people in."""
         user_id = self.client.get_user_id(code)
@@ -183,13 +164,6 @@ class WeCom:
         except PlatformError:
             name = ""
         return PlatformIdentity(user_id.lower(), name)
-
-    def read_groups(self, known: Sequence[Group]) -> GroupList:
-        """A self-built application's cards have no place in ordinary groups."""
-        return GroupList(calls=0)
-
-    def read_lost_events(self) -> LostEvents:
-        return LostEvents()
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

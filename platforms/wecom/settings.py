@@ -5,28 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from platforms.errors import SettingsIncomplete
+from platforms.application import Settings
 from texts import N_
-
-LABELS = {
-    "corp_id": N_("企业 ID"),
-    "agent_id": N_("AgentId"),
-    "secret": N_("Secret"),
-    "token": N_("Token"),
-    "encoding_aes_key": N_("EncodingAESKey"),
-    "trusted_domain": N_("可信域名"),
-    "endpoint": N_("Endpoint"),
-}
 
 
 @dataclass(frozen=True)
-class WeComSettings:
+class WeComSettings(Settings):
     """Values of a connection, drafts included: what was not entered yet is empty.
 
     agent_id  digits; endpoint: scheme, host and port of a private deployment, without a path
     """
+
+    labels: ClassVar[Mapping[str, str]] = {
+        "corp_id": N_("企业 ID"),
+        "agent_id": N_("AgentId"),
+        "secret": N_("Secret"),
+        "token": N_("Token"),
+        "encoding_aes_key": N_("EncodingAESKey"),
+        "trusted_domain": N_("可信域名"),
+        "endpoint": N_("Endpoint"),
+    }
 
     corp_id: str = ""
     agent_id: str = ""
@@ -54,12 +54,6 @@ class WeComSettings:
             trusted_domain=_text(settings, "trusted_domain"),
             press_reply=settings.get("press_reply", "passive"),
         )
-
-    def need(self, *names: str) -> None:
-        """Raise SettingsIncomplete for the first of `names` that is empty."""
-        for name in names:
-            if not getattr(self, name):
-                raise SettingsIncomplete(LABELS[name])
 
     @property
     def token_kind(self) -> str:
