@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from flask import Flask
@@ -22,12 +23,19 @@ def create_worker_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def settle() -> None:
+    """What is there now stays: it is not looked through for garbage again, above all not within a transaction."""
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
     try:
         app = create_worker_app()
     except ConfigError as error:
         raise ground.refusal(error) from error
     os.nice(NICENESS)
+    settle()
     with app.app_context():
         Worker(app).run()
 

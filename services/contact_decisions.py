@@ -46,13 +46,17 @@ TOTALS = {
 
 @dataclass(frozen=True)
 class Account:
-    """An account here. place: its state in this organisation, None if it has none; linked_to: whom here already."""
+    """An account here. place: its state in this organisation, None if it has none; linked_to: whom here already.
+
+    place_id  of the membership
+    """
 
     user_id: int
     username: str
     real_name: str
     place: MembershipState | None
     linked_to: str | None = None
+    place_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _accounts(on: Connection, scope: Scope, ids: list[int]) -> dict[int, Account
     place = (Membership.user_id == User.id) & (Membership.tenant_id == scope.tenant_id)
     link = (AccountLink.user_id == User.id) & (AccountLink.integration_id == scope.integration_id)
     wanted = (
-        select(User.id, User.username, User.real_name, Membership.state, AccountLink.external_user_id)
+        select(User.id, User.username, User.real_name, Membership.state, AccountLink.external_user_id, Membership.id)
         .outerjoin(Membership, place)
         .outerjoin(AccountLink, link)
         .where(User.id.in_(ids))

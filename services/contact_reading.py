@@ -123,8 +123,8 @@ def _unlinked(integration: Integration) -> Any:
 
 def _write(sync_id: int, rows: Sequence[Row], departments: list[Department]) -> None:
     """Replace whatever an earlier run left by these rows; the last transaction opens the comparison."""
-    with writing() as connection:
-        connection.execute(delete(SyncPerson).where(SyncPerson.sync_id == sync_id))
+    while _forget_some(sync_id):
+        pass
     for batch in batches(rows):
         with writing() as connection:
             connection.execute(insert(SyncPerson.__table__), batch)  # type: ignore[arg-type]
@@ -133,6 +133,13 @@ def _write(sync_id: int, rows: Sequence[Row], departments: list[Department]) -> 
         opened = update(ContactSync).where(ContactSync.id == sync_id, ContactSync.state == ContactSyncState.READING)
         values = {"state": ContactSyncState.COMPARING, "departments": shown, "version": ContactSync.version + 1}
         connection.execute(opened.values(values))
+
+
+def _forget_some(sync_id: int) -> bool:
+    """Delete some rows of an earlier run; whether there were any."""
+    some = select(SyncPerson.id).where(SyncPerson.sync_id == sync_id).limit(BATCH)
+    with writing() as connection:
+        return connection.execute(delete(SyncPerson).where(SyncPerson.id.in_(some))).rowcount > 0
 
 
 def batches(rows: Sequence[Row], size: int = BATCH) -> Iterator[list[Row]]:

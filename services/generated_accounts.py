@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import exists, select, update
 
 from errors import AppError
-from extensions import db
+from extensions import db, reading, writing
 from models import AccountLink, ContactSync, GeneratedAccount, Membership, SyncPerson, User
 from services import audit, passwords, rights, vault
 from texts import N_
@@ -27,6 +28,8 @@ FORGOTTEN_WITHIN = timedelta(days=90)
 LONGEST_USERNAME = 128
 NOT_IN_NAMES = re.compile(r"[^\w.@-]")
 PAGE = 50
+HANDED_OUT = 500
+"""Passwords of one transaction: some milliseconds of SQLite's write lock."""
 
 
 class InitialPasswordSpent(AppError):
@@ -110,25 +113,46 @@ def has_passwords(sync: ContactSync) -> bool:
     )
 
 
-def hand_out(sync: ContactSync, *, by: Membership, now: datetime) -> list[tuple[str, str, str]]:
-    """Stage that the random initial passwords are shown now and never again: (name, user name, password) of each.
+def hand_out(sync_id: int, *, by: Membership, now: datetime) -> list[tuple[str, str, str]]:
+    """The random initial passwords, now and never again: (name, user name, password) of each. Commits some at a time.
 
-    Those that have expired are dropped without being shown. Raises AccessDenied.
+    Opened beside the write lock, each given to whoever takes it first. Those that have expired are dropped without
+    being shown. Raises AccessDenied.
     """
     rights.require(by, "member.edit")
-    mine = (SyncPerson.tenant_id == by.tenant_id, SyncPerson.sync_id == sync.id, SyncPerson.password.is_not(None))
-    rows = db.session.execute(
-        select(SyncPerson, User)
-        .join(User, User.id == SyncPerson.user_id)
-        .where(*mine)
-        .order_by(SyncPerson.id)
-        .with_for_update(of=SyncPerson)
-    ).all()
-    is_alive = sync.finished_at is None or now - sync.finished_at < LIFETIME
-    shown = [(user.name, user.username, _opened(sync, person)) for person, user in rows if is_alive]
-    db.session.execute(update(SyncPerson).where(*mine).values(password=None))
-    audit.record("contact_sync.passwords_shown", by=by, target=f"#{sync.id}", count=len(shown), now=now)
+    tenant_id, is_alive = by.tenant_id, _opens_still(sync_id, now)
+    shown: list[tuple[str, str, str]] = []
+    after = 0
+    while rows := _held(tenant_id, sync_id, after):
+        after = rows[-1].id
+        opened = {
+            row.id: (row.real_name or row.username, row.username, _opened(tenant_id, sync_id, row))
+            for row in rows
+            if is_alive
+        }
+        with writing() as on:
+            mine = (SyncPerson.id.in_([row.id for row in rows]), SyncPerson.password.is_not(None))
+            taken = on.execute(update(SyncPerson).where(*mine).values(password=None).returning(SyncPerson.id))
+            shown += [opened[person_id] for person_id in sorted(taken.scalars()) if person_id in opened]
+    audit.record("contact_sync.passwords_shown", by=by, target=f"#{sync_id}", count=len(shown), now=now)
     return shown
+
+
+def _opens_still(sync_id: int, now: datetime) -> bool:
+    with reading() as connection:
+        ended = connection.execute(select(ContactSync.finished_at).where(ContactSync.id == sync_id)).scalar()
+    return ended is None or now - ended < LIFETIME
+
+
+def _held(tenant_id: int, sync_id: int, after: int) -> Sequence[Any]:
+    mine = (SyncPerson.tenant_id == tenant_id, SyncPerson.sync_id == sync_id, SyncPerson.password.is_not(None))
+    wanted = select(
+        SyncPerson.id, SyncPerson.external_user_id, SyncPerson.password, User.username, User.real_name
+    ).join(User, User.id == SyncPerson.user_id)
+    with reading() as connection:
+        return connection.execute(
+            wanted.where(*mine, SyncPerson.id > after).order_by(SyncPerson.id).limit(HANDED_OUT)
+        ).all()
 
 
 def forget_passwords(*, now: datetime) -> None:
@@ -139,8 +163,8 @@ def forget_passwords(*, now: datetime) -> None:
     db.session.execute(statement.execution_options(synchronize_session=False))
 
 
-def _opened(sync: ContactSync, person: SyncPerson) -> str:
-    return vault.unseal(sync.tenant_id, field(sync.id, person.external_user_id), person.password or "")
+def _opened(tenant_id: int, sync_id: int, held: Any) -> str:
+    return vault.unseal(tenant_id, field(sync_id, held.external_user_id), held.password)
 
 
 def as_csv(header: list[str], rows: Iterable[tuple[str, ...]]) -> bytes:

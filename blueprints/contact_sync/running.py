@@ -78,7 +78,7 @@ def report(sync_id: int) -> ResponseReturnValue:
 def passwords(sync_id: int) -> ResponseReturnValue:
     """Random initial passwords on the answer itself, with their file; they are kept nowhere afterwards."""
     found = contact_syncs.get(sync_id, viewer=current_member())
-    rows = generated_accounts.hand_out(found, by=current_member(), now=utcnow())
+    rows = generated_accounts.hand_out(found.id, by=current_member(), now=utcnow())
     db.session.commit()
     if not rows:
         return redirect(url_for(".sync", sync_id=sync_id), code=303)

@@ -37,7 +37,16 @@ from platforms import PLATFORMS
 from platforms.base import Contact
 from platforms.base import Department as There
 from platforms.errors import CredentialInvalid, PlatformBusy
-from services import admission, contact_applying, contact_comparison, contact_syncs, generated_accounts, linking, outbox
+from services import (
+    admission,
+    contact_applying,
+    contact_comparison,
+    contact_syncs,
+    contact_writing,
+    generated_accounts,
+    linking,
+    outbox,
+)
 from services.clock import utcnow
 from tests.factories import default_tenant, make_integration, make_link, make_member, make_tenant
 from tests.fakes import GroupPlatform
@@ -390,20 +399,20 @@ def test_departments_follow_the_platform_and_what_was_made_here_stays(company):
 def test_killed_halfway_it_goes_on_and_comes_to_the_same(company, monkeypatch):
     company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(180)})
     sync = company.confirm(company.read())
-    write, calls = contact_applying._write, Counter()
+    write, batches = contact_writing.write, []
 
-    def dies_in_the_third_batch(*args: object) -> None:
-        calls["batches"] += 1
-        write(*args)  # type: ignore[arg-type]
-        if calls["batches"] == 3:
+    def dies_in_the_third_batch(on: object, scope: object, planned: list[object]) -> None:
+        write(on, scope, planned)  # type: ignore[arg-type]
+        batches.append(len(planned))
+        if len(batches) == 3:
             raise Killed
 
-    monkeypatch.setattr(contact_applying, "_write", dies_in_the_third_batch)
+    monkeypatch.setattr(contact_writing, "write", dies_in_the_third_batch)
     with pytest.raises(Killed):
         contact_applying.run(sync.id, tenant_id=0, until=utcnow() + timedelta(minutes=1))
     db.session.expire_all()
     done = Counter(company.outcomes(sync).values())
-    kept = 2 * contact_applying.BATCH
+    kept = sum(batches[:2])
     assert done == {"created": kept, None: 180 - kept}
     assert (count(GeneratedAccount), sync.step) == (kept, kept)
     company.work()
@@ -415,10 +424,10 @@ def test_killed_halfway_it_goes_on_and_comes_to_the_same(company, monkeypatch):
 def test_two_workers_at_the_same_people_make_each_once(company):
     company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(40)})
     sync = company.confirm(company.read())
-    rows = contact_applying._next(sync.id)
+    rows, pace = contact_applying._next(sync.id, 30), contact_applying.Pace()
     scope = contact_applying._scope(sync.id)
-    contact_applying._apply(scope, rows)
-    contact_applying._apply(scope, rows)
+    contact_applying._apply(scope, rows, pace)
+    contact_applying._apply(scope, rows, pace)
     company.work()
     assert count(GeneratedAccount) == 40
     assert sync.counts["created"] == 40
@@ -427,12 +436,12 @@ def test_two_workers_at_the_same_people_make_each_once(company):
 def test_somebody_else_at_the_same_time_fails_alone(company):
     company.employs(lilei="李雷", hanmei="韩梅")
     sync = company.confirm(company.read())
-    rows, scope = contact_applying._next(sync.id), contact_applying._scope(sync.id)
+    rows, scope = contact_applying._next(sync.id, 30), contact_applying._scope(sync.id)
     with contact_applying.reading() as connection:
-        facts = contact_applying.facts_of(connection, scope, rows)
+        planned = contact_writing.plan(scope, rows, contact_applying.facts_of(connection, scope, rows))
     make_member("ABC123hanmei")
     with pytest.raises(contact_applying.IntegrityError), contact_applying.writing() as connection:
-        contact_applying._write(connection, scope, rows, facts)
+        contact_writing.write(connection, scope, planned)
     company.work()
     assert company.outcomes(sync) == {"lilei": "created", "hanmei": "username_taken"}
 
@@ -440,7 +449,8 @@ def test_somebody_else_at_the_same_time_fails_alone(company):
 def test_a_run_that_cannot_go_on_says_so_and_the_next_one_finishes_it(company, monkeypatch):
     company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(40)})
     sync = company.confirm(company.read())
-    contact_applying._apply(contact_applying._scope(sync.id), contact_applying._next(sync.id))
+    rows, scope = contact_applying._next(sync.id, 30), contact_applying._scope(sync.id)
+    contact_applying._apply(scope, rows, contact_applying.Pace())
     (job,) = outbox.unfinished(contact_syncs.APPLY, sync.id)
     claim = Claim(job.id, job.kind, 0, sync.id, {}, 1, utcnow())
     gave_up = HANDLERS[contact_syncs.APPLY].gave_up
@@ -449,8 +459,8 @@ def test_a_run_that_cannot_go_on_says_so_and_the_next_one_finishes_it(company, m
     outbox.cancel(contact_syncs.APPLY, tenant_id=0, subject_id=sync.id)
     assert (sync.state, sync.error["code"]) == (ContactSyncState.FAILED, "contact_sync.interrupted")
     again = company.synchronise()
-    assert again.counts["created"] == 40 - contact_applying.BATCH
-    assert again.counts["updated"] == contact_applying.BATCH
+    assert again.counts["created"] == 10
+    assert again.counts["updated"] == 30
 
 
 def test_approving_somebody_from_outside_makes_the_link_work(company):
