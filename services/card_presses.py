@@ -47,6 +47,7 @@ from services.card_bodies import TakesLonger
 from services.incident_decisions import Decision
 from services.incident_values import IncidentValues
 from services.instance import current_settings
+from services.late_answers import Answered
 from services.notifications import DELIVER
 from services.press_scenes import PressedCard, Presser, Scene
 from services.visibility import sees_incident
@@ -90,11 +91,13 @@ class PressResult:
     """What the platform is answered; text: what happened, also where the answer has no place for it.
 
     is_urgent  work was staged that is due now: the worker is to be woken after the commit
+    answered   what of it is looked back at if it leaves late
     """
 
     answer: PressAnswer
     text: Text | None = None
     is_urgent: bool = False
+    answered: Answered | None = None
 
     @property
     def card(self) -> IncidentCard | None:
@@ -135,7 +138,7 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
     if scene.is_repeat:
         return moment.repeated(pressed)
     result = moment.answer()
-    kept = _kept(result.answer) | {"pressed": pressed}
+    kept = _kept(result) | {"pressed": pressed}
     press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=kept, now=now)
     if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
         # last: whoever records a sending holds the incident before the integration, too
@@ -170,6 +173,7 @@ class _Moment:
 
     def __post_init__(self) -> None:
         self.jobs: list[dict[str, Any]] = []
+        self.answered: Answered | None = None
 
     def answer(self) -> PressResult:
         try:
@@ -180,14 +184,16 @@ class _Moment:
             text = refusal.text
             answer = self._refusal(text)
         outbox.write(self.on, self.jobs)
-        return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)))
+        return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
 
     def repeated(self, pressed: str) -> PressResult:
         """pressed: a digest of who pressed what, as the receipt of the first one keeps it."""
         known = self.scene.answer or {}
         if self._capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
             return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)
-        return PressResult(_remembered(known))
+        card, shown = self.scene.card, known.get("shown", "")
+        answered = Answered(card.id, self.integration.tenant_id, shown, is_repeat=True) if card and shown else None
+        return PressResult(_remembered(known), answered=answered)
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
         if not self._capabilities.tells_in_reply:
@@ -285,8 +291,9 @@ class _Moment:
         if plain.body_is_markup and self._capabilities.refuses_markup:
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
+        self.answered = Answered(card.id, self.integration.tenant_id, plain.fingerprint)
         if self._answer_is_seen_by_all:
-            press_writing.shown(self.on, card, plain.fingerprint, self.now)
+            press_writing.shown(self.on, card, self.answered.fingerprint, self.now)
         else:
             self._keep_right(card, must_update=True, after_answer=True)
         return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
@@ -414,10 +421,11 @@ def answers_in_reply(integration: Integration) -> bool:
     return PLATFORMS[integration.platform].capabilities.answers_in_reply and chosen == "passive"
 
 
-def _kept(answer: PressAnswer) -> dict[str, Any]:
-    """An answer as the receipt keeps it for a repeat of the same press."""
+def _kept(result: PressResult) -> dict[str, Any]:
+    """An answer as the receipt keeps it for a repeat of the same press. shown: the fingerprint of its card."""
+    answer, shown = result.answer, {"shown": result.answered.fingerprint} if result.answered else {}
     said = {"text": answer.text, "is_refusal": answer.is_refusal} if answer.text else {}
-    return said | ({"card": answer.card.as_json()} if answer.card else {})
+    return said | shown | ({"card": answer.card.as_json()} if answer.card else {})
 
 
 def _remembered(known: dict[str, Any]) -> PressAnswer:

@@ -18,6 +18,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.callbacks import notices
+from blueprints.callbacks.late import look_back_after
 from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
@@ -214,9 +215,11 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
     crash_here("callback.after_commit")
     if result.is_urgent:
         outbox.wake_worker()
-    reply = caller.platform.answer(press, result.answer)
+    response = _reply(caller.platform.answer(press, result.answer))
+    if result.answered is not None:
+        look_back_after(response, result.answered, decided_at=utcnow())
     crash_here("callback.before_answer")
-    return _reply(reply)
+    return response
 
 
 def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> None:

@@ -1,0 +1,41 @@
+"""Looking back at an answer to a press once it has left: if that took a while, its card is put right."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, Response, current_app
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from extensions import begin_write, db
+from services import late_answers
+from services.clock import utcnow
+from services.late_answers import Answered
+
+if TYPE_CHECKING:
+    from werkzeug.local import LocalProxy
+
+log = logging.getLogger(__name__)
+
+
+def look_back_after(response: Response, answered: Answered, *, decided_at: datetime) -> None:
+    """Look back at an answer whose press was committed then; costs nothing where it leaves at once."""
+    app = cast("LocalProxy[Flask]", current_app)._get_current_object()
+    response.call_on_close(lambda: _look_back(app, answered, decided_at))
+
+
+def _look_back(app: Flask, answered: Answered, decided_at: datetime) -> None:
+    now = utcnow()
+    if not answered.may_be_old(decided_at, now):
+        return
+    with app.app_context():
+        begin_write()
+        try:
+            if late_answers.put_right(answered, now=now):
+                log.info("An answer to a press left after its card was updated; it is updated again.")
+            db.session.commit()
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("A card that may show an older state could not be looked at: %s", type(error).__name__)
