@@ -46,6 +46,8 @@ from services.statements import Statement
 HELD_AFTER = timedelta(hours=1)
 """What we did not get to for so long is not news any more: an administrator decides whether it is still sent."""
 DEDUPE_MARGIN = timedelta(minutes=5)
+MADE_UNSEEN = "made_unseen"
+"""In Delivery.rendered: the platform has the message, but nobody has got it. An unanswered try then tells nothing."""
 BUSY_FOR = timedelta(milliseconds=20)
 NEXT_IN_ORDER = timedelta(milliseconds=200)
 LOOK_FOR_ORDER = timedelta(seconds=1)
@@ -177,7 +179,8 @@ def _ending(mine: Claim, scene: Scene, now: datetime) -> tuple[DeliveryState, st
     waiting_since = max(filter(None, (mine.due_at, circuits.blocked_at(scene.way))))
     if scene.source != "test" and now - waiting_since > HELD_AFTER:
         return DeliveryState.FAILED, "outcome_unknown" if _is_unanswered(scene) else "held"
-    if _is_unanswered(scene) and now - _first_tried_at(scene, now) > _dedupe_window(scene.way):
+    is_forgotten = now - _first_tried_at(scene, now) > _dedupe_window(scene.way)
+    if _is_unanswered(scene) and (is_forgotten or scene.rendered.get(MADE_UNSEEN)):
         return DeliveryState.FAILED, "outcome_unknown"
     return None
 
@@ -243,6 +246,7 @@ def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
     if unanswered:
         about = {name: scene.rendered.get(name, known) for name, known in about.items()}
     about |= text_messages.words_kept(scene.rendered)
+    about |= {name: True for name in (MADE_UNSEEN,) if scene.rendered.get(name)}
     sending = {"of_id": scene.id, "to": scene.to or None, "about_first_try": about}
     _NOTE_SENDING.run(db.session.connection(), sending)
     return Plan(scene, way, connected, draw, unanswered, about["version"], wording)
@@ -330,6 +334,8 @@ def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) ->
     tries = 0 if error.unsent else delivery_outcomes.note_try(delivery, made)
     if delivery.state is DeliveryState.SENT:  # a press came in meanwhile and proved that it arrived
         return Done()
+    if error.is_made_unseen:
+        delivery.rendered = {**delivery.rendered, MADE_UNSEEN: True}
     due_at = None
     if incident is not None and not incident.is_open:
         delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")

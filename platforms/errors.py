@@ -17,6 +17,7 @@ class PlatformError(AppError):
     uncertain   the request may have been carried out although no answer came
     unsent      nothing was asked of the platform: there was no access token to do it with
     nothing_arrived   the platform said what shows that no earlier try of this message did anything either
+    is_made_unseen    the message exists there, but nobody has it: "reference used before" proves nothing from now on
     platform_code, raw, http_status: what the platform answered, for the log and the page (never a secret)
     """
 
@@ -27,6 +28,7 @@ class PlatformError(AppError):
     failure: ClassVar[str] = "unknown"
     retryable: ClassVar[bool] = False
     uncertain: ClassVar[bool] = False
+    is_made_unseen: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -396,6 +396,7 @@ class CardUndelivered(PlatformError):
     message = N_("卡片没有投放成功（%(platform_code)s）：%(platform_message)s")
     hint = N_("请确认机器人已发布，并在群内或对接收人可见。")
     retryable = True
+    is_made_unseen = True
 
 
 class CardRefusedByGroup(PlatformError):

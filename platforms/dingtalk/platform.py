@@ -206,20 +206,17 @@ class DingTalk(Application):
     ) -> str | None:
         """The carrier's id; None if an earlier try that was not answered had arrived.
 
-        A card that was made but not put into the chat keeps its outTrackId: it is brought up to date and delivered.
-        Raises DeliveryUnknown when the answer to that was lost.
+        A card that was made but not put into the chat keeps its outTrackId: CardUndelivered says so, for the caller to
+        keep, and the next try brings it up to date and delivers it. Raises DeliveryUnknown when that answer was lost.
         """
         try:
             return self.client.create_and_deliver(drawn)
         except ChatIdRefused as error:  # there is nobody, or no group, of this id
             kind = ChatGone if to.is_group else UserGone
             raise kind(error.detail, platform_code=error.platform_code, raw=error.raw) from None
-        except CardUndelivered:
-            try:
-                return self._put_into_chat(drawn)
-            except PlatformError as error:
-                error.nothing_arrived = not isinstance(error, DeliveryUnknown)  # no earlier try had made the card
-                raise
+        except CardUndelivered as error:
+            error.nothing_arrived = True  # no earlier try had made the card
+            raise
         except CardExists:
             if earlier_try_unanswered:
                 return None

@@ -12,6 +12,7 @@ from platforms.base import CardButton, Group, GroupEvent, OtherEvent, Recipient
 from platforms.dingtalk.errors import (
     AddressBlocked,
     CardExists,
+    CardUndelivered,
     ChatGone,
     CodeExpired,
     CoolAppMissing,
@@ -230,6 +231,9 @@ def test_a_card_that_is_gone_is_not_updated_for_ever(connection, platform, card)
 def test_a_delivery_that_failed_for_a_moment_is_made_good(connection, platform, card):
     fault = {"path": connection.send_path, "users": connection.id_of("lin")}
     connection.simulator.fault("invalid_users", **fault)
+    with pytest.raises(CardUndelivered) as failure:
+        platform.send_card(connection.member("lin"), card)
+    assert failure.value.retryable and failure.value.is_made_unseen
     platform.send_card(connection.member("lin"), card)
     assert len(connection.messages("lin")) == 1
 
@@ -239,9 +243,10 @@ def test_a_card_that_was_made_but_never_delivered_is_delivered_by_the_next_try(c
     lin = connection.id_of("lin")
     connection.simulator.fault("invalid_users", path=connection.send_path, users=lin)
     connection.simulator.fault("busy", path="card/instances/deliver")
-    with pytest.raises(PlatformError) as failure:
-        platform.send_card(connection.member("lin"), card)
-    assert failure.value.retryable and not failure.value.uncertain
+    for _ in range(2):
+        with pytest.raises(PlatformError) as failure:
+            platform.send_card(connection.member("lin"), card)
+        assert failure.value.retryable and not failure.value.uncertain
     assert connection.messages("lin") == []
     platform.send_card(connection.member("lin"), replace(card, title="[严重] 新标题"))
     (seen,) = connection.messages("lin")

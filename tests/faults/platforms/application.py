@@ -40,6 +40,7 @@ class Application(ABC):
     limits      (fault, seconds that everybody of this application waits)
     refusals    (fault, failure code, the words on the incident): never for this person, so tried once
     partial     faults of which the answer's HTTP 200 says nothing, with the failure code
+    half_done   faults of which a card is made there, but put before nobody, for a moment
     update_refusals  faults after which a card can never be changed again
     codes       the faults of every documented error code
     proofs      how many things of a press are compared with what only the platform knows
@@ -59,6 +60,7 @@ class Application(ABC):
     limits: ClassVar[Sequence[tuple[Values, int]]] = ()
     refusals: ClassVar[Sequence[tuple[Values, str, str]]] = ()
     partial: ClassVar[Sequence[tuple[Values, str]]] = ()
+    half_done: ClassVar[Sequence[Values]] = ()
     update_refusals: ClassVar[Sequence[Values]] = ()
     codes: ClassVar[Sequence[Values]] = ()
     forgeries: ClassVar[Sequence[Values]] = ()

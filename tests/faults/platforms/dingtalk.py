@@ -46,6 +46,7 @@ class DingTalkApplication(Application):
     partial: ClassVar[Sequence[tuple[Values, str]]] = (
         ({"fault": "invalid_users", "name": "user is not in the visible scope of the app"}, "out_of_visible_range"),
     )
+    half_done: ClassVar[Sequence[Values]] = ({"fault": "invalid_users", "name": "SYSTEM_BUSY"},)
     update_refusals: ClassVar[Sequence[Values]] = (errcode("param.cardNotExist"),)
     codes: ClassVar[Sequence[Values]] = (*map(errcode, sorted(listed.ERRORS)), errcode("nobody.knows.this"))
     forgeries: ClassVar[Sequence[Values]] = (
