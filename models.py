@@ -829,7 +829,8 @@ class Channel(Base):
 class Template(Base):
     """Texts of an organisation for the custom area of its cards, by channel kind; no text means the built-in one.
 
-    is_default  of cards that no policy has chosen a template for; at most one
+    team_id     the team that owns it, whose responders may change it; null: the organisation's
+    is_default  of cards that no policy has chosen a template for; at most one, and of no team
     revision    a random name of the present texts, under which processes keep what they compiled
     """
 
@@ -850,6 +851,7 @@ class Template(Base):
     tenant_id: Mapped[int] = _tenant()
     name: Mapped[str] = mapped_column(String(39))
     description: Mapped[str] = mapped_column(String(500), default="")
+    team_id: Mapped[int | None] = mapped_column(Integer)
     is_default: Mapped[bool] = mapped_column(Boolean, default=False)
     texts: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     revision: Mapped[str] = mapped_column(String(32))

@@ -152,7 +152,7 @@ def _organisation(admin: Membership, platform: ChatPlatform, now: datetime) -> O
         names = [f"{platform.slug}-{number}-{shift}" for shift in range(SHIFTS)]
         for shift, name in enumerate(names):
             member = _linked_member(admin, integration, name, password_hash, now)
-            _policy(channel, member, str(shift), now)
+            _policy(channel, member, str(shift), admin, now)
         people += names
         for kind, found in (("standard", standard), ("prometheus", prometheus)):
             source = alert_sources.create(channel.id, kind, f"{kind} {number}", by=admin, now=now)
@@ -219,12 +219,12 @@ def _linked_member(
     return member
 
 
-def _policy(channel: Channel, member: Membership, shift: str, now: datetime) -> None:
+def _policy(channel: Channel, member: Membership, shift: str, admin: Membership, now: datetime) -> None:
     """Alerts of one shift go to one person."""
     condition = {"key": "labels.shift", "op": "IN", "vals": [shift]}
     level = Level(user_ids=(member.user_id,)).to_json()
     written = policies.draft(name=f"班次 {shift}", levels=[level], filter_groups=[[condition]])
-    policies.create(channel, written, now=now)
+    policies.create(channel, written, by=admin, now=now)
 
 
 def _push_path(source: AlertSource) -> str:

@@ -81,7 +81,7 @@ def make_company(known: dict[str, Any], *, now: datetime) -> dict[str, Any]:
         make_past_incident(past, spaces[past.channel], people, now=now)
     for c in CHANNELS:
         levels = [level_json(level, people) for level in c.levels]
-        policies.create(spaces[c.name], policies.draft(name=c.policy, levels=levels), now=began_at)
+        policies.create(spaces[c.name], policies.draft(name=c.policy, levels=levels), by=admin, now=began_at)
     _, api_token = api_tokens.create("demo", [scope.value for scope in api_tokens.Scope], by=admin, now=now)
     return {"tenant_id": admin.tenant_id, "api_token": api_token}
 

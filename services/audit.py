@@ -6,6 +6,8 @@ hold no secrets: of a changed secret only its name, of a failed sign-in never wh
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +18,7 @@ from extensions import db
 from models import AuditEntry, Membership, User
 from services.clock import utcnow
 
-LONGEST_VALUE = 200
+LONGEST_VALUE, SHOWN_OF_VALUE = 200, 80
 Value = str | int | bool | None
 
 
@@ -52,6 +54,17 @@ def record(
     )
     db.session.add(entry)
     return entry
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What an entry says about changed fields: "name: old → new" of each; none if nothing changed. No secrets."""
+    changed = (name for name in after if before.get(name) != after[name])
+    return [f"{name}: {_short(before.get(name))} → {_short(after[name])}" for name in changed]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= SHOWN_OF_VALUE else text[: SHOWN_OF_VALUE - 1] + "…"
 
 
 def one_line(text: str) -> str:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy import update as update_rows
 
-from errors import Conflict, InvalidInput, NotFound
+from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
-from models import Channel, Incident, Membership, Progress, Team
-from services import incidents, outbox, visibility
+from models import AlertSource, Channel, Incident, Membership, Progress
+from services import audit, incidents, outbox, ownership, rights, visibility
 from services.timers import AUTO_CLOSE
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION = 59, 500
 MAX_TIMEOUT_MINUTES = 30 * 24 * 60
 CHANNELS_LISTED = 500
+AUDITED = (
+    *("name", "description", "team_id", "is_private", "is_enabled", "closes_on_recovery"),
+    *("close_timeout_minutes", "timeout_from_last_merge"),
+)
+
+
+class HasSources(AccessDenied):
+    """Alert sources are the administrators', and would go with their channel."""
+
+    code = "channel.has_sources"
+    message = N_("协作空间中还有告警源，只有管理员能删除")
+    hint = N_("请先让管理员删除这些告警源。")
 
 
 def all_for(viewer: Membership) -> list[Channel]:
@@ -48,14 +61,19 @@ def create(
     timeout_from_last_merge: bool = False,
     team_id: int | None = None,
 ) -> Channel:
-    """Raises InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never)."""
+    """A responder's new channel belongs to one of their teams.
+
+    Raises AccessDenied; InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never).
+    """
+    ownership.require_creator(by)
     channel = Channel(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now, is_enabled=True)
     _write(channel, name, description, close_timeout_minutes)
     channel.is_private, channel.closes_on_recovery = is_private, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
-    channel.team_id = _own_team(channel, team_id)
+    channel.team_id = ownership.check_owner(team_id, by)
     db.session.add(channel)
     db.session.flush()
+    audit.record("channel.created", by=by, target=channel.name, now=now, is_private=is_private, team_id=team_id)
     return channel
 
 
@@ -69,37 +87,52 @@ def update(
     closes_on_recovery: bool,
     close_timeout_minutes: int,
     timeout_from_last_merge: bool,
+    by: Membership,
     now: datetime,
     version: int | None = None,
     team_id: int | None = None,
 ) -> None:
     """Change a channel; a new time limit also holds for its open incidents.
 
-    version  what the editor saw. Raises Conflict if somebody changed it since, InvalidInput as `create`.
+    version  what the editor saw. Raises Conflict if somebody changed it since, AccessDenied, InvalidInput as `create`.
     """
+    ownership.require(channel, by)
     if version is not None and version != channel.version:
         raise Conflict()
-    has_new_limit = channel.close_timeout_minutes != close_timeout_minutes
+    before, has_new_limit = _values(channel), channel.close_timeout_minutes != close_timeout_minutes
     _write(channel, name, description, close_timeout_minutes)
     channel.is_private, channel.is_enabled, channel.closes_on_recovery = is_private, is_enabled, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
-    channel.team_id = _own_team(channel, team_id)
+    if team_id != channel.team_id:
+        channel.team_id = ownership.check_owner(team_id, by)
     db.session.flush()
+    if changed := audit.difference(before, _values(channel)):
+        audit.record("channel.changed", by=by, target=channel.name, now=now, changed=changed)
     if has_new_limit and close_timeout_minutes:
         _look_at_time_limits(channel, now)
 
 
-def set_enabled(channel: Channel, is_enabled: bool) -> None:
-    """A disabled channel takes no new events; its incidents stay and can be handled to their end."""
+def set_enabled(channel: Channel, is_enabled: bool, *, by: Membership, now: datetime) -> None:
+    """A disabled channel takes no new events; its incidents stay and can be handled to their end.
+
+    Raises AccessDenied. Safe to repeat.
+    """
+    ownership.require(channel, by)
+    if channel.is_enabled is is_enabled:
+        return
     channel.is_enabled = is_enabled
     db.session.flush()
+    audit.record("channel.enabled" if is_enabled else "channel.disabled", by=by, target=channel.name, now=now)
 
 
 def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now: datetime) -> int:
     """Delete a channel with its policies and alert sources, and close its open incidents; return how many.
 
-    confirmation  the channel's name as typed. Raises InvalidInput if it is another one.
+    confirmation  the channel's name as typed. Raises InvalidInput if it is another one, AccessDenied, HasSources.
     """
+    ownership.require(channel, by)
+    if not rights.can(by, "integration.edit") and _has_sources(channel):
+        raise HasSources()
     if confirmation.strip() != channel.name:
         raise InvalidInput(N_("确认名称"), N_("与协作空间名称不一致"))
     open_incidents = _open_incidents(channel)
@@ -110,6 +143,7 @@ def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now
         db.session.execute(update_rows(Incident).where(*theirs).values(is_private=True))
     db.session.delete(channel)
     db.session.flush()
+    audit.record("channel.deleted", by=by, target=channel.name, now=now, closed_incidents=len(open_incidents))
     return len(open_incidents)
 
 
@@ -126,12 +160,13 @@ def _write(channel: Channel, name: str, description: str, close_timeout_minutes:
     channel.close_timeout_minutes = close_timeout_minutes
 
 
-def _own_team(channel: Channel, team_id: int | None) -> int | None:
-    """The team that shall own it. Raises InvalidInput for one of another organisation, or one that is gone."""
-    mine = (Team.tenant_id == channel.tenant_id, Team.id == team_id)
-    if team_id is not None and db.session.scalar(select(Team.id).where(*mine)) is None:
-        raise InvalidInput(N_("所属团队"), N_("没有这个团队"))
-    return team_id
+def _has_sources(channel: Channel) -> bool:
+    theirs = (AlertSource.tenant_id == channel.tenant_id, AlertSource.channel_id == channel.id)
+    return db.session.scalar(select(AlertSource.id).where(*theirs).limit(1)) is not None
+
+
+def _values(channel: Channel) -> dict[str, Any]:
+    return {name: getattr(channel, name) for name in AUDITED}
 
 
 def _check_name_is_free(channel: Channel, name: str) -> None:

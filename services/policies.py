@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Alert, Channel, DispatchPolicy, Membership, Template, Tenant
-from services import filters, groups, responders, visibility
+from services import audit, filters, groups, ownership, responders, visibility
 from services.policy_levels import Level, TimeWindow
 from texts import N_
 
@@ -21,6 +21,10 @@ MAX_NAME, MAX_DESCRIPTION = 39, 500
 MAX_PRIORITY, MAX_DELAY_SECONDS, MAX_LEVELS = 200, 3600, 10
 PREVIEW_DAYS, PREVIEW_ALERTS = 7, 5000
 PRIORITY_DISTANCE = 10
+AUDITED = (
+    *("name", "description", "priority", "is_enabled", "delay_seconds"),
+    *("time_windows", "filters", "levels", "template_id"),
+)
 _IN_CHANNEL = (
     select(DispatchPolicy)
     .where(DispatchPolicy.tenant_id == bindparam("tenant_id"), DispatchPolicy.channel_id == bindparam("channel_id"))
@@ -112,8 +116,9 @@ def get(policy_id: int, *, viewer: Membership) -> DispatchPolicy:
     return policy
 
 
-def create(channel: Channel, written: Draft, *, now: datetime) -> DispatchPolicy:
-    """Raises InvalidInput if the name is taken in the channel or a level names strangers or others' groups."""
+def create(channel: Channel, written: Draft, *, by: Membership, now: datetime) -> DispatchPolicy:
+    """Raises AccessDenied; InvalidInput if the name is taken or a level names strangers or others' groups."""
+    ownership.require(channel, by)
     _check_name_is_free(channel, written.name, None)
     _check_people(channel.tenant_id, written.levels)
     _check_groups(channel.tenant_id, written.levels, kept=())
@@ -122,40 +127,55 @@ def create(channel: Channel, written: Draft, *, now: datetime) -> DispatchPolicy
     _write(policy, written)
     db.session.add(policy)
     db.session.flush()
+    audit.record("policy.created", by=by, target=_named(policy), now=now, **_told(written))
     return policy
 
 
-def update(policy: DispatchPolicy, written: Draft, *, version: int | None = None) -> None:
+def update(
+    policy: DispatchPolicy, written: Draft, *, by: Membership, now: datetime, version: int | None = None
+) -> None:
     """Change a policy; dispatches that run keep their snapshot.
 
-    version  what the editor saw. Raises Conflict if somebody changed it since, InvalidInput as `create`.
+    version  what the editor saw. Raises Conflict if somebody changed it since, AccessDenied, InvalidInput as `create`.
     """
+    ownership.require(policy.channel, by)
     if version is not None and version != policy.version:
         raise Conflict()
     _check_name_is_free(policy.channel, written.name, policy.id)
     _check_people(policy.tenant_id, written.levels)
     _check_groups(policy.tenant_id, written.levels, kept=levels_of(policy))
     _check_template(policy.tenant_id, written.template_id)
+    before = _values(policy)
     _write(policy, written)
     db.session.flush()
+    if changed := audit.difference(before, _values(policy)):
+        audit.record("policy.changed", by=by, target=_named(policy), now=now, changed=changed)
 
 
-def delete(policy: DispatchPolicy) -> None:
+def delete(policy: DispatchPolicy, *, by: Membership, now: datetime) -> None:
+    """Raises AccessDenied. Dispatches that run keep their snapshot."""
+    ownership.require(policy.channel, by)
+    audit.record("policy.deleted", by=by, target=_named(policy), now=now)
     db.session.delete(policy)
     db.session.flush()
 
 
-def set_enabled(policy: DispatchPolicy, is_enabled: bool) -> None:
-    """Disabled policies are skipped."""
+def set_enabled(policy: DispatchPolicy, is_enabled: bool, *, by: Membership, now: datetime) -> None:
+    """Disabled policies are skipped. Raises AccessDenied. Safe to repeat."""
+    ownership.require(policy.channel, by)
+    if policy.is_enabled is is_enabled:
+        return
     policy.is_enabled = is_enabled
     db.session.flush()
+    audit.record("policy.enabled" if is_enabled else "policy.disabled", by=by, target=_named(policy), now=now)
 
 
-def move(policy: DispatchPolicy, *, places: int) -> bool:
+def move(policy: DispatchPolicy, *, places: int, by: Membership, now: datetime) -> bool:
     """Try a policy earlier (places -1) or later (1) than its neighbour; False if it stands at that end already.
 
-    The channel's priorities are numbered anew, evenly, so that the order holds whatever they were.
+    The channel's priorities are numbered anew, evenly, so that the order holds whatever they were. Raises AccessDenied.
     """
+    ownership.require(policy.channel, by)
     ordered = in_channel(policy.channel)
     here = ordered.index(policy)
     there = here + places
@@ -166,11 +186,14 @@ def move(policy: DispatchPolicy, *, places: int) -> bool:
     for number, each in enumerate(ordered, 1):
         each.priority = min(number * distance, MAX_PRIORITY)
     db.session.flush()
+    order = [each.name for each in ordered]
+    audit.record("policy.moved", by=by, target=_named(policy), now=now, before=here + 1, after=there + 1, order=order)
     return True
 
 
-def duplicate(policy: DispatchPolicy, *, name: str, now: datetime) -> DispatchPolicy:
-    """A disabled copy right behind the original, under a free name that begins with `name`."""
+def duplicate(policy: DispatchPolicy, *, name: str, by: Membership, now: datetime) -> DispatchPolicy:
+    """A disabled copy right behind the original, under a free name that begins with `name`. Raises AccessDenied."""
+    ownership.require(policy.channel, by)
     taken = {each.name for each in in_channel(policy.channel)}
     names = (f"{name[: MAX_NAME - 4]}{suffix}" for suffix in ["", *(f" {number}" for number in range(2, 1000))])
     copy = DispatchPolicy(
@@ -190,6 +213,7 @@ def duplicate(policy: DispatchPolicy, *, name: str, now: datetime) -> DispatchPo
     )
     db.session.add(copy)
     db.session.flush()
+    audit.record("policy.created", by=by, target=_named(copy), now=now, copy_of=policy.name)
     return copy
 
 
@@ -268,6 +292,19 @@ def _write(policy: DispatchPolicy, written: Draft) -> None:
     policy.filters = filters.to_json(written.groups)
     policy.levels = [level.to_json() for level in written.levels]
     policy.template_id = written.template_id
+
+
+def _values(policy: DispatchPolicy) -> dict[str, Any]:
+    return {name: getattr(policy, name) for name in AUDITED}
+
+
+def _told(written: Draft) -> dict[str, Any]:
+    return {"is_enabled": written.is_enabled, "priority": written.priority, "levels": len(written.levels)}
+
+
+def _named(policy: DispatchPolicy) -> str:
+    """The policy as an administrator would name it."""
+    return f"{policy.channel.name} / {policy.name}"
 
 
 def _check_name_is_free(channel: Channel, name: str, own_id: int | None) -> None:

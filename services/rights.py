@@ -37,7 +37,7 @@ class Member(Protocol):
 
 
 _VIEWER = frozenset({"incident.view", "channel.view", "integration.view", "delivery.view", "api_token.own"})
-_RESPONDER = _VIEWER | {"incident.handle", "delivery.resend", "message.send"}
+_RESPONDER = _VIEWER | {"incident.handle", "delivery.resend", "message.send", "channel.edit_own"}
 _ADMIN = _RESPONDER | {
     "channel.edit",
     "integration.edit",
@@ -50,6 +50,7 @@ _ADMIN = _RESPONDER | {
 }
 
 RIGHTS: dict[Role, frozenset[str]] = {Role.ADMIN: _ADMIN, Role.RESPONDER: _RESPONDER, Role.VIEWER: _VIEWER}
+"""channel.edit: all channels, policies and templates; channel.edit_own: those of own teams (services/ownership.py)."""
 ALL_RIGHTS = _ADMIN
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from errors import AccessDenied, AppError, InvalidInput, NotFound
 from extensions import db
-from models import Channel, DispatchPolicy, Membership, Team, TeamMember, User
-from services import audit, members, rights, visibility
+from models import Channel, DispatchPolicy, Membership, Team, TeamMember, Template, User
+from services import audit, members, ownership, rights, visibility
 from texts import N_
 
 NAME_CHARS, DESCRIPTION_CHARS = 59, 500
@@ -18,7 +18,7 @@ LISTED = 500
 
 
 class TeamInUse(AppError):
-    """It owns channels or stands in policies, which are named."""
+    """It owns channels or templates, or stands in policies, which are named."""
 
     code = "team.in_use"
     api_code = "ReferenceExist"
@@ -71,10 +71,8 @@ def members_of(team: Team) -> list[Membership]:
 
 
 def may_edit(team: Team, member: Membership) -> bool:
-    """Administrators, and those of its own members who may handle incidents."""
-    if rights.can(member, "team.edit"):
-        return True
-    return rights.can(member, "incident.handle") and db.session.get(TeamMember, (team.id, member.id)) is not None
+    """Administrators, and the responders who are on it."""
+    return team.tenant_id == member.tenant_id and ownership.is_own(team.id, member)
 
 
 def create(name: str, description: str, *, by: Membership, now: datetime) -> Team:
@@ -91,9 +89,11 @@ def create(name: str, description: str, *, by: Membership, now: datetime) -> Tea
 def edit(team: Team, name: str, description: str, *, by: Membership, now: datetime) -> None:
     """Stage another name and description. Raises AccessDenied, InvalidInput."""
     _require_editor(team, by)
+    before = {"name": team.name, "description": team.description}
     _write(team, name, description)
     db.session.flush()
-    audit.record("team.changed", by=by, target=team.name, now=now)
+    if changed := audit.difference(before, {"name": team.name, "description": team.description}):
+        audit.record("team.changed", by=by, target=team.name, now=now, changed=changed)
 
 
 def add_member(team: Team, username: str, *, by: Membership, now: datetime) -> None:
@@ -120,18 +120,21 @@ def _require_editor(team: Team, by: Membership) -> None:
 
 
 def uses(team: Team, *, viewer: Membership) -> list[str]:
-    """What names the team: channels it owns, policies. Private ones that the viewer may not see are not named."""
+    """What names the team: channels and templates it owns, policies. Of private channels only that there are some."""
     owned = select(Channel).where(Channel.tenant_id == team.tenant_id, Channel.team_id == team.id)
-    found = [channel.name for channel in db.session.scalars(owned.where(visibility.visible_channels(viewer)))]
+    used_in = [(channel, channel.name) for channel in db.session.scalars(owned.order_by(Channel.name))]
     for policy in db.session.scalars(select(DispatchPolicy).where(DispatchPolicy.tenant_id == team.tenant_id)):
         if any(team.id in level.get("team_ids", ()) for level in policy.levels):
-            found.append(f"{policy.channel.name} · {policy.name}")
-    return found
+            used_in.append((policy.channel, f"{policy.channel.name} · {policy.name}"))
+    found = [name for channel, name in used_in if visibility.sees_channel(channel, viewer)]
+    hidden = ["…"] if len(found) < len(used_in) else []
+    texts = select(Template.name).where(Template.tenant_id == team.tenant_id, Template.team_id == team.id)
+    return [*found, *db.session.scalars(texts.order_by(Template.name)), *hidden]
 
 
 def delete(team: Team, *, by: Membership, now: datetime) -> None:
     """Stage that a team is gone. Raises AccessDenied, TeamInUse."""
-    rights.require(by, "team.edit")
+    _require_editor(team, by)
     if found := uses(team, viewer=by):
         raise TeamInUse(name=team.name, uses=", ".join(found))
     db.session.delete(team)

@@ -19,12 +19,13 @@ from sqlalchemy.exc import IntegrityError
 from errors import AppError, Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Channel, DispatchPolicy, Membership, Template, Tenant
-from services import audit, rights, template_previews
+from services import audit, ownership, template_previews
 from services.template_previews import kinds
 from services.visibility import visible_channels
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION, MAX_TEMPLATES = 39, 500, 200
+AUDITED = ("name", "description", "is_default", "team_id")
 
 
 class InUse(AppError):
@@ -45,6 +46,7 @@ class Draft:
     description: str
     is_default: bool
     texts: Mapping[str, str]
+    team_id: int | None = None
 
 
 def all_for(viewer: Membership) -> list[Template]:
@@ -62,7 +64,14 @@ def get(template_id: int, *, viewer: Membership) -> Template:
     return found
 
 
-def draft(*, name: str, texts: Mapping[str, str], description: str = "", is_default: bool = False) -> Draft:
+def draft(
+    *,
+    name: str,
+    texts: Mapping[str, str],
+    description: str = "",
+    is_default: bool = False,
+    team_id: int | None = None,
+) -> Draft:
     """Check what was written. Raises InvalidInput naming the field: for a text, its channel kind."""
     name, description = name.strip(), description.strip()
     if not 1 <= len(name) <= MAX_NAME:
@@ -70,17 +79,23 @@ def draft(*, name: str, texts: Mapping[str, str], description: str = "", is_defa
     if len(description) > MAX_DESCRIPTION:
         raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
     kept = {kind: _tidy(texts[kind]) for kind in kinds() if texts.get(kind, "").strip()}
-    return Draft(name, description, is_default, kept)
+    if is_default and team_id is not None:
+        raise InvalidInput(N_("所属团队"), N_("默认模板用于整个组织，不能属于某个团队"))
+    return Draft(name, description, is_default, kept, team_id)
 
 
 def create(written: Draft, *, by: Membership, now: datetime) -> Template:
-    """Raises InvalidInput if the name is taken or a text cannot be rendered, AccessDenied, Conflict."""
-    rights.require(by, "channel.edit")
+    """A responder's new template belongs to one of their teams.
+
+    Raises InvalidInput if the name is taken or a text cannot be rendered, AccessDenied, Conflict.
+    """
+    ownership.require_creator(by)
     count = select(func.count()).select_from(Template).where(Template.tenant_id == by.tenant_id)
     if (db.session.scalar(count) or 0) >= MAX_TEMPLATES:
         raise InvalidInput(N_("模板名称"), N_("模板已达 200 个，请先删除不用的"))
     _check(written, by.tenant_id, None, now)
-    template = Template(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now)
+    owner = ownership.check_owner(written.team_id, by)
+    template = Template(tenant_id=by.tenant_id, team_id=owner, created_by_id=by.user_id, created_at=now)
     db.session.add(template)
     _write(template, written, now)
     audit.record("template.created", by=by, target=template.name, now=now, kinds=sorted(template.texts))
@@ -92,24 +107,24 @@ def update(template: Template, written: Draft, *, by: Membership, now: datetime,
 
     version  what the editor saw. Raises Conflict if somebody changed it since, else as `create`.
     """
-    rights.require(by, "channel.edit")
+    ownership.require(template, by)
     if version is not None and version != template.version:
         raise Conflict()
     _check(written, template.tenant_id, template.id, now)
-    was_default, old_name = template.is_default, template.name
-    changed = sorted(kind for kind in kinds() if template.texts.get(kind, "") != written.texts.get(kind, ""))
+    before = _values(template)
+    if written.team_id != template.team_id:
+        template.team_id = ownership.check_owner(written.team_id, by)
     _write(template, written, now)
-    told: dict[str, Any] = {"old_name": old_name} if old_name != template.name else {}
-    if was_default is not template.is_default:
-        told["is_default"] = template.is_default
-    audit.record("template.changed", by=by, target=template.name, now=now, kinds=changed, **told)
+    if changed := audit.difference(before, _values(template)):
+        audit.record("template.changed", by=by, target=template.name, now=now, changed=changed)
 
 
 def delete(template: Template, *, by: Membership, now: datetime) -> None:
-    """Raises InUse while a policy names it. Incidents that run with it go on with the built-in text."""
-    rights.require(by, "channel.edit")
+    """Raises AccessDenied; InUse while a policy names it. Incidents that run with it go on with the built-in text."""
+    ownership.require(template, by)
     if using := _uses(template):
-        raise InUse(names=[policy.name for policy in using])
+        shown = [policy.name for policy in uses(template, viewer=by)]
+        raise InUse(names=shown if len(shown) == len(using) else [*shown, "…"])
     audit.record("template.deleted", by=by, target=template.name, now=now, was_default=template.is_default)
     db.session.delete(template)
     db.session.flush()
@@ -138,6 +153,11 @@ def use_counts(viewer: Membership) -> dict[int, int]:
         .group_by(DispatchPolicy.template_id)
     )
     return {int(template_id): count for template_id, count in rows if template_id is not None}
+
+
+def _values(template: Template) -> dict[str, Any]:
+    kept: dict[str, Any] = {name: getattr(template, name) for name in AUDITED}
+    return kept | {kind: template.texts.get(kind, "") for kind in kinds()}
 
 
 def _tidy(text: str) -> str:

@@ -26,6 +26,7 @@ from services import channels, filters, policies
 
 SETTINGS = {
     "description": words(500),
+    "team_id": maybe(row_id("The team that owns it; a responder's channel belongs to one of theirs")),
     "is_private": flag("For its creator, administrators, and the responders of its incidents"),
     "closes_on_recovery": flag(),
     "close_timeout_minutes": whole(0, 43200, about="0: never"),
@@ -48,7 +49,7 @@ def list_channels(call: Call) -> dict[str, Any]:
     "POST",
     "/channels",
     "Make a channel",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({"name": words(59, shortest=1)}, SETTINGS),
     answers=CHANNEL,
     status=201,
@@ -66,14 +67,14 @@ def get_channel(call: Call, channel_id: int) -> dict[str, Any]:
     "PATCH",
     "/channels/<int:channel_id>",
     "Change a channel; what is not sent stays",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({}, {"name": words(59, shortest=1), "is_enabled": flag(), **SETTINGS, **VERSION}),
     answers=CHANNEL,
 )
 def edit_channel(call: Call, channel_id: int) -> dict[str, Any]:
     channel = channels.get(channel_id, viewer=call.member)
     kept = {name: getattr(channel, name) for name in ("name", "is_enabled", *SETTINGS)}
-    channels.update(channel, **(kept | call.body), now=call.now)
+    channels.update(channel, **(kept | call.body), **call.by)
     return channel_row(channel)
 
 
@@ -81,7 +82,7 @@ def edit_channel(call: Call, channel_id: int) -> dict[str, Any]:
     "DELETE",
     "/channels/<int:channel_id>",
     "Delete a channel; closes its open incidents",
-    right="channel.edit",
+    right="channel.edit_own",
     query=CONFIRMED,
     answers=record({"closed": whole(about="How many incidents it closed")}),
 )
@@ -162,14 +163,14 @@ def list_policies(call: Call, channel_id: int) -> dict[str, Any]:
     "POST",
     "/channels/<int:channel_id>/policies",
     "Make a policy",
-    right="channel.edit",
+    right="channel.edit_own",
     body=NEW_POLICY,
     answers=POLICY,
     status=201,
 )
 def create_policy(call: Call, channel_id: int) -> dict[str, Any]:
     channel = channels.get(channel_id, viewer=call.member)
-    return policy_row(policies.create(channel, _draft(call.body), now=call.now))
+    return policy_row(policies.create(channel, _draft(call.body), **call.by))
 
 
 @operation(
@@ -195,7 +196,7 @@ def get_policy(call: Call, policy_id: int) -> dict[str, Any]:
     "PATCH",
     "/policies/<int:policy_id>",
     "Change a policy; what is not sent stays, and dispatches that run keep theirs",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({}, {"name": words(39, shortest=1), "levels": LEVELS, **WRITTEN, **VERSION}),
     answers=POLICY,
 )
@@ -203,7 +204,7 @@ def edit_policy(call: Call, policy_id: int) -> dict[str, Any]:
     policy = policies.get(policy_id, viewer=call.member)
     kept = {name: getattr(policy, name) for name in ("name", "levels", *WRITTEN)}
     changes = {name: value for name, value in call.body.items() if name != "version"}
-    policies.update(policy, _draft(kept | changes), version=call.body.get("version"))
+    policies.update(policy, _draft(kept | changes), version=call.body.get("version"), **call.by)
     return policy_row(policy)
 
 
@@ -211,18 +212,19 @@ def edit_policy(call: Call, policy_id: int) -> dict[str, Any]:
     "POST",
     "/policies/<int:policy_id>/<any(up, down):way>",
     "Try a policy earlier or later than its neighbour",
-    right="channel.edit",
+    right="channel.edit_own",
     answers=record({"moved": flag("false: it stands at that end already")}),
 )
 def move_policy(call: Call, policy_id: int, way: str) -> dict[str, Any]:
-    return {"moved": policies.move(policies.get(policy_id, viewer=call.member), places=-1 if way == "up" else 1)}
+    policy = policies.get(policy_id, viewer=call.member)
+    return {"moved": policies.move(policy, places=-1 if way == "up" else 1, **call.by)}
 
 
 @operation(
     "POST",
     "/policies/<int:policy_id>/duplicate",
     "Make a disabled copy right behind a policy",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({}, {"name": words(39)}),
     answers=POLICY,
     status=201,
@@ -230,12 +232,12 @@ def move_policy(call: Call, policy_id: int, way: str) -> dict[str, Any]:
 def duplicate_policy(call: Call, policy_id: int) -> dict[str, Any]:
     policy = policies.get(policy_id, viewer=call.member)
     name = call.body.get("name", "").strip() or policy.name
-    return policy_row(policies.duplicate(policy, name=name, now=call.now))
+    return policy_row(policies.duplicate(policy, name=name, **call.by))
 
 
-@operation("DELETE", "/policies/<int:policy_id>", "Delete a policy", right="channel.edit", answers=DELETED)
+@operation("DELETE", "/policies/<int:policy_id>", "Delete a policy", right="channel.edit_own", answers=DELETED)
 def delete_policy(call: Call, policy_id: int) -> dict[str, Any]:
-    policies.delete(policies.get(policy_id, viewer=call.member))
+    policies.delete(policies.get(policy_id, viewer=call.member), **call.by)
     return {"deleted": True}
 
 

@@ -27,7 +27,11 @@ from services.wording import say
 
 KINDS = sorted(templates.kinds())
 TEXTS = record({}, {kind: words(100_000) for kind in KINDS})
-WRITTEN = {"description": words(500), "is_default": flag("Of cards that no policy has chosen a template for")}
+WRITTEN = {
+    "description": words(500),
+    "is_default": flag("Of cards that no policy has chosen a template for"),
+    "team_id": maybe(row_id("The team that owns it; a responder's template belongs to one of theirs")),
+}
 TEMPLATE = component(
     "Template",
     record(
@@ -59,7 +63,7 @@ def list_templates(call: Call) -> dict[str, Any]:
     "POST",
     "/templates",
     "Write a template",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({"name": words(39, shortest=1), "texts": TEXTS}, WRITTEN),
     answers=TEMPLATE,
     status=201,
@@ -77,13 +81,13 @@ def get_template(call: Call, template_id: int) -> dict[str, Any]:
     "PATCH",
     "/templates/<int:template_id>",
     "Change a template; what is not sent stays",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({}, {"name": words(39, shortest=1), "texts": TEXTS, **WRITTEN, **VERSION}),
     answers=TEMPLATE,
 )
 def edit_template(call: Call, template_id: int) -> dict[str, Any]:
     template = templates.get(template_id, viewer=call.member)
-    kept = {name: getattr(template, name) for name in ("name", "description", "is_default")}
+    kept = {name: getattr(template, name) for name in ("name", *WRITTEN)}
     changes = {name: value for name, value in call.body.items() if name not in {"version", "texts"}}
     texts = {**template.texts, **call.body.get("texts", {})}
     written = templates.draft(**(kept | changes), texts=texts)
@@ -95,7 +99,7 @@ def edit_template(call: Call, template_id: int) -> dict[str, Any]:
     "DELETE",
     "/templates/<int:template_id>",
     "Delete a template that no policy names",
-    right="channel.edit",
+    right="channel.edit_own",
     answers=DELETED,
 )
 def delete_template(call: Call, template_id: int) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def delete_template(call: Call, template_id: int) -> dict[str, Any]:
     "POST",
     "/templates/preview",
     "What a text comes to, on an incident or on a made-up one",
-    right="channel.edit",
+    right="channel.edit_own",
     body=record({"kind": one_of(KINDS), "text": words(100_000)}, {"incident": row_id("An incident's number")}),
     answers=LOOK,
 )
@@ -128,5 +132,5 @@ def preview_template(call: Call) -> dict[str, Any]:
 
 
 def template_row(template: Template) -> dict[str, Any]:
-    kept = ("id", "name", "description", "is_default", "texts", "version")
+    kept = ("id", "name", *WRITTEN, "texts", "version")
     return {name: getattr(template, name) for name in kept} | {"changed_at": iso(template.changed_at)}

@@ -13,7 +13,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 from blueprints.access import current_member
 from blueprints.incident_actions import row_id
 from models import Channel
-from services import teams
+from services import ownership
 from services.channels import MAX_DESCRIPTION, MAX_NAME, MAX_TIMEOUT_MINUTES
 
 
@@ -45,8 +45,8 @@ class ChannelForm(FlaskForm):
 
     def __init__(self, *arguments: Any, **values: Any) -> None:
         super().__init__(*arguments, **values)
-        owners = [(str(team.id), team.name) for team in teams.all_for(current_member())]
-        self.team_id.choices = [("", gettext("无")), *owners]
+        offered = ownership.owners_offered(current_member())
+        self.team_id.choices = [(key, name or gettext("无")) for key, name in offered]
 
     def chosen_team(self) -> int | None:
         return row_id(self.team_id.data or "")

@@ -17,7 +17,7 @@ from blueprints.paging import page_url
 from errors import AppError, InvalidInput
 from extensions import db
 from models import Channel
-from services import alert_sources, channels, incident_queries, policies
+from services import alert_sources, channels, incident_queries, ownership, policies
 from services.clock import utcnow
 from services.wording import say_error
 from sources import SOURCES
@@ -38,17 +38,19 @@ def index() -> ResponseReturnValue:
         (channel, open_counts.get(channel.id, 0), len(policies.in_channel(channel)))
         for channel in channels.all_for(viewer)
     ]
-    return render_template("channels/index.html", rows=rows)
+    may_create = ownership.may_create(viewer)
+    return render_template("channels/index.html", rows=rows, may_create=may_create)
 
 
 @bp.get("/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def new() -> ResponseReturnValue:
+    ownership.require_creator(current_member())
     return render_template("channels/new.html", form=ChannelForm())
 
 
 @bp.post("/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def create() -> ResponseReturnValue:
     form = ChannelForm()
     if not form.validate():
@@ -94,16 +96,16 @@ def sources(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/<int:channel_id>/settings")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def settings(channel_id: int) -> ResponseReturnValue:
-    channel = _channel(channel_id)
+    channel = _own_channel(channel_id)
     return render_template("channels/settings.html", form=ChannelForm.of(channel), **tabs_of(channel))
 
 
 @bp.post("/<int:channel_id>/settings")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def save(channel_id: int) -> ResponseReturnValue:
-    channel = _channel(channel_id)
+    channel = _own_channel(channel_id)
     form = ChannelForm()
     if not form.validate():
         return render_template("channels/settings.html", form=form, **tabs_of(channel)), 422
@@ -112,6 +114,7 @@ def save(channel_id: int) -> ResponseReturnValue:
             channel,
             name=form.name.data or "",
             is_enabled=channel.is_enabled,
+            by=current_member(),
             now=utcnow(),
             version=form.seen_version(),
             **_settings(form),
@@ -125,10 +128,10 @@ def save(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:channel_id>/<any(enable, disable):verb>")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def switch(channel_id: int, verb: str) -> ResponseReturnValue:
     channel = _channel(channel_id)
-    channels.set_enabled(channel, verb == "enable")
+    channels.set_enabled(channel, verb == "enable", by=current_member(), now=utcnow())
     db.session.commit()
     flash(
         _("协作空间已启用") if channel.is_enabled else _("协作空间已停用，新的事件会被丢弃，未关闭的故障仍可处理"), "ok"
@@ -137,7 +140,7 @@ def switch(channel_id: int, verb: str) -> ResponseReturnValue:
 
 
 @bp.post("/<int:channel_id>/delete")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def delete(channel_id: int) -> ResponseReturnValue:
     channel, member = _channel(channel_id), current_member()
     name = channel.name
@@ -145,10 +148,13 @@ def delete(channel_id: int) -> ResponseReturnValue:
         closed = channels.delete(
             channel, confirmation=request.form.get("confirm_name", ""), by=member, via=VIA, now=utcnow()
         )
-    except InvalidInput as error:
+    except (InvalidInput, channels.HasSources) as error:
         db.session.rollback()
-        context = tabs_of(_channel(channel_id)) | {"delete_error": say_error(error)[0]}
-        return render_template("channels/settings.html", form=ChannelForm.of(context["channel"]), **context), 422
+        message, hint = say_error(error)
+        reason = message if isinstance(error, InvalidInput) else f"{message} {hint}"
+        context = tabs_of(_channel(channel_id)) | {"delete_error": reason}
+        form = ChannelForm.of(context["channel"])
+        return render_template("channels/settings.html", form=form, **context), 422
     db.session.commit()
     flash(_("协作空间「%(name)s」已删除，关闭了 %(count)s 个故障", name=name, count=closed), "ok")
     return redirect(url_for(".index"), code=303)
@@ -162,12 +168,20 @@ def tabs_of(channel: Channel) -> dict[str, Any]:
         "open_count": incident_queries.open_in_channel(channel.id, viewer),
         "policy_count": len(policies.in_channel(channel)),
         "source_count": sum(source.channel_id == channel.id for source in alert_sources.all_for(viewer)),
+        "editable": ownership.may_edit(channel, viewer),
         "delete_error": "",
     }
 
 
 def _channel(channel_id: int) -> Channel:
     return channels.get(channel_id, viewer=current_member())
+
+
+def _own_channel(channel_id: int) -> Channel:
+    """One that the reader may change. Raises NotFound, AccessDenied."""
+    channel = _channel(channel_id)
+    ownership.require(channel, current_member())
+    return channel
 
 
 def _settings(form: ChannelForm) -> dict[str, Any]:

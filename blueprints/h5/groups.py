@@ -21,7 +21,7 @@ from blueprints.h5.visit import visit
 from errors import NotFound
 from extensions import begin_write, db
 from models import GroupChat
-from services import group_lists, group_policies, groups, incident_queries, rights
+from services import group_lists, group_policies, groups, incident_queries, ownership
 from services.clock import utcnow
 from services.incident_queries import Search
 
@@ -45,7 +45,7 @@ def group() -> ResponseReturnValue:
         name=groups.shown_name(chat),
         items=page.items,
         telling=[place for place in places if place.tells],
-        addable=[place for place in places if not place.tells] if rights.can(member, "channel.edit") else [],
+        addable=[place for place in places if not place.tells and ownership.may_edit(place.policy.channel, member)],
         here=_address(chat),
         now=utcnow(),
     )

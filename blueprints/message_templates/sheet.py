@@ -13,7 +13,7 @@ from services import template_previews
 from services.wording import error_sentence, say
 from texts import N_, Text
 
-FIELDS = {N_("模板名称"): "name", N_("描述"): "description"}
+FIELDS = {N_("模板名称"): "name", N_("描述"): "description", N_("所属团队"): "team_id"}
 """What the service calls a field → the form's field; a text is called by its channel kind."""
 
 
@@ -24,13 +24,14 @@ class Sheet:
     name: str = ""
     description: str = ""
     is_default: bool = False
+    team_id: str = ""
     version: str = ""
     incident: str = ""
     texts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, form: Mapping[str, str]) -> Sheet:
-        plain = {name: form.get(name, "") for name in ("name", "description", "version", "incident")}
+        plain = {name: form.get(name, "") for name in ("name", "description", "team_id", "version", "incident")}
         texts = {kind: form.get(f"text-{kind}", "") for kind in template_previews.kinds()}
         return cls(is_default="is_default" in form, texts=texts, **plain)
 
@@ -40,6 +41,7 @@ class Sheet:
             name=template.name,
             description=template.description,
             is_default=template.is_default,
+            team_id=str(template.team_id or ""),
             version=str(template.version),
             texts=dict(template.texts),
         )

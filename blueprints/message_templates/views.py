@@ -1,4 +1,4 @@
-"""List, write, try and delete message templates. Administrators change them, others may look."""
+"""List, write, try and delete message templates. Administrators and the team that owns one change it, others look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blueprints.message_templates.sheet import Sheet, errors_of, number
 from errors import AppError, NotFound
 from extensions import db, read_only
 from models import Incident, Template
-from services import incidents, rights, template_previews, templates
+from services import incidents, ownership, template_previews, templates
 from services.clock import utcnow
 from services.template_filters import EXPLAINED
 from services.template_previews import Look
@@ -26,17 +26,24 @@ bp = Blueprint("message_templates", __name__, url_prefix="/templates")
 def index() -> ResponseReturnValue:
     viewer = current_member()
     rows = templates.all_for(viewer)
-    return render_template("message_templates/index.html", rows=rows, uses=templates.use_counts(viewer))
+    return render_template(
+        "message_templates/index.html",
+        rows=rows,
+        uses=templates.use_counts(viewer),
+        teams=ownership.names_of_teams(viewer.tenant_id),
+        may_create=ownership.may_create(viewer),
+    )
 
 
 @bp.get("/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def new() -> ResponseReturnValue:
-    return _editor(Sheet())
+    offered = ownership.require_creator(current_member())
+    return _editor(Sheet(team_id=str(offered[0].id) if offered else ""))
 
 
 @bp.post("/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def create() -> ResponseReturnValue:
     sheet = Sheet.read(request.form)
     if "change" in request.form:
@@ -59,7 +66,7 @@ def edit(template_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:template_id>")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def save(template_id: int) -> ResponseReturnValue:
     template, sheet = _template(template_id), Sheet.read(request.form)
     if "change" in request.form:
@@ -75,7 +82,7 @@ def save(template_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:template_id>/delete")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def delete(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
     name = template.name
@@ -93,7 +100,7 @@ def delete(template_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/look/<kind>")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def look(kind: str) -> ResponseReturnValue:
     """What is typed for one channel kind, as its card; asked for while somebody types."""
     if kind not in template_previews.kinds():
@@ -106,7 +113,11 @@ def look(kind: str) -> ResponseReturnValue:
 
 def _draft(sheet: Sheet) -> templates.Draft:
     return templates.draft(
-        name=sheet.name, description=sheet.description, is_default=sheet.is_default, texts=sheet.texts
+        name=sheet.name,
+        description=sheet.description,
+        is_default=sheet.is_default,
+        team_id=number(sheet.team_id),
+        texts=sheet.texts,
     )
 
 
@@ -129,7 +140,8 @@ def _editor(
         variables=VARIABLES,
         filters=EXPLAINED,
         using=templates.uses(template, viewer=viewer) if template else [],
-        editable=rights.can(viewer, "channel.edit"),
+        editable=ownership.may_edit(template, viewer) if template else ownership.may_create(viewer),
+        owners=ownership.owners_offered(viewer, template),
         delete_error=delete_error,
     )
 

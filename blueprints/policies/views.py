@@ -17,7 +17,7 @@ from errors import AppError, InvalidInput
 from extensions import db
 from models import Channel, DispatchPolicy
 from platforms import PLATFORMS
-from services import alert_sources, channels, filters, groups, policies, responders, rights, templates
+from services import alert_sources, channels, filters, groups, ownership, policies, responders, templates
 from services.clock import utcnow
 from services.notifications import AddressBook
 
@@ -38,23 +38,24 @@ def index(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.get(f"{CHANNEL}/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def new(channel_id: int) -> ResponseReturnValue:
-    group_picker.ask_for_lists(current_member().tenant_id)
-    return _editor(_channel(channel_id), Sheet())
+    channel = _own_channel(channel_id)
+    group_picker.ask_for_lists(channel.tenant_id)
+    return _editor(channel, Sheet())
 
 
 @bp.post(f"{CHANNEL}/new")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def create(channel_id: int) -> ResponseReturnValue:
-    channel, sheet = _channel(channel_id), Sheet.read(request.form)
+    channel, sheet = _own_channel(channel_id), Sheet.read(request.form)
     if "change" in request.form:
         _change(sheet, request.form["change"])
         return _editor(channel, sheet)
     checked = Checked(sheet)
     if checked.draft is not None:
         try:
-            policies.create(channel, checked.draft, now=utcnow())
+            policies.create(channel, checked.draft, by=current_member(), now=utcnow())
         except AppError as error:
             checked.add(error)
             db.session.rollback()
@@ -70,15 +71,15 @@ def create(channel_id: int) -> ResponseReturnValue:
 @requires("channel.view")
 def edit(policy_id: int) -> ResponseReturnValue:
     policy = _policy(policy_id)
-    if rights.can(current_member(), "channel.edit"):
+    if ownership.may_edit(policy.channel, current_member()):
         group_picker.ask_for_lists(policy.tenant_id)
     return _editor(policy.channel, Sheet.of(policy), policy=policy)
 
 
 @bp.post(POLICY)
-@requires("channel.edit")
+@requires("channel.edit_own")
 def save(policy_id: int) -> ResponseReturnValue:
-    policy, sheet = _policy(policy_id), Sheet.read(request.form)
+    policy, sheet = _own_policy(policy_id), Sheet.read(request.form)
     if "change" in request.form:
         _change(sheet, request.form["change"])
         return _editor(policy.channel, sheet, policy=policy)
@@ -86,11 +87,11 @@ def save(policy_id: int) -> ResponseReturnValue:
     if checked.draft is not None:
         seen = int(sheet.version) if sheet.version.isascii() and sheet.version.isdecimal() else None
         try:
-            policies.update(policy, checked.draft, version=seen)
+            policies.update(policy, checked.draft, by=current_member(), now=utcnow(), version=seen)
         except AppError as error:
             checked.add(error)
             db.session.rollback()
-            policy = _policy(policy_id)
+            policy = _own_policy(policy_id)
     if checked.errors:
         return _editor(policy.channel, sheet, policy=policy, errors=checked.errors), 422
     db.session.commit()
@@ -99,10 +100,10 @@ def save(policy_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{POLICY}/<any(enable, disable):verb>")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def switch(policy_id: int, verb: str) -> ResponseReturnValue:
-    policy = _policy(policy_id)
-    policies.set_enabled(policy, verb == "enable")
+    policy = _own_policy(policy_id)
+    policies.set_enabled(policy, verb == "enable", by=current_member(), now=utcnow())
     db.session.commit()
     message = _("「%(name)s」已启用") if policy.is_enabled else _("「%(name)s」已停用，匹配时会跳过它")
     flash(message % {"name": policy.name}, "ok")
@@ -110,34 +111,35 @@ def switch(policy_id: int, verb: str) -> ResponseReturnValue:
 
 
 @bp.post(f"{POLICY}/<any(up, down):way>")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def move(policy_id: int, way: str) -> ResponseReturnValue:
-    policy = _policy(policy_id)
-    moved = policies.move(policy, places=-1 if way == "up" else 1)
+    policy = _own_policy(policy_id)
+    moved = policies.move(policy, places=-1 if way == "up" else 1, by=current_member(), now=utcnow())
     db.session.commit()
     flash(_("顺序已调整") if moved else _("已经在最前或最后"), "ok" if moved else "info")
     return _to_list(policy.channel_id)
 
 
 @bp.post(f"{POLICY}/duplicate")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def duplicate(policy_id: int) -> ResponseReturnValue:
-    policy = _policy(policy_id)
-    copy = policies.duplicate(policy, name=_("%(name)s 副本", name=policy.name[:30]), now=utcnow())
+    policy = _own_policy(policy_id)
+    name = _("%(name)s 副本", name=policy.name[:30])
+    copy = policies.duplicate(policy, name=name, by=current_member(), now=utcnow())
     db.session.commit()
     flash(_("已复制为「%(name)s」，目前停用", name=copy.name), "ok")
     return redirect(url_for(".edit", policy_id=copy.id), code=303)
 
 
 @bp.post(f"{POLICY}/delete")
-@requires("channel.edit")
+@requires("channel.edit_own")
 def delete(policy_id: int) -> ResponseReturnValue:
-    policy = _policy(policy_id)
+    policy = _own_policy(policy_id)
     if request.form.get("confirm_name", "").strip() != policy.name:
         error = _("与策略名称不一致")
         return _editor(policy.channel, Sheet.of(policy), policy=policy, delete_error=error), 422
     channel_id, name = policy.channel_id, policy.name
-    policies.delete(policy)
+    policies.delete(policy, by=current_member(), now=utcnow())
     db.session.commit()
     flash(_("分派策略「%(name)s」已删除", name=name), "ok")
     return _to_list(channel_id)
@@ -179,6 +181,7 @@ def _editor(
         severities=severity_choices(),
         templates=templates.all_for(current_member()),
         preview=_preview(channel, sheet),
+        editable=ownership.may_edit(channel, current_member()),
         delete_error=delete_error,
     )
 
@@ -206,6 +209,20 @@ def _preview(channel: Channel, sheet: Sheet) -> policies.Preview | None:
 
 def _channel(channel_id: int) -> Channel:
     return channels.get(channel_id, viewer=current_member())
+
+
+def _own_channel(channel_id: int) -> Channel:
+    """One whose policies the reader may change. Raises NotFound, AccessDenied."""
+    channel = _channel(channel_id)
+    ownership.require(channel, current_member())
+    return channel
+
+
+def _own_policy(policy_id: int) -> DispatchPolicy:
+    """One that the reader may change. Raises NotFound, AccessDenied."""
+    policy = _policy(policy_id)
+    ownership.require(policy.channel, current_member())
+    return policy
 
 
 def _policy(policy_id: int) -> DispatchPolicy:

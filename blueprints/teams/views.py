@@ -49,7 +49,7 @@ def detail(team_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:team_id>")
-@requires("incident.handle")
+@requires("channel.edit_own")
 def save(team_id: int) -> ResponseReturnValue:
     team, form = _team(team_id), TeamForm()
     if not form.validate_on_submit():
@@ -65,7 +65,7 @@ def save(team_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:team_id>/members")
-@requires("incident.handle")
+@requires("channel.edit_own")
 def add_member(team_id: int) -> ResponseReturnValue:
     try:
         teams.add_member(_team(team_id), request.form.get("username", ""), by=current_member(), now=utcnow())
@@ -78,7 +78,7 @@ def add_member(team_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:team_id>/members/<int:member_id>/remove")
-@requires("incident.handle")
+@requires("channel.edit_own")
 def remove_member(team_id: int, member_id: int) -> ResponseReturnValue:
     teams.remove_member(_team(team_id), member_id, by=current_member(), now=utcnow())
     db.session.commit()
@@ -86,7 +86,7 @@ def remove_member(team_id: int, member_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<int:team_id>/delete")
-@requires("team.edit")
+@requires("channel.edit_own")
 def delete(team_id: int) -> ResponseReturnValue:
     team = _team(team_id)
     try:

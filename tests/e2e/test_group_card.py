@@ -47,7 +47,7 @@ def make_policy(company: Company, platform: str) -> str:  # noqa: F811
         channel: Channel = channels.create(f"群通知 {platform}", by=admin, now=now)
         unified = {severity: [kind] for severity in ("Critical", "Warning", "Info")}
         level = {"user_ids": people, "group_ids": [chat.id], "personal": {"mode": "unified", "unified": unified}}
-        policies.create(channel, policies.draft(name="两人一群", levels=[level]), now=now)
+        policies.create(channel, policies.draft(name="两人一群", levels=[level]), by=admin, now=now)
         source = alert_sources.create(channel.id, "standard", f"{platform} 监控", by=admin, now=now)
         db.session.commit()
         return alert_sources.push_url(source)

@@ -164,9 +164,10 @@ def _hire(name: str, integration: Integration, channels: list[Channel]) -> None:
         "escalate_after_minutes": 0,
     }
     mine = [[{"key": "labels.duty", "op": "IN", "vals": [name]}]]
+    admin = make_member("admin", Role.ADMIN, tenant=member.tenant)
     for channel in channels:
         draft = policies.draft(name=f"值班 {name}", levels=[level], priority=1, filter_groups=mine)
-        policies.create(channel, draft, now=now)
+        policies.create(channel, draft, by=admin, now=now)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from extensions import db
-from models import AlertSource, Incident, Membership, Severity, TimelineEntry, User
+from models import AlertSource, Incident, Membership, Role, Severity, TimelineEntry, User
 from services import alerts, incidents, policies
 from services.clock import utcnow
 from sources import SOURCES
+from tests.factories import make_member
 from tests.faults.conftest import Size
 from tests.faults.fleet import Company
 from tests.faults.snapshot import reading
@@ -79,7 +80,7 @@ def escalating(source: AlertSource, member: Membership, duty: str) -> None:
     levels = [level | {"escalate_after_minutes": minutes} for minutes in (MINUTES, 0)]
     mine = [[{"key": "labels.duty", "op": "IN", "vals": [duty]}]]
     draft = policies.draft(name=duty, levels=levels, priority=1, filter_groups=mine)
-    policies.create(source.channel, draft, now=utcnow())
+    policies.create(source.channel, draft, by=make_member("admin", Role.ADMIN, tenant=member.tenant), now=utcnow())
     db.session.commit()
 
 

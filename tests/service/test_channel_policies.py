@@ -23,16 +23,22 @@ from tests.factories import (
 )
 
 
+def boss():
+    return make_member("boss", Role.ADMIN)
+
+
 def test_a_policy_is_made_changed_and_deleted(app: Flask):
     lin, channel = make_member(), make_channel()
-    policy = policies.create(channel, draft(name=" 默认策略 ", levels=[make_level(lin)], priority=5), now=NOW)
+    policy = policies.create(
+        channel, draft(name=" 默认策略 ", levels=[make_level(lin)], priority=5), by=boss(), now=NOW
+    )
     assert (policy.name, policy.priority, policies.levels_of(policy)[0].user_ids) == ("默认策略", 5, (lin.user_id,))
     seen = policy.version
-    policies.update(policy, draft(name="夜间", levels=[make_level(lin)]), version=seen)
+    policies.update(policy, draft(name="夜间", levels=[make_level(lin)]), version=seen, by=boss(), now=NOW)
     with pytest.raises(Conflict):
-        policies.update(policy, draft(name="白天", levels=[make_level(lin)]), version=seen)
+        policies.update(policy, draft(name="白天", levels=[make_level(lin)]), version=seen, by=boss(), now=NOW)
     assert policies.get(policy.id, viewer=lin).name == "夜间"
-    policies.delete(policy)
+    policies.delete(policy, by=boss(), now=NOW)
     assert policies.in_channel(channel) == []
 
 
@@ -41,14 +47,14 @@ def test_a_name_is_used_once_in_a_channel(app: Flask):
     make_policy(channel, lin, name="默认策略")
     written = draft(name="默认策略", levels=[make_level(lin)])
     with pytest.raises(InvalidInput):
-        policies.create(channel, written, now=NOW)
-    assert policies.create(make_channel("订单"), written, now=NOW).id
+        policies.create(channel, written, by=boss(), now=NOW)
+    assert policies.create(make_channel("订单"), written, by=boss(), now=NOW).id
 
 
 def test_only_members_can_be_named(app: Flask):
     zhou = make_member("zhou", tenant=make_tenant("另一组织"))
     with pytest.raises(InvalidInput) as refused:
-        policies.create(make_channel(), draft(name="默认策略", levels=[make_level(zhou)]), now=NOW)
+        policies.create(make_channel(), draft(name="默认策略", levels=[make_level(zhou)]), by=boss(), now=NOW)
     assert refused.value.field == "处理人员"
 
 

@@ -30,6 +30,10 @@ def settings_of(channel: Channel, **changes):
     return {name: getattr(channel, name) for name in kept} | changes
 
 
+def boss():
+    return make_member("boss", Role.ADMIN)
+
+
 def test_a_channel_is_made_with_the_defaults(app: Flask):
     admin = make_member("admin", Role.ADMIN)
     channel = channels.create(" 支付核心 ", by=admin, now=NOW, description="支付")
@@ -80,23 +84,25 @@ def test_a_channel_of_another_organisation_is_not_found(app: Flask):
 def test_an_edit_of_something_older_is_a_conflict(app: Flask):
     channel = make_channel()
     seen = channel.version
-    channels.update(channel, **settings_of(channel, description="新"), now=NOW, version=seen)
+    channels.update(channel, **settings_of(channel, description="新"), by=boss(), now=NOW, version=seen)
     with pytest.raises(Conflict):
-        channels.update(channel, **settings_of(channel, description="旧"), now=NOW, version=seen)
+        channels.update(channel, **settings_of(channel, description="旧"), by=boss(), now=NOW, version=seen)
     assert channel.description == "新"
 
 
 def test_a_channel_keeps_its_own_name(app: Flask):
     channel, other = make_channel("支付核心"), make_channel("订单")
-    channels.update(channel, **settings_of(channel), now=NOW)
+    channels.update(channel, **settings_of(channel), by=boss(), now=NOW)
     with pytest.raises(InvalidInput):
-        channels.update(channel, **settings_of(channel, name=other.name), now=NOW)
+        channels.update(channel, **settings_of(channel, name=other.name), by=boss(), now=NOW)
 
 
 def test_a_new_time_limit_holds_for_open_incidents(app: Flask):
     channel = make_channel()
     incident = make_incident(channel)
-    channels.update(channel, **settings_of(channel, close_timeout_minutes=60), now=NOW + timedelta(minutes=90))
+    channels.update(
+        channel, **settings_of(channel, close_timeout_minutes=60), by=boss(), now=NOW + timedelta(minutes=90)
+    )
     assert outbox.pending("auto_close", incident.id)
     assert incidents.time_out(incident, now=NOW + timedelta(minutes=90)).changed
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from errors import InvalidInput
 from extensions import db
-from models import Incident, Job, JobState, Membership, MembershipState, Notification, Progress, Severity
+from models import Incident, Job, JobState, Membership, MembershipState, Notification, Progress, Role, Severity
 from services import dispatch, incidents, outbox, policies, timeline
 from services.policies import draft
 from tests.factories import NOW, make_alert, make_channel, make_level, make_member, make_policy, make_source
@@ -88,8 +88,9 @@ def test_a_policy_that_changes_or_goes_does_not_touch_what_runs(lin, wu):
     incident = triggered(make_level(lin), make_level(wu))
     assert incident.channel is not None
     policy = policies.in_channel(incident.channel)[0]
-    policies.update(policy, draft(name="改名", levels=[make_level(wu)]))
-    policies.delete(policy)
+    boss = make_member("boss", Role.ADMIN)
+    policies.update(policy, draft(name="改名", levels=[make_level(wu)]), by=boss, now=NOW)
+    policies.delete(policy, by=boss, now=NOW)
     let_time_pass(incident, after(30))
     assert told(incident)[-1] == ("escalate", 1, 1)
     assert incident.assignment["policy"]["name"] != "改名"

@@ -209,27 +209,33 @@ def test_pushed_alerts_reach_groups_too(office, chat):
     }
 
 
+def boss():
+    return make_member("boss", Role.ADMIN)
+
+
 def test_a_policy_takes_groups_of_its_own_organisation_only(office, chat):
     other = make_tenant("别家")
     foreign = make_channel("别家的空间", tenant=other)
     draft = policies.draft(name="群", levels=[make_level(group_ids=[chat.id])])
 
     with pytest.raises(InvalidInput):
-        policies.create(foreign, draft, now=utcnow())
-    policy = policies.create(office.incident.channel, draft, now=utcnow())
+        policies.create(foreign, draft, by=make_member("zhou", Role.ADMIN, tenant=other), now=utcnow())
+    policy = policies.create(office.incident.channel, draft, by=boss(), now=utcnow())
     assert policies.levels_of(policy)[0].group_ids == (chat.id,)
 
 
 def test_a_policy_keeps_a_group_that_is_gone_with_its_connection(office, chat):
     level = make_level(group_ids=[chat.id])
-    policy = policies.create(office.incident.channel, policies.draft(name="群", levels=[level]), now=utcnow())
+    policy = policies.create(
+        office.incident.channel, policies.draft(name="群", levels=[level]), by=boss(), now=utcnow()
+    )
     db.session.delete(chat)
     db.session.flush()
 
-    policies.update(policy, policies.draft(name="群 2", levels=[level]))
+    policies.update(policy, policies.draft(name="群 2", levels=[level]), by=boss(), now=utcnow())
     assert policies.levels_of(policy)[0].group_ids == (level["group_ids"][0],)
     with pytest.raises(InvalidInput):
-        policies.create(policy.channel, policies.draft(name="群 3", levels=[level]), now=utcnow())
+        policies.create(policy.channel, policies.draft(name="群 3", levels=[level]), by=boss(), now=utcnow())
 
 
 # --- cards ----------------------------------------------------------------------------------------------------------

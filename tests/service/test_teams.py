@@ -77,10 +77,13 @@ def test_a_teams_own_responders_change_it_and_others_do_not(boss, team):
     for somebody in (lin, wu, zhao):
         with pytest.raises(AccessDenied):
             teams.create("x", "", by=somebody, now=NOW)
+    for stranger in (wu, zhao):
         with pytest.raises(AccessDenied):
-            teams.delete(team, by=somebody, now=NOW)
+            teams.delete(team, by=stranger, now=NOW)
     assert team.name == "新名"
     assert [row.members for row in teams.counted(wu)] == [2]
+    teams.delete(team, by=lin, now=NOW)
+    assert teams.all_for(boss) == []
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 60, "支付组"])

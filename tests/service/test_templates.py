@@ -192,7 +192,7 @@ def test_a_running_incident_goes_on_when_its_template_is_gone(office: Office, bo
     assert body(office) == ("环境 prod",)
     with pytest.raises(InUse):
         templates.delete(template, by=boss, now=utcnow())
-    policies.delete(policy)
+    policies.delete(policy, by=boss, now=NOW)
     templates.delete(template, by=boss, now=utcnow())
     db.session.commit()
     assert body(office)[0] == "资源：db-03"
@@ -375,7 +375,8 @@ def test_changes_are_recorded(office: Office, boss) -> None:
     )
     created, changed, deleted = found.all()
     assert (created.event, created.target, created.detail) == ("template.created", "消息", {"kinds": [KIND]})
-    assert changed.detail == {"kinds": [KIND], "old_name": "消息", "is_default": False}
+    assert changed.detail["changed"][:2] == ["name: 消息 → 新名", "is_default: true → false"]
+    assert changed.detail["changed"][2].startswith(f"{KIND}: ")
     assert (deleted.event, deleted.target) == ("template.deleted", "新名")
 
 
@@ -383,11 +384,15 @@ def test_policies_name_only_templates_of_their_organisation(office: Office, boss
     template = write(boss)
     foreign = write(make_member("zhou", Role.ADMIN, tenant=make_tenant("别家")))
     level = [make_level(office.lin)]
-    policy = policies.create(_channel(office), policies.draft(name="a", levels=level, template_id=template.id), now=NOW)
+    policy = policies.create(
+        _channel(office), policies.draft(name="a", levels=level, template_id=template.id), by=boss, now=NOW
+    )
     assert policies.snapshot(policy)["template_id"] == template.id
-    assert policies.duplicate(policy, name="b", now=NOW).template_id == template.id
+    assert policies.duplicate(policy, name="b", by=boss, now=NOW).template_id == template.id
     with pytest.raises(InvalidInput):
-        policies.create(_channel(office), policies.draft(name="c", levels=level, template_id=foreign.id), now=NOW)
+        policies.create(
+            _channel(office), policies.draft(name="c", levels=level, template_id=foreign.id), by=boss, now=NOW
+        )
     assert templates.use_counts(boss) == {template.id: 2}
     assert [each.name for each in templates.uses(template, viewer=boss)] == ["a", "b"]
     assert db.session.scalars(select(DispatchPolicy).where(DispatchPolicy.name == "c")).all() == []
