@@ -536,20 +536,73 @@ class IntegrationCheck(Base):
 
 
 class PlatformToken(Base):
-    """A platform's access token, encrypted, with one refresher at a time (lease)."""
+    """A platform's access token, encrypted, with one refresher at a time (lease). Of a connection or of a provider."""
 
     __tablename__ = "platform_tokens"
-    __table_args__ = (UniqueConstraint("integration_id", "kind"),)
+    __table_args__ = (UniqueConstraint("integration_id", "kind"), UniqueConstraint("provider_id", "kind"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[int] = _tenant()
-    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    provider_id: Mapped[int | None] = mapped_column(ForeignKey("providers.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     value: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
     refreshing_until: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
     retry_at: Mapped[datetime] = mapped_column(UtcDateTime, default=EPOCH)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class Provider(Base):
+    """What this installation is to a platform as a provider (服务商) whose application companies install.
+
+    Above organisations, so filed under organisation 0; one for each platform that knows providers.
+    settings, secrets   like a connection's: what may be shown, and cipher texts by field name
+    ticket   the platform's latest proof that it reaches us (WeCom suite_ticket), a cipher text, and when it was made
+    seen     when something was last seen to work, ISO times by name: "command", "data"
+    """
+
+    __tablename__ = "providers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    platform: Mapped[str] = mapped_column(String(16), unique=True)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    secrets: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    ticket: Mapped[str | None] = mapped_column(Text)
+    ticket_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    seen: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CorpAuth(Base):
+    """A company's authorisation of a provider's application, whether or not a connection here uses it yet.
+
+    corp_id         as the provider sees it (encrypted by the platform); integration_id: the connection that uses it
+    permanent_code  a cipher text; null once the company cancelled
+    agent_id        the application's number in that company, "" until it was read
+    visible         {"departments", "people", "tags", "whole_company"}: whom it reaches there
+    """
+
+    __tablename__ = "corp_auths"
+    __table_args__ = (UniqueConstraint("provider_id", "corp_id"), UniqueConstraint("integration_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    provider_id: Mapped[int] = mapped_column(ForeignKey("providers.id", ondelete="CASCADE"))
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))
+    corp_id: Mapped[str] = mapped_column(String(64))
+    corp_name: Mapped[str] = mapped_column(String(128), default="")
+    permanent_code: Mapped[str | None] = mapped_column(Text)
+    agent_id: Mapped[str] = mapped_column(String(16), default="")
+    visible: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    authorised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def is_in_force(self) -> bool:
+        return self.permanent_code is not None and self.cancelled_at is None
 
 
 class LinkState(enum.StrEnum):

@@ -7,7 +7,8 @@ import re
 NAMES = (
     "access_token|corpsecret|suite_access_token|provider_access_token|app_secret|appsecret|client_secret|clientSecret"
     "|accessToken|tenant_access_token|app_access_token|refresh_token|refreshToken|secret|apiSecret|ticket|user_ticket"
-    "|jsapiTicket|response_code|authCode|aes_key"
+    "|jsapiTicket|response_code|authCode|aes_key|suite_secret|suite_ticket|provider_secret|permanent_code|auth_code"
+    "|pre_auth_code"
 )
 IN_QUERY = re.compile(rf"(?i)\b({NAMES}|code)=[^&\s\"'<>]+")
 IN_JSON = re.compile(rf"(?i)(\"(?:{NAMES})\"\s*:\s*\")[^\"]*")

@@ -188,12 +188,24 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class SetupMode:
-    """One way to set a platform up: its steps in order, its checks by name."""
+    """One way to set a platform up: its steps in order, its checks by name.
+
+    needs_provider  it is a provider's application, installed in the company (platforms/provider.py)
+    proven_by       name of the check without which the connection does not begin to work; a save tries it at once
+    exact_ids       ids of people differ by case too, whatever the platform's capabilities say
+    needs_licence   every member needs the platform's paid permission to be reached
+    withheld        what the platform does not give in this mode: feature → why, said to the reader ("war_room")
+    """
 
     slug: str
     label: str
     steps: tuple[SetupStep, ...]
     checks: tuple[SetupCheck, ...]
+    needs_provider: bool = False
+    proven_by: str = ""
+    exact_ids: bool = False
+    needs_licence: bool = False
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
     def checks_for(self, settings: Mapping[str, Any]) -> tuple[SetupCheck, ...]:
         """The checks that matter with these settings."""

@@ -91,6 +91,9 @@ EVENTS = {
     "organisation.frozen": N_("冻结组织"),
     "organisation.unfrozen": N_("解冻组织"),
     "audit.exported": N_("导出审计日志"),
+    "provider.changed": N_("修改服务商配置"),
+    "provider.installed": N_("企业安装应用"),
+    "provider.cancelled": N_("企业取消授权"),
     "instance.set_up": N_("完成安装"),
     "instance.wrong_setup_code": N_("安装码错误"),
 }

@@ -15,7 +15,8 @@ from platforms import PLATFORMS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
-from services import vault
+from platforms.setup import SetupMode
+from services import provider_reading, vault
 from services.instance import current_settings
 from services.statements import Statement
 from services.tokens import DatabaseTokenStore
@@ -122,20 +123,30 @@ def active_for(tenant_id: int) -> list[Integration]:
 def platform_for(integration: Integration) -> Platform:
     """The connection as a platform that can be called; drafts too, whose missing values are said when needed.
 
-    Reads nothing from the database, so it can be called after the commit that must precede a platform call.
+    Leaves no transaction open, so it can be called after the commit that must precede a platform call.
     Raises AddressRefused when the Endpoint of a private deployment may not be called.
     """
-    settings = current_settings()
     kind = PLATFORMS[integration.platform]
-    reply = settings.press_replies.get(integration.platform, "passive")
+    reply = current_settings().press_replies.get(integration.platform, "passive")
     ours = {"press_reply": reply, "addresses": platform_addresses(integration)}
+    settings = dict(integration.settings) | ours
+    tokens, hosts = DatabaseTokenStore(integration.id, integration.tenant_id), hosts_of(integration.platform)
+    if mode_of(integration).needs_provider:
+        provided = provider_reading.application(integration.platform, hosts=hosts, transport=plain_transport())
+        return provided.platform_for(provider_reading.company_of(integration.id), settings, tokens=tokens)
     return kind.build(
-        dict(integration.settings) | ours,
+        settings,
         {name: vault.unseal_of(integration, name) for name in integration.secrets},
-        tokens=DatabaseTokenStore(integration.id, integration.tenant_id),
-        hosts=hosts_of(integration.platform),
+        tokens=tokens,
+        hosts=hosts,
         transport=_transport_for(kind.entered_host(integration.settings)),
     )
+
+
+def mode_of(integration: Integration) -> SetupMode:
+    """The way in which the connection is set up, with what that means for it."""
+    modes = PLATFORMS[integration.platform].modes
+    return next(mode for mode in modes if mode.slug == integration.mode)
 
 
 def set_secret(integration: Integration, name: str, value: str) -> None:
@@ -231,9 +242,14 @@ def origin_of(address: str) -> str:
 def _transport_for(endpoint: str) -> Transport:
     """One transport for the operator's own hosts, one that asks the guard for entered addresses; kept open."""
     if not endpoint:
-        return _kept_transport("platform_transport", None)
+        return plain_transport()
     endpoint_guard().check(endpoint)
     return _kept_transport("guarded_transport", endpoint_guard())
+
+
+def plain_transport() -> Transport:
+    """What calls the operator's own hosts."""
+    return _kept_transport("platform_transport", None)
 
 
 def _kept_transport(name: str, guard: AddressGuard | None) -> Transport:

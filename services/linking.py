@@ -29,7 +29,7 @@ from models import (
 )
 from platforms import PLATFORMS
 from platforms.base import PlatformIdentity
-from services import audit, private_messages
+from services import audit, integrations, private_messages
 from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
@@ -98,7 +98,8 @@ def use_state(state: str, *, tenant_id: int, opened_at: datetime, now: datetime)
 def stored_id(integration: Integration, external_user_id: str) -> str:
     """A platform's id of a person as links hold it: folded where the platform does not mind the case."""
     folds = PLATFORMS[integration.platform].capabilities.folds_ids
-    return external_user_id.casefold() if folds else external_user_id
+    is_exact = not folds or integrations.mode_of(integration).exact_ids
+    return external_user_id if is_exact else external_user_id.casefold()
 
 
 def find(integration: Integration, external_user_id: str) -> AccountLink | None:

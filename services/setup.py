@@ -30,6 +30,7 @@ from platforms import PLATFORMS
 from platforms.errors import recall
 from platforms.setup import SetupCheck, SetupField, SetupMode, SetupStep
 from services import audit, checks, integrations, outbox, rights
+from services.integrations import mode_of
 from texts import N_
 
 PUBLIC_KEY_BYTES = 24
@@ -89,11 +90,6 @@ def hold(integration_id: int, *, viewer: Membership) -> Integration:
 def all_for(viewer: Membership) -> list[Integration]:
     wanted = select(Integration).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
     return list(db.session.scalars(wanted))
-
-
-def mode_of(integration: Integration) -> SetupMode:
-    platform = PLATFORMS[integration.platform]
-    return next(mode for mode in platform.modes if mode.slug == integration.mode)
 
 
 def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integration:

@@ -37,6 +37,7 @@ WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.05
 
 Fetch = Callable[[], tuple[str, int]]
+_MemoKey = tuple[str, int, str]
 
 _refreshed = threading.Condition()
 
@@ -52,8 +53,11 @@ class _Memo:
 class DatabaseTokenStore:
     """The tokens of one connection; see platforms.base.TokenStore. Needs an application context."""
 
-    def __init__(self, integration_id: int, tenant_id: int) -> None:
-        self.integration_id = integration_id
+    owner_column = "integration_id"
+    """Which column of platform_tokens names whose they are."""
+
+    def __init__(self, owner_id: int, tenant_id: int) -> None:
+        self.owner_id = owner_id
         self.tenant_id = tenant_id
 
     def get(self, kind: str, fetch: Fetch) -> str:
@@ -65,7 +69,7 @@ class DatabaseTokenStore:
             raise
 
     def _get(self, kind: str, fetch: Fetch) -> str:
-        memo = self._memos().get((self.integration_id, kind))
+        memo = self._memos().get(self._memo_key(kind))
         if memo and time.monotonic() < memo.until:
             return memo.value
         _refuse_inside_transaction()
@@ -97,7 +101,7 @@ class DatabaseTokenStore:
 
     def drop(self, kind: str, value: str) -> None:
         """Forget `value`; what is stored stays if it is another token."""
-        self._memos().pop((self.integration_id, kind), None)
+        self._memos().pop(self._memo_key(kind), None)
         row = self._read(kind)
         if row is None or not row.value or self._open(kind, row) != value:
             return
@@ -122,7 +126,7 @@ class DatabaseTokenStore:
         now, left = utcnow(), timedelta(seconds=lifetime)
         retry_at = now + RETRY if left <= FRESH else EPOCH  # WeCom may give the old token again until it ends
         self._store(kind, lease, value=sealed, expires_at=now + left, retry_at=retry_at, error=None)
-        self._memos().pop((self.integration_id, kind), None)
+        self._memos().pop(self._memo_key(kind), None)
         return value
 
     def _claim(self, kind: str, now: datetime, *seen: datetime) -> datetime | None:
@@ -144,11 +148,8 @@ class DatabaseTokenStore:
             return
         try:
             with connection.begin_nested():
-                connection.execute(
-                    insert(PlatformToken).values(
-                        tenant_id=self.tenant_id, integration_id=self.integration_id, kind=kind
-                    )
-                )
+                mine = {self.owner_column: self.owner_id, "tenant_id": self.tenant_id, "kind": kind}
+                connection.execute(insert(PlatformToken).values(**mine))
         except IntegrityError:
             pass  # another process made the row
 
@@ -173,7 +174,7 @@ class DatabaseTokenStore:
     def _where(self, statement: Any, kind: str) -> Any:
         return statement.where(
             PlatformToken.tenant_id == self.tenant_id,
-            PlatformToken.integration_id == self.integration_id,
+            getattr(PlatformToken, self.owner_column) == self.owner_id,
             PlatformToken.kind == kind,
         )
 
@@ -187,7 +188,7 @@ class DatabaseTokenStore:
     def _remembered(self, kind: str, value: str, left: timedelta) -> str:
         """Keep a fresh token in this process for a moment, so that a burst of messages does not ask for each."""
         seconds = min((left - FRESH).total_seconds(), MEMO_SECONDS)
-        self._memos()[self.integration_id, kind] = _Memo(value, time.monotonic() + seconds)
+        self._memos()[self._memo_key(kind)] = _Memo(value, time.monotonic() + seconds)
         return value
 
     def _kept_error(self, row: Row[Any], now: datetime) -> PlatformError:
@@ -196,22 +197,40 @@ class DatabaseTokenStore:
         return error
 
     def _field(self, kind: str) -> str:
-        return f"token.{self.integration_id}.{kind}"
+        return f"token.{self.owner_id}.{kind}"
 
-    def _memos(self) -> dict[tuple[int, str], _Memo]:
-        memos: dict[tuple[int, str], _Memo] = current_app.extensions.setdefault("platform_token_memos", {})
+    def _memo_key(self, kind: str) -> _MemoKey:
+        return self.owner_column, self.owner_id, kind
+
+    def _memos(self) -> dict[_MemoKey, _Memo]:
+        memos: dict[_MemoKey, _Memo] = current_app.extensions.setdefault("platform_token_memos", {})
         return memos
+
+
+class ProviderTokenStore(DatabaseTokenStore):
+    """The tokens that a provider has for itself, whichever organisation's connection needs them."""
+
+    owner_column = "provider_id"
+
+    def _field(self, kind: str) -> str:
+        return f"token.provider.{self.owner_id}.{kind}"
 
 
 def forget(integration_id: int, tenant_id: int) -> None:
     """Stage the removal of all tokens of a connection, and of what their fetching last met."""
-    db.session.execute(
-        delete(PlatformToken).where(
-            PlatformToken.tenant_id == tenant_id, PlatformToken.integration_id == integration_id
-        )
-    )
+    _forget(DatabaseTokenStore(integration_id, tenant_id))
+
+
+def forget_provider(provider_id: int, tenant_id: int) -> None:
+    """The same of a provider."""
+    _forget(ProviderTokenStore(provider_id, tenant_id))
+
+
+def _forget(store: DatabaseTokenStore) -> None:
+    owner = getattr(PlatformToken, store.owner_column)
+    db.session.execute(delete(PlatformToken).where(PlatformToken.tenant_id == store.tenant_id, owner == store.owner_id))
     memos = current_app.extensions.get("platform_token_memos", {})
-    for key in [key for key in memos if key[0] == integration_id]:
+    for key in [key for key in memos if key[:2] == (store.owner_column, store.owner_id)]:
         memos.pop(key, None)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from config import ConfigError, EncryptionKey
 from errors import AppError
 from extensions import db
-from models import Canary, Integration, IntegrationKey, PlatformToken, SsoProvider
+from models import Canary, CorpAuth, Integration, IntegrationKey, PlatformToken, Provider, SsoProvider
 from services.instance import current_settings
 from texts import N_
 
@@ -137,9 +137,37 @@ def reseal_all() -> int:
         sealed = {name: reseal(provider.tenant_id, sso_field(name), text) for name, text in provider.secrets.items()}
         changed += sum(1 for name, cipher_text in sealed.items() if cipher_text != provider.secrets[name])
         provider.secrets = sealed
+    changed += _reseal_providers()
     for token in db.session.execute(select(PlatformToken)).scalars():
         db.session.delete(token)
     return changed
+
+
+def _reseal_providers() -> int:
+    """The same of what this installation is as a provider, and of the companies that authorised it."""
+    changed = 0
+    for provider in db.session.execute(select(Provider)).scalars():
+        kept = provider.secrets
+        fresh = {name: reseal(CANARY_TENANT_ID, provider_field(provider.platform, name), kept[name]) for name in kept}
+        changed += sum(1 for name in kept if fresh[name] != kept[name])
+        provider.secrets = fresh
+        if provider.ticket:
+            provider.ticket = reseal(CANARY_TENANT_ID, provider_field(provider.platform, "ticket"), provider.ticket)
+    for auth in db.session.execute(select(CorpAuth).where(CorpAuth.permanent_code.is_not(None))).scalars():
+        cipher_text = reseal(CANARY_TENANT_ID, corp_auth_field(auth.corp_id), str(auth.permanent_code))
+        changed += cipher_text != auth.permanent_code
+        auth.permanent_code = cipher_text
+    return changed
+
+
+def provider_field(platform: str, name: str) -> str:
+    """The field under which a secret of this installation as a provider is sealed, for organisation 0."""
+    return f"provider.{platform}.{name}"
+
+
+def corp_auth_field(corp_id: str) -> str:
+    """The field under which a company's permanent code is sealed, for organisation 0: the company names the row."""
+    return f"permanent_code.{corp_id}"
 
 
 def sso_field(name: str) -> str:
@@ -154,6 +182,9 @@ def _problems(connection: Connection, keys: Iterable[EncryptionKey]) -> Iterable
             yield f"ENCRYPTION_KEYS: {key_id} is not the key that the stored secrets were encrypted with"
     used = {c.partition(":")[0] for row in connection.execute(select(Integration.secrets)) for c in row[0].values()}
     used |= {cipher_text.partition(":")[0] for cipher_text in connection.scalars(select(IntegrationKey.key_cipher))}
+    used |= {c.partition(":")[0] for row in connection.execute(select(Provider.secrets)) for c in row[0].values()}
+    codes = select(CorpAuth.permanent_code).where(CorpAuth.permanent_code.is_not(None))
+    used |= {str(cipher_text).partition(":")[0] for cipher_text in connection.scalars(codes)}
     for key_id in sorted(used - set(known)):
         yield f"ENCRYPTION_KEYS: {key_id} is missing, but stored secrets need it"
 

@@ -6,32 +6,22 @@ Every method raises the PlatformErrors of wecom/errors.py and platforms/http.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from platforms.base import TokenStore
 from platforms.errors import AnswerNotUnderstood, RecipientUnreachable
-from platforms.http import Answer, Transport
+from platforms.http import Transport
 from platforms.redaction import raw_excerpt
 from platforms.shortening import shorten
-from platforms.wecom.errors import (
-    AgentIdInvalid,
-    LicenceMissing,
-    NobodyReached,
-    OutOfVisibleRange,
-    TokenRejected,
-    from_answer,
-)
+from platforms.wecom.calls import Caller, Credential, Json, names
+from platforms.wecom.errors import AgentIdInvalid, LicenceMissing, OutOfVisibleRange
 from platforms.wecom.settings import WeComSettings
 
 TEXT_BYTES = 2048
 DUPLICATE_SECONDS = 14400
-MAX_TOKEN_BYTES = 512
 EVERYBODY = "@all"
 USER_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,30 +32,32 @@ class Sent:
     response_code: str | None
 
 
-class Client:
+class Client(Caller):
     """One application's calls. The access token comes from the store; a rejected one is replaced once per call."""
 
     def __init__(self, settings: WeComSettings, api_base: str, tokens: TokenStore, transport: Transport) -> None:
+        super().__init__(api_base, tokens, transport)
         self.settings = settings
-        self._base = api_base.rstrip("/")
-        self._tokens = tokens
-        self._transport = transport
 
     # --- the token ------------------------------------------------------------------------------------------------
 
     def renew_token(self) -> None:
         """Fetch an access token now, to prove that the credentials fit."""
+        credential = self._credential()
+        self._tokens.renew(credential.kind, credential.fetch)
+
+    def _credential(self) -> Credential:
+        self._check_credentials()
+        return Credential(self.settings.token_kind, "access_token", self._fetch_token)
+
+    def _check_credentials(self) -> None:
+        """Raise the PlatformError of what is missing to make any call."""
         self.settings.need("corp_id", "secret")
-        self._tokens.renew(self.settings.token_kind, self._fetch_token)
 
     def _fetch_token(self) -> tuple[str, int]:
         """GET gettoken → (token, lifetime in seconds). https://developer.work.weixin.qq.com/document/path/91039"""
         params = {"corpid": self.settings.corp_id, "corpsecret": self.settings.secret}
-        content = self._understood(self._transport.get(f"{self._base}/cgi-bin/gettoken", params))
-        token, lifetime = content.get("access_token"), content.get("expires_in")
-        if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_BYTES or not isinstance(lifetime, int):
-            raise AnswerNotUnderstood("gettoken answered without a token")
-        return token, lifetime
+        return self._fetched(self._transport.get(f"{self._base}/cgi-bin/gettoken", params), "access_token")
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -130,6 +122,24 @@ class Client:
         """
         return _list(self._get("user/simplelist", {"department_id": department_id}), "userlist")
 
+    def encrypt_user_ids(self, user_ids: list[str]) -> dict[str, str]:
+        """The provider's view of members' plain ids, of at most 1000: plain → encrypted; unknown ones are left out.
+
+        https://developer.work.weixin.qq.com/document/path/97062
+        """
+        content = self._post("batch/userid_to_openuserid", {"userid_list": user_ids})
+        rows = content.get("open_userid_list") or []
+        return {str(row["userid"]).lower(): str(row["open_userid"]) for row in rows}
+
+    def decrypt_user_ids(self, open_user_ids: list[str], source_agent_id: str) -> dict[str, str]:
+        """The other way, which only the company's own application may ask: encrypted → plain, of at most 1000.
+
+        source_agent_id  the provider's application in this company. path/95884
+        """
+        body = {"open_userid_list": open_user_ids, "source_agentid": int(source_agent_id)}
+        rows = self._post("batch/openuserid_to_userid", body).get("userid_list") or []
+        return {str(row["open_userid"]): str(row["userid"]).lower() for row in rows}
+
     def get_agent(self) -> Json:
         """The application: name, visible range (allow_*), redirect_domain, home_url."""
         return self._get("agent/get", {"agentid": str(self._agent_id())})
@@ -147,39 +157,10 @@ class Client:
     # --- the exchange ---------------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: dict[str, str]) -> Json:
-        url = f"{self._base}/cgi-bin/{path}"
-        return self._with_token(lambda token: self._transport.get(url, params | {"access_token": token}))
+        return self._get_as(self._credential(), path, params)
 
     def _post(self, path: str, body: Json) -> Json:
-        url = f"{self._base}/cgi-bin/{path}"
-        return self._with_token(lambda token: self._transport.post_json(url, body, {"access_token": token}))
-
-    def _with_token(self, call: Callable[[str], Answer]) -> Json:
-        """Call with a token; when WeCom ended it early (40014, 42001), with a new one, once."""
-        self.settings.need("corp_id", "secret")
-        kind = self.settings.token_kind
-        token = self._tokens.get(kind, self._fetch_token)
-        try:
-            return self._understood(call(token))
-        except TokenRejected:
-            self._tokens.drop(kind, token)
-        return self._understood(call(self._tokens.get(kind, self._fetch_token)))
-
-    def _understood(self, answer: Answer) -> Json:
-        """The answer's object, if its errcode is 0. A missing or odd errcode is not a success."""
-        content = answer.json()
-        errcode = content.get("errcode")
-        if isinstance(errcode, bool) or not isinstance(errcode, int):
-            raise AnswerNotUnderstood("no errcode", http_status=answer.status, raw=answer.excerpt())
-        if errcode == 0 and answer.status == 200:
-            return content
-        if errcode == 0:
-            raise AnswerNotUnderstood("HTTP status", http_status=answer.status, raw=answer.excerpt())
-        raw, errmsg = answer.excerpt(), str(content.get("errmsg") or "")
-        error = from_answer(errcode, errmsg, raw=raw, http_status=answer.status)
-        if isinstance(error, NobodyReached) and _names(content.get("unlicenseduser")):
-            raise LicenceMissing(error.detail, platform_code=errcode, platform_message=error.detail, raw=raw)
-        raise error
+        return self._post_as(self._credential(), path, body)
 
 
 def _list(content: Json, name: str) -> list[Json]:
@@ -209,11 +190,5 @@ def _check_reached(user_id: str, content: Json) -> None:
         raise OutOfVisibleRange("invaliduser", platform_code="invaliduser", platform_message=user_id, raw=raw)
 
 
-def _is_named(user_id: str, names: Any) -> bool:
-    return user_id.lower() in {name.lower() for name in _names(names)}
-
-
-def _names(names: Any) -> list[str]:
-    """A list of userids: joined by | from sending, an array from updating."""
-    found = names if isinstance(names, list) else str(names or "").split("|")
-    return [str(name) for name in found if name]
+def _is_named(user_id: str, listed: Any) -> bool:
+    return user_id.lower() in {name.lower() for name in names(listed)}

@@ -401,11 +401,17 @@ class ChatRefused(PlatformError):
 
 
 class AuthorizeAppFirst(PlatformError):
-    """48001: no relation between the company and the provider's application."""
+    """48001, and 40013 or 2000002 for an id that no company has: nothing connects it with the provider's application.
+
+    The sentence is documented word for word, so it has no code and no translation.
+    """
 
     code = "wecom.authorize_app_first"
-    message = N_("authorize app first（%(platform_code)s）")
-    hint = N_("请先在企业微信中安装应用（工作台可以看到它），并检查填写的企业 ID（Corp ID）。")
+    message = N_("authorize app first")
+    hint = N_(
+        "请检查：1. 是否已完成应用的安装——在企业微信工作台中可以看到本应用；2. 填写的企业 ID（Corp ID）是否正确。"
+    )
+    status = 400
     failure = "app_unauthorised"
 
 

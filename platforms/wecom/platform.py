@@ -1,11 +1,10 @@
-"""WeCom as a Platform: a self-built application (企业自建应用)."""
+"""WeCom as a Platform: a company's own application (企业自建应用), or one it installed from a provider (第三方应用)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
 
 from platforms.application import Application
 from platforms.base import (
@@ -27,7 +26,7 @@ from platforms.base import (
 from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
-from platforms.wecom import callbacks, cards, checks, contacts, setup
+from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in
 from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.settings import WeComSettings
@@ -81,15 +80,24 @@ class WeCom(Application):
         "oauth": "https://open.weixin.qq.com",
         "login": "https://login.work.weixin.qq.com",
         "console": "https://work.weixin.qq.com",
+        "install": "https://open.work.weixin.qq.com",
     }
     addresses: ClassVar[Mapping[str, str]] = {"callback_url": "callback", "home_url": "home"}
 
     settings_type = WeComSettings
 
-    def __init__(self, settings: WeComSettings, hosts: Hosts, tokens: TokenStore, transport: Transport) -> None:
+    def __init__(
+        self,
+        settings: WeComSettings,
+        hosts: Hosts,
+        tokens: TokenStore,
+        transport: Transport,
+        client: Client | None = None,
+    ) -> None:
+        """client: that of an installed application instead of the self-built one's."""
         self.settings = settings
         self.reached_at = hosts
-        self.client = Client(settings, settings.endpoint or hosts["api"], tokens, transport)
+        self.client = client or Client(settings, settings.endpoint or hosts["api"], tokens, transport)
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
@@ -143,16 +151,12 @@ class WeCom(Application):
         redirect_uri must be on the trusted domain, port included; state: letters and digits, ≤ 128 bytes.
         https://developer.work.weixin.qq.com/document/path/91022 and path/98152
         """
+        if self.settings.suite_id:
+            return sign_in.for_suite(self.settings.suite_id, redirect_uri, state, self.reached_at, in_client=in_client)
         self.settings.need("corp_id", "agent_id")
-        known = {"appid": self.settings.corp_id, "redirect_uri": redirect_uri, "state": state}
-        known["agentid"] = self.settings.agent_id
-        if in_client:
-            query = {"response_type": "code", "scope": "snsapi_base"} | known
-            base = f"{self.settings.endpoint or self.reached_at['oauth']}/connect/oauth2/authorize"
-            return f"{base}?{urlencode(query, quote_via=quote, safe='')}#wechat_redirect"
-        query = {"login_type": "CorpApp", "lang": "zh"} | known
-        base = self.settings.endpoint or self.reached_at["login"]
-        return f"{base}/wwlogin/sso/login?{urlencode(query, quote_via=quote, safe='')}"
+        hosts = dict.fromkeys(self.reached_at, self.settings.endpoint) if self.settings.endpoint else self.reached_at
+        app = {"appid": self.settings.corp_id, "agentid": self.settings.agent_id}
+        return sign_in.url(app, "CorpApp", redirect_uri, state, hosts, in_client=in_client)
 
     def identify(self, code: str, *, in_client: bool, redirect_uri: str = "") -> PlatformIdentity:
         """Exchange a sign-in code. The name is extra: an application that may not see it still signs people in."""
@@ -163,7 +167,7 @@ class WeCom(Application):
             name = str(self.client.get_user(user_id).get("name") or "")
         except PlatformError:
             name = ""
-        return PlatformIdentity(user_id.lower(), name)
+        return PlatformIdentity(self.settings.person(user_id), name)
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

@@ -1,4 +1,4 @@
-"""What a WeCom self-built application is known by, typed."""
+"""What a WeCom application is known by in one company, self-built or installed from a provider, typed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class WeComSettings(Settings):
     """Values of a connection, drafts included: what was not entered yet is empty.
 
     agent_id  digits; endpoint: scheme, host and port of a private deployment, without a path
+    suite_id  of the provider's application, "" for a self-built one; own_corp_id: the company as the provider sees
+              it; secret is its permanent code then, token and encoding_aes_key are those of the provider's application
     """
 
     labels: ClassVar[Mapping[str, str]] = {
@@ -38,6 +40,8 @@ class WeComSettings(Settings):
     trusted_domain: str = ""
     press_reply: str = "passive"
     """How a press is answered: with the presser's new card ("passive") or with an empty 200 ("update")."""
+    suite_id: str = ""
+    own_corp_id: str = ""
 
     @classmethod
     def from_stored(cls, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> WeComSettings:
@@ -56,10 +60,26 @@ class WeComSettings(Settings):
         )
 
     @property
+    def company_id(self) -> str:
+        """The company as WeCom names it to this application."""
+        return self.own_corp_id if self.suite_id else self.corp_id
+
+    def person(self, user_id: str) -> str:
+        """A member's id as it is kept: WeCom does not mind its case, but for those that it encrypts for a provider."""
+        return user_id if self.suite_id else user_id.lower()
+
+    @property
     def token_kind(self) -> str:
         """Names the cached access token by the credentials it belongs to: new credentials never meet an old token."""
-        identity = "\n".join([self.endpoint, self.corp_id, self.secret])
-        return f"app:{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
+        if self.suite_id:
+            return token_kind("corp", self.suite_id, self.own_corp_id, self.secret)
+        return token_kind("app", self.endpoint, self.corp_id, self.secret)
+
+
+def token_kind(name: str, *credentials: str) -> str:
+    """A token's name in the cache: another one for other credentials. At most 32 characters."""
+    identity = "\n".join(credentials)
+    return f"{name}:{hashlib.sha256(identity.encode()).hexdigest()[:24]}"[:32]
 
 
 def _text(settings: Mapping[str, Any], name: str) -> str:

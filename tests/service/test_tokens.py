@@ -167,7 +167,7 @@ def test_the_platforms_own_pause_is_obeyed(store):
 def test_forgetting_leaves_nothing(store):
     fetch = Fetch()
     store.get(KIND, fetch)
-    tokens.forget(store.integration_id, store.tenant_id)
+    tokens.forget(store.owner_id, store.tenant_id)
     db.session.commit()
     assert store.get(KIND, fetch) == "token-2"
 

@@ -1,0 +1,100 @@
+"""The XML that WeCom posts, self-built and third-party alike: the signed query, the outer and the inner message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from platforms.errors import CallbackMalformed, CallbackRefused
+
+MAX_BODY_BYTES = 32 * 1024
+"""A text message is at most 2 KiB, an event less."""
+MAX_TAGS = 1000
+MAX_NONCE_CHARACTERS = 128
+
+
+@dataclass(frozen=True)
+class Query:
+    """The signed parameters of the address."""
+
+    signature: str
+    timestamp: str
+    nonce: str
+    sent_at: datetime
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Query:
+        """Raises CallbackRefused for any that is missing or has a wrong shape."""
+        signature, timestamp, nonce = (query.get(name, "") for name in ("msg_signature", "timestamp", "nonce"))
+        if not signature or not nonce or len(nonce) > MAX_NONCE_CHARACTERS:
+            raise CallbackRefused("query")
+        if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 11):
+            raise CallbackRefused("timestamp")
+        return cls(signature, timestamp, nonce, datetime.fromtimestamp(int(timestamp), UTC))
+
+    @property
+    def base(self) -> tuple[str, str, datetime]:
+        """The first values of every Callback."""
+        return self.signature, self.nonce, self.sent_at
+
+
+def cipher_text(body: bytes) -> str:
+    """The cipher text of the outer XML. Raises CallbackRefused."""
+    encrypted = _outer(body, b"Encrypt")
+    if not encrypted or b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise CallbackRefused("outer XML")
+    return encrypted
+
+
+def named_receiver(body: bytes) -> str:
+    """Whom the outer XML names; nothing proves it. "" if it names nobody."""
+    return _outer(body, b"ToUserName")
+
+
+def _outer(body: bytes, name: bytes) -> str:
+    """A member of the outer XML. It is searched for, so that no parser meets what is not yet verified."""
+    if len(body) > MAX_BODY_BYTES:
+        raise CallbackRefused("body too large")
+    _, opened, rest = body.partition(b"<" + name + b">")
+    text, closed, _ = rest.partition(b"</" + name + b">")
+    text = text.strip().removeprefix(b"<![CDATA[").removesuffix(b"]]>").strip()
+    return text.decode() if opened and closed and text.isascii() else ""
+
+
+def parsed(message: bytes) -> Element:
+    """The inner XML. Raises CallbackMalformed."""
+    try:
+        return tree(message)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        raise CallbackMalformed("inner XML") from None
+
+
+def tree(source: bytes) -> Element:
+    if source.count(b"<") > MAX_TAGS:
+        raise ValueError("too many tags")
+    return ElementTree.fromstring(source, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+
+
+def value(message: Element, name: str) -> str:
+    return (message.findtext(name) or "").strip()
+
+
+def decoded(message: bytes) -> str:
+    """The text of an address check. Raises CallbackMalformed."""
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        raise CallbackMalformed("echostr") from None
+
+
+def identity(message: Element, names: tuple[str, ...]) -> str:
+    """What is the same in all repeats of one event, as 64 hex digits. Two quick presses differ by ResponseCode."""
+    parts = [value(message, name) for name in names]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
