@@ -55,10 +55,12 @@ def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | N
     return response
 
 
-def problem(status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None) -> Response:
-    """An error as problem details (RFC 9457), with the members of the other envelope beside them."""
+def problem(
+    status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """An error as problem details (RFC 9457), with the members of the other envelope and `more` beside them."""
     said: dict[str, Any] = {"type": PROBLEM_TYPE + code, "title": message, "status": status, "detail": hint or message}
-    made = jsonify(said | {"request_id": request_id(), "error": {"code": code, "message": message}})
+    made = jsonify(said | {"request_id": request_id(), "error": {"code": code, "message": message}} | more)
     made.status_code, made.content_type = status, PROBLEM_MEDIA_TYPE
     made.headers.update(headers or {})
     return made

@@ -128,11 +128,13 @@ def open_one(integration: Integration) -> ContactSync | None:
     return db.session.scalar(wanted)
 
 
-def recent(integration: Integration, *, limit: int = 10) -> list[ContactSync]:
-    """The newest ones first."""
+def recent(integration: Integration, *, before: int | None = None, limit: int = 10) -> list[ContactSync]:
+    """The newest ones first; only those with smaller ids than `before`."""
     wanted = select(ContactSync).where(
         ContactSync.tenant_id == integration.tenant_id, ContactSync.integration_id == integration.id
     )
+    if before is not None:
+        wanted = wanted.where(ContactSync.id < before)
     return list(db.session.scalars(wanted.order_by(ContactSync.id.desc()).limit(limit)))
 
 

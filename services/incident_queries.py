@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
+from errors import NotFound
 from extensions import db
 from models import EPOCH, Alert, Delivery, Incident, Membership, Progress, Responder, Severity
 from services.visibility import visible_incidents
@@ -115,10 +116,22 @@ def open_by_channel(viewer: Membership) -> dict[int, int]:
     return {row[0]: row[1] for row in rows if row[0] is not None}
 
 
-def alerts_of(incident: Incident) -> list[Alert]:
-    """The newest of an incident's alerts, at most a hundred."""
+def alerts_of(incident: Incident, *, before: int | None = None, limit: int = MAX_PAGE_SIZE) -> list[Alert]:
+    """The newest of an incident's alerts; only those with smaller ids than `before`."""
     newest = select(Alert).where(Alert.tenant_id == incident.tenant_id, Alert.incident_id == incident.id)
-    return list(db.session.scalars(newest.order_by(Alert.id.desc()).limit(MAX_PAGE_SIZE)))
+    if before is not None:
+        newest = newest.where(Alert.id < before)
+    return list(db.session.scalars(newest.order_by(Alert.id.desc()).limit(limit)))
+
+
+def alert(alert_id: int, viewer: Membership) -> Alert:
+    """One alert of an incident that the viewer sees. Raises NotFound."""
+    mine = (Alert.tenant_id == viewer.tenant_id, Alert.id == alert_id)
+    wanted = select(Alert).join(Incident, Incident.id == Alert.incident_id).where(*mine)
+    found = db.session.scalar(wanted.where(visible_incidents(viewer)))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def scope_counts(viewer: Membership) -> dict[str, int]:

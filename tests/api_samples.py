@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from blueprints.api.operations import OPERATIONS, Operation
 from blueprints.api.schemas import Schema, resolved
 
 BY_NAME = {described.name: described for described in OPERATIONS}
+
+
+PLACE = re.compile(r"<(?:(\w+)(?:\(([^)]*)\))?:)?\w+>")
+
+
+def path_of(described: Operation) -> str:
+    """An address that the operation answers at; nothing needs to be there."""
+    return "/api/v1" + PLACE.sub(lambda found: (found[2] or "1").partition(",")[0], described.path)
 
 
 def body_of(described: Operation) -> Any:

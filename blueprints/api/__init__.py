@@ -3,17 +3,42 @@
 Importing an area declares its operations; the description comes last, since it also answers unknown addresses.
 """
 
-from blueprints.api import alert_sources, channels, deliveries, incidents, integrations, members, openapi, templates
+from blueprints.api import (
+    alert_sources,
+    alerts,
+    channels,
+    deliveries,
+    departments,
+    incidents,
+    integrations,
+    invitations,
+    members,
+    openapi,
+    organisation,
+    seats,
+    setup,
+    sync_jobs,
+    teams,
+    templates,
+)
 from blueprints.api.operations import bp
 
 __all__ = [
     "alert_sources",
+    "alerts",
     "bp",
     "channels",
     "deliveries",
+    "departments",
     "incidents",
     "integrations",
+    "invitations",
     "members",
     "openapi",
+    "organisation",
+    "seats",
+    "setup",
+    "sync_jobs",
+    "teams",
     "templates",
 ]

@@ -129,6 +129,18 @@ def end_old_keys(call: Call, source_id: int) -> dict[str, Any]:
 
 
 @operation(
+    "POST",
+    "/alert-sources/<int:source_id>/try-again",
+    "Have alerts that could not be processed tried once more",
+    right="integration.edit",
+    answers=record({"tried": whole(about="How many")}),
+    status=202,
+)
+def try_alerts_again(call: Call, source_id: int) -> dict[str, Any]:
+    return {"tried": stored_pushes.try_again(alert_sources.get(source_id, viewer=call.member), **call.by)}
+
+
+@operation(
     "DELETE",
     "/alert-sources/<int:source_id>",
     "Delete an alert source and its keys; its incidents stay",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from blueprints.api.schemas import words
 from errors import InvalidInput
 from texts import N_
@@ -17,3 +20,9 @@ def id_of(cursor: str | None) -> int | None:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MOST_DIGITS):
         raise InvalidInput("cursor", N_("应为之前应答中的 next_cursor"))
     return int(cursor)
+
+
+def page_of_rows(found: Sequence[Any], limit: int, row: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """A page of rows that are turned by id. found: one more than the limit, if there is one."""
+    items = [row(one) for one in found[:limit]]
+    return {"items": items, "next_cursor": str(found[limit - 1].id) if len(found) > limit else None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,13 +33,14 @@ from blueprints.api.schemas import (
     whole,
     words,
 )
-from errors import AppError
+from errors import AppError, InvalidInput
 from models import Incident, Progress, Severity
 from services import channels, incident_queries, incidents, notifications, timeline
 from services.api_tokens import Scope
 from services.incident_queries import MAX_PAGE_SIZE, PAGE_SIZE, Search
 from services.incidents import Outcome
 from services.wording import say_error
+from texts import N_
 
 SCOPES = ("mine", "open", "closed", "all")
 NOTIFIED = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
@@ -192,11 +194,42 @@ _action("reassign", "Name others who must respond", incidents.reassign, record({
 _action("add-responders", "Add people who respond", incidents.add_responders, record({"user_ids": PEOPLE}))
 _action("refresh", "Note that somebody looked; answers with the present state", incidents.refresh)
 
-BATCH: dict[str, Callable[..., Outcome]] = {
-    "acknowledge": incidents.acknowledge,
-    "unacknowledge": incidents.unacknowledge,
-    "close": incidents.close,
-    "wake": incidents.wake,
+
+@dataclass(frozen=True)
+class Batched:
+    """A verb that may be done to many at once. needed, optional: members of the body that are its arguments."""
+
+    verb: Callable[..., Outcome]
+    needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    def arguments(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Raises InvalidInput if one is missing."""
+        for name in self.needed:
+            if name not in sent:
+                raise InvalidInput(name, N_("缺少这个参数"))
+        return {name: sent[name] for name in (*self.needed, *self.optional) if name in sent}
+
+
+BATCH = {
+    "acknowledge": Batched(incidents.acknowledge),
+    "unacknowledge": Batched(incidents.unacknowledge),
+    "close": Batched(incidents.close, optional=("root_cause", "resolution")),
+    "reopen": Batched(incidents.reopen, needed=("reason",)),
+    "snooze": Batched(incidents.snooze, needed=("minutes",)),
+    "wake": Batched(incidents.wake),
+    "comment": Batched(incidents.comment, needed=("text",)),
+    "escalate": Batched(incidents.escalate, optional=("level",)),
+    "reassign": Batched(incidents.reassign, needed=("user_ids",)),
+    "add-responders": Batched(incidents.add_responders, needed=("user_ids",)),
+}
+ARGUMENTS = {
+    **CAUSES["properties"],
+    **REASON["properties"],
+    **COMMENT["properties"],
+    **LEVEL["properties"],
+    "minutes": whole(1, 1440, about="For how long to snooze", default=120),
+    "user_ids": PEOPLE,
 }
 RESULT = record({"num": whole(), "changed": {"type": "boolean"}, "message": words(), "incident": maybe(SUMMARY)})
 
@@ -207,15 +240,12 @@ RESULT = record({"num": whole(), "changed": {"type": "boolean"}, "message": word
     "Do the same to up to 100 incidents; each gets its own answer",
     right="incident.handle",
     scope=Scope.HANDLE,
-    body=record(
-        {"action": one_of([*BATCH, "snooze"]), "nums": listed(row_id(), least=1, most=MOST_AT_ONCE)},
-        {"minutes": whole(1, 1440, about="For how long to snooze", default=120)},
-    ),
+    body=record({"action": one_of(BATCH), "nums": listed(row_id(), least=1, most=MOST_AT_ONCE)}, ARGUMENTS),
     answers=list_of(RESULT),
 )
 def act_on_incidents(call: Call) -> dict[str, Any]:
-    snooze = partial(incidents.snooze, minutes=call.body.get("minutes", 120))
-    verb = BATCH.get(call.body["action"], snooze)
+    batched = BATCH[call.body["action"]]
+    verb = partial(batched.verb, **batched.arguments({"minutes": 120} | call.body))
     return {"items": [_one_of_batch(call, num, verb) for num in sorted(set(call.body["nums"]))]}
 
 

@@ -21,6 +21,7 @@ from blueprints.api.schemas import (
     words,
 )
 from blueprints.api.switches import CONFIRMED, DELETED
+from blueprints.integrations.showing import ShownCheck
 from blueprints.integrations.views import every_check
 from errors import InvalidInput, NotFound
 from models import AccountLink, CheckState, GroupChat, GroupState, Integration, IntegrationStatus, LinkState, Membership
@@ -96,6 +97,7 @@ GROUP = component(
         }
     ),
 )
+CHOSEN = listed(row_id(), least=1, most=20)
 ONE = "/integrations/<int:integration_id>"
 
 
@@ -148,13 +150,12 @@ def delete_integration(call: Call, integration_id: int) -> dict[str, Any]:
 @operation("GET", f"{ONE}/checks", "What was last seen of each check", right="integration.view", answers=list_of(CHECK))
 def get_checks(call: Call, integration_id: int) -> dict[str, Any]:
     shown = every_check(setup.get(integration_id, viewer=call.member))
-    return {
-        "items": [
-            {name: getattr(each, name) for name in ("name", "label", "state", "detail", "hint")}
-            | {"since": iso(each.since)}
-            for each in shown
-        ]
-    }
+    return {"items": [check_row(each) for each in shown]}
+
+
+def check_row(shown: ShownCheck) -> dict[str, Any]:
+    kept = {name: getattr(shown, name) for name in ("name", "label", "state", "detail", "hint")}
+    return kept | {"since": iso(shown.since)}
 
 
 @operation(
@@ -195,18 +196,22 @@ def unlink_person(call: Call, integration_id: int, user_id: int) -> dict[str, An
 @operation(
     "POST",
     f"{ONE}/test-message",
-    "Send a test card to linked members",
+    "Send a test card to linked members and to groups",
     right="integration.edit",
-    body=record({"user_ids": listed(row_id(), least=1, most=20)}),
+    body=record({}, {"user_ids": CHOSEN, "group_ids": CHOSEN}),
     answers=list_of(DELIVERY),
     status=202,
 )
 def send_test_message(call: Call, integration_id: int) -> dict[str, Any]:
     integration = setup.get(integration_id, viewer=call.member)
-    members = {link.user_id for link in linking.active_links(integration)}
-    if not members.issuperset(call.body["user_ids"]):
+    people, chats = call.body.get("user_ids", []), call.body.get("group_ids", [])
+    if not people and not chats:
+        raise InvalidInput("user_ids", N_("不能为空"))
+    if not {link.user_id for link in linking.active_links(integration)}.issuperset(people):
         raise InvalidInput("user_ids", N_("所选成员没有关联此应用"))
-    sent = trial_cards.send(integration, user_ids=call.body["user_ids"], **call.by)
+    if not {chat.id for chat in groups.of_integration(integration) if chat.is_active}.issuperset(chats):
+        raise InvalidInput("group_ids", N_("应用不在所选的群里"))
+    sent = trial_cards.send(integration, user_ids=people, group_ids=chats, **call.by)
     return {"items": [delivery_row(delivery) for delivery in sent]}
 
 

@@ -52,13 +52,23 @@ ONE = "/members/<int:member_id>"
     "/members",
     "The members, by user name",
     right="incident.view",
-    query=record({}, {"text": words(100), "role": one_of(Role), "cursor": words(128), "limit": LIMIT}),
+    query=record(
+        {},
+        {
+            "text": words(100),
+            "role": one_of(Role),
+            "state": one_of(members.SHOWN_STATES),
+            "cursor": words(128),
+            "limit": LIMIT,
+        },
+    ),
     answers=page_of(MEMBER),
 )
 def list_members(call: Call) -> dict[str, Any]:
-    role = Role(call.query["role"]) if "role" in call.query else None
-    after, limit = call.query.get("cursor", ""), call.query.get("limit", members.PAGE)
-    page = members.page(call.member, text=call.query.get("text", ""), role=role, after=after, limit=limit)
+    asked = dict(call.query)
+    kinds: dict[str, Any] = {"role": Role, "state": MembershipState}
+    chosen = {name: kind(asked.pop(name)) for name, kind in kinds.items() if name in asked}
+    page = members.page(call.member, after=asked.pop("cursor", ""), **asked, **chosen)
     return {"items": [member_row(member) for member in page.items], "next_cursor": page.next_cursor}
 
 
@@ -85,15 +95,20 @@ def get_member(call: Call, member_id: int) -> dict[str, Any]:
 @operation(
     "PATCH",
     ONE,
-    "Change a member's name or role",
+    "Change a member's name or role, or the address by which single sign-on knows them",
     right="member.edit",
-    body=record({}, {"name": words(64, shortest=1), "role": one_of(Role)}),
+    body=record(
+        {},
+        {"name": words(64, shortest=1), "role": one_of(Role), "email": words(254, about="Empty: none")},
+    ),
     answers=MEMBER,
 )
 def edit_member(call: Call, member_id: int) -> dict[str, Any]:
     member = members.get(member_id, viewer=call.member)
     name, role = call.body.get("name", member.user.name), Role(call.body.get("role", member.role))
     members.edit(member, real_name=name, role=role, by=call.member)
+    if "email" in call.body:
+        members.set_email(member, call.body["email"], by=call.member)
     return member_row(member)
 
 

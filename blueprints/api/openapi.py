@@ -11,7 +11,7 @@ from flask import Response, jsonify
 from blueprints.access import public
 from blueprints.api.operations import METHODS, OPERATIONS, PREFIX, Operation, bp
 from blueprints.api.problems import STATUS
-from blueprints.api.schemas import COMPONENTS, Schema, component, one_of, record, resolved, whole, words
+from blueprints.api.schemas import COMPONENTS, Schema, anything, component, one_of, record, resolved, whole, words
 from blueprints.envelope import PROBLEM_MEDIA_TYPE
 from errors import AppError
 from services.api_tokens import Scope
@@ -29,7 +29,8 @@ PROBLEM = component(
             "detail": words(about="What to do about it"),
             "request_id": words(),
             "error": record({"code": one_of([*STATUS, "RequestTimeout"]), "message": words()}),
-        }
+        },
+        {"present": anything("With a Conflict: the thing as it is now, as GET tells of it")},
     ),
 )
 MEANINGS = {
@@ -37,7 +38,7 @@ MEANINGS = {
     "401": "No token, or one that is unknown or expired",
     "403": "The token's scope or its owner's rights do not allow it",
     "404": "No such address, or no such thing in this organisation",
-    "409": "Somebody else changed the same thing a moment earlier",
+    "409": "Somebody else changed the same thing a moment earlier; `present` is what it is now",
     "413": "The body is larger than 1 MiB",
     "429": "Too many requests; see Retry-After",
     "503": "The database cannot take work now; nothing was changed",
@@ -109,7 +110,8 @@ def _places(path: str) -> list[dict[str, Any]]:
     """The values in the address, as their converters take them."""
     found = []
     for kind, choices, name in PLACE.findall(path):
-        schema = whole(0, 2**31 - 1) if kind == "int" else one_of(each.strip() for each in choices.split(","))
+        known = one_of(each.strip() for each in choices.split(",")) if choices else words(64, shortest=1)
+        schema = whole(0, 2**31 - 1) if kind == "int" else known
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     return found
 

@@ -11,15 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.orm.exc import StaleDataError
 
 from blueprints.access import public
 from blueprints.api import problems, reading
-from blueprints.api.caller import acting_member, admit
+from blueprints.api.caller import acting_member, admit, whoami
 from blueprints.api.schemas import Schema
 from blueprints.envelope import answer
 from blueprints.gate import READING
+from errors import AppError, Conflict
 from extensions import db
 from models import Membership
+from services import rights
 from services.api_tokens import Scope
 from services.clock import utcnow
 from web_extensions import csrf, limiter
@@ -67,8 +70,10 @@ class Operation:
     status: int
 
 
-OPERATIONS: list[Operation] = []
 View = Callable[..., Any]
+OPERATIONS: list[Operation] = []
+_READERS: dict[str, tuple[Operation, View]] = {}
+"""Of the addresses that tell of one thing."""
 
 
 def operation(
@@ -93,6 +98,8 @@ def operation(
         tag = path.split("/")[1]
         described = Operation(view.__name__, method, path, summary, tag, wanted, right, query, body, answers, status)
         OPERATIONS.append(described)
+        if method == "GET" and query is None:
+            _READERS[path] = described, view
         bp.add_url_rule(path, view.__name__, public(_answering(described, view)), methods=[method])
         return view
 
@@ -105,10 +112,38 @@ def _answering(described: Operation, view: View) -> Callable[..., Response]:
         asked = reading.query(described.query)
         sent = {} if described.method in READING else reading.body(described.body)
         call = Call(acting_member(described.right), utcnow(), asked, sent)
-        data = view(call, **values)
-        if described.method not in READING:
-            db.session.commit()
+        try:
+            data = view(call, **values)
+            if described.method not in READING:
+                db.session.commit()
+        except (AppError, StaleDataError) as error:
+            if isinstance(error, StaleDataError) or error.api_code == Conflict.api_code:
+                problems.show_present(_present(described, values))
+            raise
         return answer(data, described.status)
 
     respond.__name__ = described.name
     return respond
+
+
+def _present(described: Operation, values: dict[str, Any]) -> Any:
+    """What the thing that somebody else changed is like now: as GET tells of it, to whoever may ask. None otherwise."""
+    db.session.rollback()
+    path = described.path
+    while "<" in path:
+        found = _READERS.get(path)
+        if found is not None:
+            known = {name: value for name, value in values.items() if f":{name}>" in path}
+            return _read(*found, known)
+        path = path.rpartition("/")[0]
+    return None
+
+
+def _read(described: Operation, view: View, values: dict[str, Any]) -> Any:
+    caller = whoami()
+    if not caller.has_scope(described.scope) or not rights.can(caller.member, described.right):
+        return None
+    try:
+        return view(Call(caller.member, utcnow(), {}, {}), **values)
+    except AppError:
+        return None

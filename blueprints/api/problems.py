@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from flask_babel import gettext
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -46,6 +47,11 @@ def register(bp: Blueprint) -> None:
     bp.register_error_handler(HTTPException, _answer_http_error)
 
 
+def show_present(state: Any) -> None:
+    """Say in the answer to a conflict what the thing is like now; None: nothing is said."""
+    g.present_state = state
+
+
 def _answer_error(error: AppError) -> Response:
     db.session.rollback()
     status = error.status if error.status >= SERVER_ERROR else STATUS.get(error.api_code, error.status)
@@ -56,7 +62,8 @@ def _answer_error(error: AppError) -> Response:
     headers = {"Retry-After": str(max(1, round(wait.total_seconds())))} if isinstance(wait, timedelta) else {}
     if status == STATUS["Unauthorized"]:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, error.api_code, message, hint, headers)
+    present = g.pop("present_state", None)
+    return problem(status, error.api_code, message, hint, headers, **({"present": present} if present else {}))
 
 
 def _answer_busy(error: Exception) -> Response:

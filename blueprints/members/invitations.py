@@ -8,13 +8,13 @@ from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
 from blueprints.forms import refused
+from blueprints.joining.links import invitation_link
 from blueprints.members import bp
 from blueprints.members.forms import InvitationForm
 from errors import AppError
 from extensions import db
 from services import invitations
 from services.clock import utcnow
-from services.instance import current_settings
 
 
 @bp.get("/invitations")
@@ -41,8 +41,7 @@ def create_invitation() -> ResponseReturnValue:
     except AppError as error:
         return refused("members/invitations.html", form, error, **_open_ones())
     db.session.commit()
-    link = current_settings().public_url + url_for("joining.invitation", token=token)
-    return render_template("members/invited.html", invitation=made, link=link)
+    return render_template("members/invited.html", invitation=made, link=invitation_link(token))
 
 
 @bp.post("/invitations/<int:invitation_id>/revoke")

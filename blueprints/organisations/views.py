@@ -20,6 +20,7 @@ from blueprints.access import (
     stands_above,
 )
 from blueprints.forms import refused
+from blueprints.joining.links import invitation_link
 from blueprints.organisations.forms import OrganisationForm, OwnOrganisationForm
 from errors import AccessDenied, AppError
 from extensions import db
@@ -172,8 +173,7 @@ def _change(organisation_id: int, verb: Callable[..., None], said: str) -> Respo
 
 
 def _invited(tenant: Tenant, token: str) -> str:
-    link = current_settings().public_url + url_for("joining.invitation", token=token)
-    return render_template("organisations/invited.html", tenant=tenant, link=link)
+    return render_template("organisations/invited.html", tenant=tenant, link=invitation_link(token))
 
 
 def _me() -> User:

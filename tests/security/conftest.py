@@ -51,7 +51,7 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
     policy = make_policy(channel, boss, name=f"{mark} policy")
     source = alert_sources.create(channel.id, "standard", f"{mark} source", by=boss, now=now)
     incident = make_incident(channel, num=num, title=f"{mark} incident", responders=(boss,))
-    make_alert(source, incident=incident, title=f"{mark} alert")
+    alert = make_alert(source, incident=incident, title=f"{mark} alert")
     settings = {"corp_id": f"ww{num:016}", "agent_id": "1000002", "trusted_domain": "localhost"}
     integration = make_integration(tenant=tenant, name=f"{mark} wecom", settings=settings, secrets={})
     for name, value in SECRETS.items():
@@ -97,6 +97,7 @@ def make_world(tenant: Tenant, mark: str, *, num: int) -> World:
         "invitation_id": invitation.id,
         "sync_id": sync.id,
         "person_id": person.id,
+        "alert_id": alert.id,
     }
     return World(tenant, boss, integration.public_key, alert_sources.current_key(source), text, ids)
 

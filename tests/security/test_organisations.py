@@ -183,20 +183,65 @@ def test_the_in_app_pages_of_a_foreign_application_let_nobody_in(
 def test_a_token_of_one_organisation_is_blind_in_another(
     app: Flask, client: Browser, foreign: World, admin: Membership
 ) -> None:
-    _, text = api_tokens.create("ci", [scope.value for scope in api_tokens.Scope], by=admin, now=utcnow())
-    db.session.commit()
-    headers = {"Authorization": f"Bearer {text}"}
+    headers = token_of(admin)
     before = rows_of(foreign.tenant.id)
     for endpoint, method, path in foreign_paths(app, foreign):
         if endpoint.startswith("api."):
-            wanted = BY_NAME[endpoint.removeprefix("api.")]
-            answer = client.open(
-                path, method=method, headers=headers, json=body_of(wanted), query_string=query_of(wanted)
-            )
+            answer = called(client, endpoint, method, path, headers)
             assert answer.status_code == 404, (endpoint, answer.status_code)
             assert CANARY not in answer.text
     assert CANARY not in client.get("/api/v1/incidents?progress=all&text=FOREIGN", headers=headers).text
     assert rows_of(foreign.tenant.id) == before
+
+
+def test_a_token_reaches_what_is_foreign_by_no_detour_over_its_own(
+    app: Flask, client: Browser, foreign: World, own: World, admin: Membership
+) -> None:
+    headers = token_of(admin)
+    before = rows_of(foreign.tenant.id)
+    tried = set()
+    for endpoint, method, path in mixed_paths(app, own, foreign):
+        if endpoint.startswith("api."):
+            answer = called(client, endpoint, method, path, headers)
+            assert answer.status_code == 404, (endpoint, method, path, answer.status_code)
+            assert CANARY.lower() not in answer.text.lower(), (endpoint, path)
+            tried.add(endpoint)
+    assert {"api.remove_team_member", "api.remove_department_member", "api.change_sync_person"} <= tried
+    assert rows_of(foreign.tenant.id) == before
+
+
+IDS_IN_BODIES = {
+    "begin_sync_job": {"integration_id": "integration_id"},
+    "create_alert_source": {"name": "x", "type": "standard", "channel_id": "channel_id"},
+    "create_channel": {"name": "x", "team_id": "team_id"},
+    "create_department": {"name": "x", "parent_id": "department_id"},
+    "create_incident": {"title": "x", "channel_id": "channel_id"},
+    "give_seat": {"user_id": "user_id"},
+}
+
+
+@pytest.mark.parametrize("name", IDS_IN_BODIES)
+def test_foreign_ids_in_bodies_reach_nothing(client: Browser, foreign: World, admin: Membership, name: str) -> None:
+    body = {key: foreign.ids.get(value, value) for key, value in IDS_IN_BODIES[name].items()}
+    before = rows_of(foreign.tenant.id)
+    wanted = BY_NAME[name]
+    answer = client.open(f"/api/v1{wanted.path}", method=wanted.method, headers=token_of(admin), json=body)
+    assert answer.status_code in {400, 404}, answer.text
+    assert CANARY not in answer.text
+    assert rows_of(foreign.tenant.id) == before
+
+
+def token_of(member: Membership) -> dict[str, str]:
+    """The header of a new token with every scope."""
+    _, text = api_tokens.create("ci", [scope.value for scope in api_tokens.Scope], by=member, now=utcnow())
+    db.session.commit()
+    return {"Authorization": f"Bearer {text}"}
+
+
+def called(client: Browser, endpoint: str, method: str, path: str, headers: dict[str, str]) -> Any:
+    """The answer to the smallest request that the operation allows."""
+    wanted = BY_NAME[endpoint.removeprefix("api.")]
+    return client.open(path, method=method, headers=headers, json=body_of(wanted), query_string=query_of(wanted))
 
 
 FORMS = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import select
 
@@ -12,7 +10,7 @@ from extensions import db
 from models import AuditEntry, Delivery, DeliveryState, Incident, Progress, Role
 from services import api_tokens, notifications
 from services.clock import utcnow
-from tests.api_samples import body_of, query_of
+from tests.api_samples import body_of, path_of, query_of
 from tests.factories import (
     make_alert,
     make_channel,
@@ -23,25 +21,9 @@ from tests.factories import (
     make_policy,
     make_source,
 )
+from tests.web.api_caller import boss, call
 
-
-@pytest.fixture
-def boss(app):
-    return make_member("boss", Role.ADMIN)
-
-
-@pytest.fixture
-def call(client, boss):
-    """Call as an administrator with every scope: call("POST", "/channels", name="…") → data, or the error's code."""
-    _, token = api_tokens.create("测试", [scope.value for scope in api_tokens.Scope], by=boss, now=utcnow())
-
-    def call(method: str, path: str, /, status: int = 200, token: str = token, headers: Any = None, **body: Any) -> Any:
-        known = {"Authorization": f"Bearer {token}"} | (headers or {})
-        answer = client.open(f"/api/v1{path}", method=method, headers=known, json=body or None)
-        assert answer.status_code == status, answer.text
-        return answer.json["data"] if "data" in answer.json else answer.json["error"]
-
-    return call
+__all__ = ["boss", "call"]
 
 
 def test_an_incident_is_opened_edited_and_handed_over(call, boss):
@@ -244,16 +226,58 @@ def test_nothing_is_changed_without_the_scope_and_the_right(client, app, role, s
         for described in OPERATIONS:
             if described.method == "GET" or (role is Role.VIEWER and described.right in own):
                 continue
-            path = "/api/v1" + described.path
-            for place in ("num", "channel_id", "policy_id", "source_id", "integration_id", "user_id", "chat_id",
-                          "template_id", "delivery_id", "member_id", "token_id"):  # fmt: skip
-                path = path.replace(f"<int:{place}>", "1")
-            path = path.replace("<any(up, down):way>", "up")
             answer = client.open(
-                path,
+                path_of(described),
                 method=described.method,
                 headers={"Authorization": f"Bearer {token}"},
                 query_string=query_of(described),
                 json=body_of(described),
             )
             assert answer.status_code == 403, (described.name, answer.status_code, answer.text)
+
+
+def test_many_incidents_at_once_with_what_each_verb_needs(call):
+    nums = [make_incident().num for _ in range(2)]
+    assert call("POST", "/incidents/batch", 400, action="comment", nums=nums)["code"] == "InvalidParameter"
+    done = call("POST", "/incidents/batch", action="comment", nums=nums, text="看过")
+    assert [one["changed"] for one in done["items"]] == [True, True]
+    call("POST", "/incidents/batch", action="close", nums=nums, resolution="重启")
+    assert call("GET", f"/incidents/{nums[0]}")["resolution"] == "重启"
+    again = call("POST", "/incidents/batch", action="reopen", nums=[*nums, 999], reason="又来")
+    assert [one["changed"] for one in again["items"]] == [True, True, False]
+
+
+def test_alerts_of_an_incident_by_pages(call):
+    channel = make_channel()
+    source, incident = make_source(channel), make_incident(channel)
+    made = [make_alert(source, incident=incident, title=f"A{n}") for n in range(3)]
+    first = call("GET", f"/alerts?incident={incident.num}&limit=2")
+    rest = call("GET", f"/alerts?incident={incident.num}&limit=2&cursor={first['next_cursor']}")
+    assert [one["title"] for one in first["items"] + rest["items"]] == ["A2", "A1", "A0"]
+    assert rest["next_cursor"] is None
+    assert call("GET", f"/alerts/{made[0].id}")["title"] == "A0"
+    assert call("GET", "/alerts/999999", 404)["code"] == "ResourceNotFound"
+
+
+def test_a_connection_is_set_up_as_the_wizard_does(call):
+    made = call("POST", "/integrations", 201, platform="wecom", mode="self_built", name="企业微信值班")
+    integration_id = made["integration"]["id"]
+    path = f"/integrations/{integration_id}/setup"
+    again = call("POST", "/integrations", 201, platform="wecom", mode="self_built")
+    assert again["integration"]["id"] == integration_id
+    secret = "s" * 43
+    values = {"corp_id": "ww0123456789abcdef", "agent_id": "1000002", "secret": secret}
+    kept = call("PATCH", path, values=values)
+    assert secret not in str(kept)
+    fields = {field["name"]: field for step in kept["steps"] for field in step["fields"]}
+    assert fields["corp_id"]["value"] == values["corp_id"]
+    assert (fields["secret"]["value"], fields["secret"]["is_filled"]) == (None, True)
+    copied = {value["name"]: value["value"] for step in kept["steps"] for value in step["values"]}
+    assert copied["trusted_domain"] == "localhost:8000"
+    assert {check["state"] for step in kept["steps"] for check in step["checks"]} == {"waiting"}
+    assert call("PATCH", path, 400, values={"corp_id": "x"})["code"] == "InvalidParameter"
+    assert call("PATCH", path, 400, values={"password": "x"})["code"] == "InvalidParameter"
+    assert call("POST", "/integrations", 400, platform="wecom", mode="stream")["code"] == "InvalidParameter"
+    assert call("POST", f"/integrations/{integration_id}/checks/credentials", 202) == {"started": True}
+    assert call("POST", f"/integrations/{integration_id}/checks/nothing", 404)["code"] == "ResourceNotFound"
+    assert call("GET", path)["integration"]["missing"] == kept["integration"]["missing"]
