@@ -636,6 +636,84 @@ class AccountLink(Base):
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
 
+class LicenceState(enum.StrEnum):
+    """How a member stands with a platform that asks for licences. not_needed: it asks for none of this company."""
+
+    NOT_NEEDED = "not_needed"
+    TRIAL = "trial"
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    MISSING = "missing"
+
+    @property
+    def label(self) -> str:
+        return {
+            "not_needed": N_("无需许可"),
+            "trial": N_("试用中"),
+            "active": N_("已激活"),
+            "expired": N_("已过期"),
+            "missing": N_("未开通"),
+        }[self.value]
+
+    @property
+    def is_in_force(self) -> bool:
+        return self in (LicenceState.NOT_NEEDED, LicenceState.TRIAL, LicenceState.ACTIVE)
+
+
+class InterfaceLicence(Base):
+    """What the platform last said of a company's licences for a connection (WeCom 企微许可), where it asks for such.
+
+    trial_*        everybody is free between these; null: there is no trial, or nobody has asked yet
+    read_at        when all of it was last read; problem: why it could not be since, as platforms.errors.remember()
+    reminded_days  the shortest of the terms before the trial's end that administrators were reminded of, 0: of the end
+    noticed_on     the day ("2026-03-02", the organisation's) on which administrators were last told anything
+    """
+
+    __tablename__ = "interface_licences"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"), unique=True)
+    is_required: Mapped[bool] = mapped_column(Boolean, default=True)
+    trial_starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    trial_ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    reminded_days: Mapped[int | None]
+    noticed_on: Mapped[str] = mapped_column(String(10), default="")
+
+    def state_of(self, licence: MemberLicence | None, now: datetime) -> LicenceState:
+        """How somebody with this licence stands. An own licence is named before the trial, which ends."""
+        if not self.is_required:
+            return LicenceState.NOT_NEEDED
+        if licence is not None and licence.expires_at is not None and licence.expires_at > now:
+            return LicenceState.ACTIVE
+        if self.trial_ends_at is not None and self.trial_ends_at > now:
+            return LicenceState.TRIAL
+        is_over = licence is not None and licence.expires_at is not None
+        return LicenceState.EXPIRED if is_over else LicenceState.MISSING
+
+
+class MemberLicence(Base):
+    """One account's licence as last read, and whether a message to it was refused for want of one.
+
+    refused_as  what was known then: a message is tried again once something else is
+    """
+
+    __tablename__ = "member_licences"
+    __table_args__ = (UniqueConstraint("integration_id", "external_user_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    activated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refused_as: Mapped[str] = mapped_column(String(120), default="")
+
+
 class ContactSyncState(enum.StrEnum):
     READING = "reading"
     COMPARING = "comparing"
@@ -1328,7 +1406,7 @@ class Delivery(Base):
     notification_id: Mapped[int | None] = mapped_column(ForeignKey("notifications.id", ondelete="CASCADE"), index=True)
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"), index=True)
     source: Mapped[str] = mapped_column(String(16), default="incident")
-    """incident | test | api | resend | storm: a summary of many"""
+    """incident | test | api | resend | notice: of this system to administrators | storm: a summary of many"""
     channel_kind: Mapped[str] = mapped_column(String(16))
     integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
     integration_name: Mapped[str] = mapped_column(String(40), default="")

@@ -18,7 +18,7 @@ from services import failures, timeline
 from services.clock import utcnow
 from services.incident_queries import COUNT_CAP
 from services.template_run import problem_text
-from services.wording import clock_time, listed, say
+from services.wording import clock_time, listed, say, say_error
 from texts import N_
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
@@ -105,4 +105,5 @@ def register(app: Flask) -> None:
         failure_label=failures.label,
         failure_hint=failures.hint,
         template_problem=problem_text,
+        say_error=say_error,
     )

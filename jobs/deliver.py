@@ -265,7 +265,7 @@ def _drawing(
     integration, incident = connected.integration, scene.incident
     if incident is not None:
         return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now, wording=wording)
-    if scene.source == text_messages.SOURCE:
+    if scene.source in text_messages.SOURCES:
         return lambda: text_messages.words_of(scene.rendered)
     delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
     if scene.source == storms.SOURCE:

@@ -8,6 +8,7 @@ from jobs import (
     group_lists,
     group_names,
     ingest,
+    licences,
     lost_events,
     retention,
     setup_checks,
@@ -35,5 +36,7 @@ HANDLERS = {
     "apply_contacts": Handler(contact_syncs.apply, contact_syncs.gave_up),
     "find_lost_events": Handler(lost_events.ask_all),
     "read_lost_events": Handler(lost_events.run),
+    "find_licences": Handler(licences.ask_all),
+    "read_licences": Handler(licences.run),
     "purge": Handler(retention.purge),
 }

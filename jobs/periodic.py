@@ -10,7 +10,11 @@ from extensions import db
 from models import Tenant
 from services import outbox
 
-EVERY = {"purge": timedelta(hours=1), "find_lost_events": timedelta(hours=1)}
+EVERY = {
+    "purge": timedelta(hours=1),
+    "find_lost_events": timedelta(hours=1),
+    "find_licences": timedelta(minutes=10),
+}
 
 
 def stage_due(now: datetime, made: set[str]) -> None:

@@ -9,6 +9,7 @@ from platforms.base import Hosts, TokenStore
 from platforms.callbacks import LostEvents
 from platforms.errors import SettingsIncomplete
 from platforms.http import Transport
+from platforms.licences import LicenceDesk
 from platforms.people import Group, GroupList
 
 
@@ -65,3 +66,7 @@ class Application:
 
     def read_lost_events(self) -> LostEvents:
         return LostEvents()
+
+    @property
+    def licences(self) -> LicenceDesk | None:
+        return None

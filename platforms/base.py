@@ -16,6 +16,7 @@ from platforms.callbacks import (
     CardPress,
     GroupEvent,
     Headers,
+    LicenceEvent,
     LostEvents,
     OtherEvent,
     PressAnswer,
@@ -32,6 +33,7 @@ from platforms.cards import (
     SentMessage,
 )
 from platforms.http import Transport
+from platforms.licences import LicenceDesk
 from platforms.people import (
     Contact,
     Department,
@@ -59,6 +61,7 @@ __all__ = [
     "Headers",
     "Hosts",
     "IncidentCard",
+    "LicenceEvent",
     "LostEvents",
     "OtherEvent",
     "Platform",
@@ -171,5 +174,9 @@ class Platform(Protocol):
 
         department_id  of read_departments(); "": people who are visible by themselves, whatever their departments
         """
+
+    @property
+    def licences(self) -> LicenceDesk | None:
+        """Where the licences of a connection are asked about whose mode has LicenceRules; None elsewhere."""
 
     def run_check(self, name: str) -> CheckResult: ...

@@ -96,6 +96,19 @@ class GroupEvent(Callback):
 
 
 @dataclass(frozen=True)
+class LicenceEvent(Callback):
+    """A company's licences have changed, or a member was stopped for want of one: they are to be read again.
+
+    event_key  identifies the event over all repeats of its delivery; kind: as the platform calls it, for the log
+    corp_id    the company, where the event names it and not the connection that it came by
+    """
+
+    event_key: str
+    kind: str
+    corp_id: str = ""
+
+
+@dataclass(frozen=True)
 class LostEvents:
     """Events of groups that the platform told us in vain, as it hands them out, once. has_more: it keeps others."""
 

@@ -185,6 +185,15 @@ class RecipientUnreachable(PlatformError):
     failure = "out_of_visible_range"
 
 
+class LicenceLacking(PlatformError):
+    """The platform asks a licence for this member, and there is none in force. One may be bought any time."""
+
+    code = "platform.licence_lacking"
+    message = N_("未开通企微许可")
+    hint = N_("请联系应用的服务商购买并激活许可。")
+    failure = "wecom_license_missing"
+
+
 class GroupGone(PlatformError):
     """The group was dissolved, or the application is no longer in it."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from platforms.licences import LicenceRules
 from texts import N_
 
 NOT_OFFERED = N_("请从列出的选项中选择")
@@ -193,7 +194,7 @@ class SetupMode:
     needs_provider  it is a provider's application, installed in the company (platforms/provider.py)
     proven_by       name of the check without which the connection does not begin to work; a save tries it at once
     exact_ids       ids of people differ by case too, whatever the platform's capabilities say
-    needs_licence   every member needs the platform's paid permission to be reached
+    licences        the platform asks a licence for each person whom it reaches; None: it does not
     withheld        what the platform does not give in this mode: feature → why, said to the reader ("war_room")
     """
 
@@ -204,7 +205,7 @@ class SetupMode:
     needs_provider: bool = False
     proven_by: str = ""
     exact_ids: bool = False
-    needs_licence: bool = False
+    licences: LicenceRules | None = None
     withheld: Mapping[str, str] = field(default_factory=dict)
 
     def checks_for(self, settings: Mapping[str, Any]) -> tuple[SetupCheck, ...]:

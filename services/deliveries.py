@@ -19,6 +19,7 @@ from texts import N_
 PAGE = 20
 PENDING = (DeliveryState.QUEUED, DeliveryState.RETRYING)
 CURED_BY_LINK = ("app_not_linked", "link_pending", "out_of_visible_range")
+CURED_BY_LICENCE = ("wecom_license_missing",)
 RESENDABLE = 50
 AWAITING_A_WORD = ("held", "outcome_unknown")
 
@@ -142,12 +143,28 @@ def _is_being_resent(delivery: Delivery) -> bool:
 
 def resendable_after_link(user: User, integration: Integration) -> list[Delivery]:
     """What a person missed for want of a link: the newest such message of each incident that is still open."""
+    return _missed(user, integration, CURED_BY_LINK)
+
+
+def resend_after_link(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
+    """Stage sending what a person missed, by their own wish. Returns the new deliveries."""
+    return [_again(delivery, now) for delivery in resendable_after_link(user, integration)]
+
+
+def resend_after_licence(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
+    """Stage sending what a person missed for want of a licence, by nobody's wish: what is snoozed stays quiet."""
+    missed = _missed(user, integration, CURED_BY_LICENCE)
+    return [_again(one, now) for one in missed if one.incident is not None and not one.incident.is_snoozed(now)]
+
+
+def _missed(user: User, integration: Integration, codes: Sequence[str]) -> list[Delivery]:
+    """Of each incident that is still open the newest message that failed for one of the reasons, if none arrived."""
     newest: dict[int, Delivery] = {}
     for delivery in db.session.scalars(
         select(Delivery)
         .join(Incident, Incident.id == Delivery.incident_id)
         .where(Delivery.tenant_id == integration.tenant_id, Delivery.user_id == user.id)
-        .where(Delivery.state == DeliveryState.FAILED, Delivery.failure_code.in_(CURED_BY_LINK))
+        .where(Delivery.state == DeliveryState.FAILED, Delivery.failure_code.in_(codes))
         .where(Delivery.channel_kind == notifications.kind_of(integration), Incident.progress != Progress.CLOSED)
         .options(joinedload(Delivery.incident))
         .order_by(Delivery.id.desc())
@@ -156,11 +173,6 @@ def resendable_after_link(user: User, integration: Integration) -> list[Delivery
         newest.setdefault(delivery.incident_id or 0, delivery)
     reached = _reached(user, integration, list(newest))
     return [delivery for incident_id, delivery in newest.items() if incident_id not in reached]
-
-
-def resend_after_link(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
-    """Stage sending what a person missed, by their own wish. Returns the new deliveries."""
-    return [_again(delivery, now) for delivery in resendable_after_link(user, integration)]
 
 
 def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) -> set[int | None]:

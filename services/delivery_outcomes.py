@@ -28,8 +28,22 @@ from models import (
     LinkState,
 )
 from platforms.base import SentMessage
-from platforms.errors import GroupGone, PlatformError, RecipientUnreachable
-from services import calls, cards, checks, circuits, failures, groups, linking, outbox, retries, storms, text_messages
+from platforms.errors import GroupGone, LicenceLacking, PlatformError, RecipientUnreachable
+from services import (
+    calls,
+    cards,
+    checks,
+    circuits,
+    failures,
+    groups,
+    licence_reading,
+    licences,
+    linking,
+    outbox,
+    retries,
+    storms,
+    text_messages,
+)
 from services.notifications import DELIVER
 from services.send_scenes import Scene, same_recipient
 from services.statements import Statement, inserting
@@ -277,6 +291,8 @@ def ended(delivery: Delivery, state: DeliveryState, reason: str) -> None:
 def refused(delivery: Delivery, integration: Integration, error: PlatformError, *, tried_at: datetime) -> None:
     """The platform answered that it never will. An account that is gone breaks its link, a group is gone."""
     failed(delivery, error.failure, error)
+    if isinstance(error, LicenceLacking) and delivery.external_user_id and licences.rules_of(integration):
+        licence_reading.note_refused(integration, delivery.external_user_id, now=tried_at)
     if isinstance(error, GroupGone) and delivery.group_chat is not None:
         groups.note_gone(delivery.group_chat, tried_at=tried_at)
     if isinstance(error, RecipientUnreachable) and delivery.user_id is not None:

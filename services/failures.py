@@ -22,7 +22,10 @@ class Failure:
 
 FAILURES = {
     "app_not_linked": Failure(N_("未关联应用"), N_("请该成员从工作台打开一次应用并完成登录，然后重新发送。")),
-    "wecom_license_missing": Failure(N_("未开通企微许可"), N_("请联系企业管理员购买接口许可，或改用自建应用。")),
+    "wecom_license_missing": Failure(
+        N_("未开通企微许可"),
+        N_("请联系应用的服务商（本系统的运维方）购买并激活许可，开通后会自动补发；改用企业自建应用则不需要许可。"),
+    ),
     "link_pending": Failure(N_("成员审核中"), N_("请在成员管理中通过该成员的加入申请。")),
     "member_inactive": Failure(N_("成员已停用或未激活"), N_("请在成员管理中检查该成员的状态。")),
     "no_channel": Failure(N_("未设置通知方式"), N_("请在个人偏好或分派策略中选择至少一种通知方式。")),

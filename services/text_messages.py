@@ -1,4 +1,4 @@
-"""Plain texts that a program has people told: each person's is a delivery of its own, in the outbox like every other.
+"""Plain texts that a program, or this system itself, has people told: each person's is a delivery of its own.
 
 A platform that reaches everybody by one call is asked once for all; elsewhere "everybody" is whoever is linked.
 """
@@ -17,13 +17,14 @@ from extensions import db
 from models import Delivery, Integration, IntegrationStatus, LinkState, Membership, Severity, User
 from platforms import PLATFORMS
 from platforms.base import Capabilities
-from services import linking, notifications, rights
-from services.notifications import AddressBook, Route
+from services import accounts, linking, notifications, rights
+from services.notifications import AddressBook, Personal, Route
 from services.send_scenes import Scene
 from services.throttling import fold
 from texts import N_
 
-SOURCE = "api"
+SOURCE, NOTICE = "api", "notice"
+SOURCES = (SOURCE, NOTICE)
 TEXT_BYTES = 2048
 MOST_RECEIVERS = 1000
 
@@ -80,6 +81,22 @@ def send_to_everybody(platform: str, content: str, *, by: Membership, now: datet
         }
     _hand_over(staged.values(), now)
     return [Receiver(name, delivery.id) for name, delivery in staged.items()]
+
+
+def tell_administrators(tenant_id: int, content: str, *, now: datetime) -> list[Delivery]:
+    """Stage a notice of this system to each administrator, through every channel of theirs that can be used.
+
+    Somebody who has none gets a delivery that says why. content: ≤ TEXT_BYTES of UTF-8, in the organisation's language.
+    """
+    user_ids = [user.id for user in accounts.administrators(tenant_id)]
+    book = AddressBook(tenant_id, user_ids)
+    staged = []
+    for user_id, member in book.members.items():
+        routes = book.routes(user_id, Severity.WARNING.value, Personal())
+        for route in [one for one in routes if not one.failure and not one.skip] or routes[:1]:
+            staged.append(_delivery(route, member, content, now, source=NOTICE))
+    _hand_over(staged, now)
+    return staged
 
 
 def outcomes(receivers: Iterable[Receiver], *, tenant_id: int) -> dict[int, Delivery]:
@@ -160,13 +177,13 @@ def _to_all(integration: Integration, everybody: str, tenant_id: int, content: s
     return _with_words(delivery, content)
 
 
-def _delivery(route: Route, member: Membership, content: str, now: datetime) -> Delivery:
+def _delivery(route: Route, member: Membership, content: str, now: datetime, *, source: str = SOURCE) -> Delivery:
     made = notifications.make_delivery(route, member, member.user_id, member.tenant_id, now=now)
-    return _with_words(made, content)
+    return _with_words(made, content, source)
 
 
-def _with_words(delivery: Delivery, content: str) -> Delivery:
-    delivery.source, delivery.rendered = SOURCE, {"text": content}
+def _with_words(delivery: Delivery, content: str, source: str = SOURCE) -> Delivery:
+    delivery.source, delivery.rendered = source, {"text": content}
     return delivery
 
 

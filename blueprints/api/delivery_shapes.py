@@ -15,7 +15,7 @@ DELIVERY = component(
     record(
         {
             "id": whole(),
-            "source": words(about="incident | resend | test | api | storm"),
+            "source": words(about="incident | resend | test | api | notice | storm"),
             "incident": maybe(whole(about="The incident's number")),
             "channel_kind": words(),
             "integration": maybe(words()),

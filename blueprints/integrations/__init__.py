@@ -7,4 +7,4 @@ from flask import Blueprint
 bp = Blueprint("integrations", __name__, url_prefix="/integrations/im")
 ownership = Blueprint("ownership", __name__)
 
-from blueprints.integrations import files, groups, views, wizard  # noqa: E402, F401  (they register their views)
+from blueprints.integrations import files, groups, licences, views, wizard  # noqa: E402, F401  (they register their views)

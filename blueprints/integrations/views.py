@@ -20,7 +20,7 @@ from errors import InvalidInput
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import calls, checks, circuits, deliveries, integrations, linking, setup
+from services import calls, checks, circuits, deliveries, integrations, licences, linking, setup
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -39,6 +39,7 @@ def index() -> ResponseReturnValue:
         health={item.id: health(item) for item in existing},
         platforms=[(slug, kind) for slug, kind in PLATFORMS.items() if slug not in taken],
         kinds=PLATFORMS,
+        licence_warnings=licences.warnings(existing, now=utcnow()),
     )
 
 
@@ -89,6 +90,7 @@ def detail_page(integration: Integration, **context: Any) -> str:
         etag=checks_tag(integration),
         month=calls.use(db.session, integration, now=utcnow()),
         origins=ORIGINS,
+        licence=licences.standing(integration, now=utcnow()),
         **groups_shown(integration),
         **(defaults | context),
     )

@@ -14,7 +14,7 @@ from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.incident_actions import is_fragment
 from blueprints.overview import chart
-from services import channels, incident_queries, overview, rights
+from services import channels, incident_queries, licences, overview, rights
 from services.clock import utcnow
 
 POLLED_SECONDS = 15
@@ -43,6 +43,7 @@ def index() -> ResponseReturnValue:
     health = overview.health(viewer, utcnow())
     setup = overview.setup(viewer)
     stats = incident_queries.stats(viewer, now)
+    warned = licences.warnings([each.integration for each in health], now=now) if _may_connect() else []
     etag = live.tag(
         counts,
         [(item.id, item.version) for item in fires.items],
@@ -52,6 +53,7 @@ def index() -> ResponseReturnValue:
         [(each.integration.id, each.integration.status, each.failed_checks) for each in health],
         setup,
         stats,
+        [(one.id, stands.days_left, stands.lacking, stands.refused) for one, stands in warned],
     )
     if live.unchanged(etag):
         return live.not_modified(etag)
@@ -64,6 +66,7 @@ def index() -> ResponseReturnValue:
             (each, _open("integrations.detail", "integration.view", integration_id=each.integration.id))
             for each in health
         ],
+        licence_warnings=warned,
         steps=_steps(setup),
         is_set_up=setup.is_complete,
         bars=chart.bars(stats.days),
@@ -127,6 +130,10 @@ def _steps(setup: overview.Setup) -> list[Step]:
             _("怎么关联"),
         ),
     ]
+
+
+def _may_connect() -> bool:
+    return rights.can(current_member(), "integration.edit")
 
 
 def _open(endpoint: str, right: str, **values: Any) -> str:

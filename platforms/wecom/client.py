@@ -16,6 +16,7 @@ from platforms.redaction import raw_excerpt
 from platforms.shortening import shorten
 from platforms.wecom.calls import Caller, Credential, Json, names
 from platforms.wecom.errors import AgentIdInvalid, LicenceMissing, OutOfVisibleRange
+from platforms.wecom.licences import Desk
 from platforms.wecom.settings import WeComSettings
 
 TEXT_BYTES = 2048
@@ -38,6 +39,11 @@ class Client(Caller):
     def __init__(self, settings: WeComSettings, api_base: str, tokens: TokenStore, transport: Transport) -> None:
         super().__init__(api_base, tokens, transport)
         self.settings = settings
+
+    @property
+    def licences(self) -> Desk | None:
+        """A self-built application needs none."""
+        return None
 
     # --- the token ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 from platforms.errors import (
     ContentRefused,
     CredentialInvalid,
+    LicenceLacking,
     PlatformBusy,
     PlatformError,
     RateLimited,
@@ -201,13 +202,14 @@ class MemberGone(RecipientUnreachable):
     hint = N_("该成员可能已离职或账号已变更，请解除关联后由本人从工作台重新关联。")
 
 
-class LicenceMissing(PlatformError):
-    """701008, 701016, 701099, and a name in `unlicenseduser`."""
+class LicenceMissing(LicenceLacking):
+    """701008, 701016, 701099, other codes from 701000 on, and a name in `unlicenseduser`."""
 
     code = "wecom.licence_missing"
     message = N_("未开通企微许可（%(platform_code)s）")
-    hint = N_("需要为该成员购买并激活企业微信接口调用许可；改用企业自建应用则不需要许可。")
-    failure = "wecom_license_missing"
+    hint = N_(
+        "请联系应用的服务商（本系统的运维方）为该成员购买并激活企业微信接口调用许可；改用企业自建应用则不需要许可。"
+    )
 
 
 class LicenceOrder(PlatformError):
@@ -500,11 +502,13 @@ ERRORS: dict[int, type[PlatformError]] = {
     **dict.fromkeys((40080, 40083, 48003, 60246), SuiteInvalid),
 }
 """errcode → class; every code of the official table that one of our calls can meet."""
+LICENCE_CODES = range(701000, 702000)
+"""Whatever call is answered so: the member's licence is not in order, even where the table does not name the code."""
 
 
 def from_answer(errcode: int, errmsg: str, *, raw: str = "", http_status: int | None = None) -> PlatformError:
     """The typed error for a code; what WeCom said is kept, without its request hint in the shown sentence."""
-    kind = ERRORS.get(errcode, WeComError)
+    kind = ERRORS.get(errcode, LicenceMissing if errcode in LICENCE_CODES else WeComError)
     extra: dict[str, Any] = {"ip": seen_ip(errmsg) or UNKNOWN_IP} if kind is IpNotTrusted else {}
     waits = getattr(kind, "waits", None)
     said = redacted(HINT.split(errmsg)[0].strip())

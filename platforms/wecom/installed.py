@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from platforms.base import TokenStore
 from platforms.http import Transport
+from platforms.wecom.calls import Json
 from platforms.wecom.client import Client
 from platforms.wecom.errors import AuthorizeAppFirst
+from platforms.wecom.licences import Desk
 from platforms.wecom.settings import WeComSettings
 from platforms.wecom.suite_client import SuiteClient
 
@@ -29,6 +31,15 @@ class InstalledClient(Client):
 
     def _fetch_token(self) -> tuple[str, int]:
         return self.suite.fetch_corp_token(self.settings.own_corp_id, self.settings.secret)
+
+    @property
+    def licences(self) -> Desk:
+        settings = self.settings
+        return Desk(self._post_as_provider, suite_id=settings.suite_id, corp_id=settings.own_corp_id)
+
+    def _post_as_provider(self, path: str, body: Json) -> Json:
+        self._check_credentials()
+        return self.suite.post_as_provider(path, body)
 
     def get_user_id(self, code: str) -> str | None:
         """Who opened the page, or None for somebody outside this company, also a member of another one."""

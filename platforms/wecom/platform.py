@@ -25,6 +25,7 @@ from platforms.base import (
 )
 from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
+from platforms.licences import LicenceDesk
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in
 from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client
@@ -174,6 +175,10 @@ class WeCom(Application):
 
     def read_members(self, department_id: str) -> list[Contact]:
         return contacts.members(self.client, department_id)
+
+    @property
+    def licences(self) -> LicenceDesk | None:
+        return self.client.licences
 
     def run_check(self, name: str) -> CheckResult:
         return checks.run(self.client, name)

@@ -6,6 +6,7 @@ Five documented steps in the console's own words, and one to try it. https://dev
 from __future__ import annotations
 
 from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
+from platforms.wecom import licences
 from platforms.wecom.setup import (
     APP,
     APPS,
@@ -142,6 +143,6 @@ THIRD_PARTY = SetupMode(
     needs_provider=True,
     proven_by=AUTHORISED,
     exact_ids=True,
-    needs_licence=True,
+    licences=licences.RULES,
     withheld={"war_room": N_("作战室功能仅支持在企业自建应用模式下开启。")},
 )
