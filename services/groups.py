@@ -118,15 +118,16 @@ def count(integration: Integration) -> int:
 
 @dataclass(frozen=True)
 class Offer:
-    """Groups that can be posted to, the first ones by name; found: how many there are, with what was searched for."""
+    """The first groups by name; found: how many there are, with what was searched for."""
 
     chats: list[GroupChat]
     found: int
 
 
-def offered(integration: Integration, *, find: str = "", at_most: int) -> Offer:
-    """The groups whose names, or the platform's ids, hold what is searched for."""
-    mine = _mine(integration).where(GroupChat.state == GroupState.ACTIVE).order_by(None)
+def offered(integration: Integration, *, find: str = "", at_most: int, with_gone: bool = False) -> Offer:
+    """The groups that can be posted to, or could once, whose names or platform's ids hold what is searched for."""
+    is_shown = GroupChat.state_at > EPOCH if with_gone else GroupChat.state == GroupState.ACTIVE
+    mine = _mine(integration).where(is_shown).order_by(None)
     if find:
         columns = (GroupChat.alias, GroupChat.name, GroupChat.external_id)
         mine = mine.where(or_(*(column.icontains(find, autoescape=True) for column in columns)))

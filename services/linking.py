@@ -264,8 +264,8 @@ def links_of(user: User, *, tenant_id: int) -> list[tuple[AccountLink, Integrati
     return [(row[0], row[1]) for row in rows]
 
 
-def active_links(integration: Integration) -> list[AccountLink]:
-    """Links that messages can go through, by name."""
+def active_links(integration: Integration, *, find: str = "", at_most: int | None = None) -> list[AccountLink]:
+    """Links that messages can go through, by name; find: part of a person's name, at_most: the first so many."""
     wanted = (
         select(AccountLink)
         .join(User, User.id == AccountLink.user_id)
@@ -276,7 +276,9 @@ def active_links(integration: Integration) -> list[AccountLink]:
         )
         .order_by(User.real_name, User.username_folded)
     )
-    return list(db.session.scalars(wanted))
+    if find:
+        wanted = wanted.where(or_(*(name.icontains(find, autoescape=True) for name in (User.username, User.real_name))))
+    return list(db.session.scalars(wanted.limit(at_most)))
 
 
 def page(integration: Integration, *, text: str = "", after: int = 0, limit: int = 50) -> tuple[list[AccountLink], int]:

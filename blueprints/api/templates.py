@@ -21,6 +21,7 @@ from blueprints.api.schemas import (
     words,
 )
 from blueprints.api.switches import DELETED, VERSION
+from extensions import db, read_only
 from models import Template
 from services import incidents, template_previews, templates
 from services.wording import say
@@ -69,7 +70,7 @@ def list_templates(call: Call) -> dict[str, Any]:
     status=201,
 )
 def create_template(call: Call) -> dict[str, Any]:
-    return template_row(templates.create(templates.draft(**call.body), **call.by))
+    return template_row(templates.create(_tried(call, templates.draft(**call.body)), **call.by))
 
 
 @operation("GET", "/templates/<int:template_id>", "One template", right="channel.view", answers=TEMPLATE)
@@ -91,8 +92,15 @@ def edit_template(call: Call, template_id: int) -> dict[str, Any]:
     changes = {name: value for name, value in call.body.items() if name not in {"version", "texts"}}
     texts = {**template.texts, **call.body.get("texts", {})}
     written = templates.draft(**(kept | changes), texts=texts)
-    templates.update(template, written, version=call.body.get("version"), **call.by)
+    templates.update(template, _tried(call, written), version=call.body.get("version"), **call.by)
     return template_row(template)
+
+
+def _tried(call: Call, written: templates.Draft) -> templates.Draft:
+    """Its texts rendered once while nobody waits for the database."""
+    db.session.rollback()
+    with read_only():
+        return templates.tried(written, tenant=call.member.tenant, now=call.now)
 
 
 @operation(
@@ -117,11 +125,12 @@ def delete_template(call: Call, template_id: int) -> dict[str, Any]:
 )
 def preview_template(call: Call) -> dict[str, Any]:
     num = call.body.get("incident")
-    incident = incidents.get(num, viewer=call.member) if num else None
-    tenant = call.member.tenant
-    look = template_previews.look_at(
-        call.body["kind"], call.body["text"], tenant=tenant, now=call.now, incident=incident
-    )
+    db.session.rollback()
+    with read_only():  # nobody is to wait for the database meanwhile
+        incident, tenant = incidents.get(num, viewer=call.member) if num else None, call.member.tenant
+        look = template_previews.look_at(
+            call.body["kind"], call.body["text"], tenant=tenant, now=call.now, incident=incident
+        )
     return {
         "lines": list(look.lines),
         "shown_lines": look.limit,

@@ -7,4 +7,11 @@ from flask import Blueprint
 bp = Blueprint("integrations", __name__, url_prefix="/integrations/im")
 ownership = Blueprint("ownership", __name__)
 
-from blueprints.integrations import files, groups, licences, views, wizard  # noqa: E402, F401  (they register their views)
+from blueprints.integrations import (  # noqa: E402  (they register their views)
+    files,  # noqa: F401
+    groups,  # noqa: F401
+    licences,  # noqa: F401
+    trials,  # noqa: F401
+    views,  # noqa: F401
+    wizard,  # noqa: F401
+)

@@ -77,11 +77,6 @@ class TestCardForm(FlaskForm):
 
     recipient = SelectField(_l("接收人"), validators=[DataRequired(_l("请选择接收人"))])
 
-    def chosen(self, kind: str) -> list[int]:
-        """The one that was chosen, if it is a "user" or a "group"; of a form that is valid."""
-        chosen, _dash, number = str(self.recipient.data).partition("-")
-        return [int(number)] if chosen == kind else []
-
 
 class RenameForm(FlaskForm):
     name = StringField(_l("集成名称"), validators=[DataRequired(_l("请填写名称")), Length(max=setup.NAME_LENGTH)])

@@ -26,23 +26,31 @@ ORIGINS = {
     "listed": N_("从平台读取"),
 }
 MOST_DIGITS = 9
+PAGE, MOST = 60, 3000
+"""Groups listed at first, and by each press on 显示更多; beyond, one searches."""
+FIND_CHARACTERS = 60
 
 
 def groups_shown(integration: Integration) -> dict[str, Any]:
     """What the list shows; nothing for a platform without groups."""
     if not PLATFORMS[integration.platform].capabilities.has_groups:
         return {}
-    chats = [(chat, groups.shown_name(chat)) for chat in groups.of_integration(integration)]
+    find, most = _find(), _shown()
+    offer = groups.offered(integration, find=find, at_most=most, with_gone=True)
     failed = group_lists.failure(integration)
     why = say(failed) if failed else ""
     last = groups.last_event_at(integration)
     reading, events = group_lists.under_way(integration), groups.events_seen(integration)
-    rows = [(chat.id, chat.state, name, chat.member_count) for chat, name in chats]
     return {
-        "group_chats": chats,
+        "group_chats": [(chat, groups.shown_name(chat)) for chat in offer.chats],
+        "groups_found": offer.found,
+        "groups_find": find,
+        "groups_shown": most,
+        "groups_more": most + PAGE if offer.found > most and most < MOST else 0,
+        "can_find_groups": bool(find) or offer.found > PAGE,
         "list_failure": why,
         "last_group_event_at": last,
-        "groups_etag": live.tag(rows, why, last, reading, events),
+        "groups_etag": live.tag(groups.state_of(integration), find, most, why, last, reading, events),
         "groups_reading": reading,
         "group_events": events,
         "app_name": groups.application_name(integration),
@@ -111,6 +119,15 @@ def set_monthly_limit(integration_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash(_("每月额度已保存"), "success")
     return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
+
+
+def _find() -> str:
+    return " ".join(request.args.get("group", "").split())[:FIND_CHARACTERS]
+
+
+def _shown() -> int:
+    typed = request.args.get("groups_shown", "")
+    return min(int(typed), MOST) if typed.isascii() and typed.isdecimal() and len(typed) < 6 else PAGE
 
 
 def _back(integration_id: int) -> ResponseReturnValue:

@@ -15,7 +15,8 @@ from blueprints.integrations.forms import RenameForm
 from blueprints.integrations.groups import ORIGINS, groups_shown
 from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import ShownCheck, shown_check
-from blueprints.integrations.wizard import checks_tag, test_form
+from blueprints.integrations.trials import trial_choice
+from blueprints.integrations.wizard import checks_tag
 from errors import InvalidInput
 from extensions import db
 from models import Integration
@@ -67,7 +68,7 @@ def detail_page(integration: Integration, **context: Any) -> str:
     )
     defaults = {
         "rename_form": RenameForm(formdata=None, name=integration.name),
-        "test_form": test_form(integration),
+        **trial_choice(integration),
         "delete_error": "",
     }
     return render_template(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
@@ -13,17 +13,21 @@ from flask_wtf import FlaskForm
 from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
-from blueprints.integrations.forms import TestCardForm, saving_step, step_form, typed_name
+from blueprints.integrations.back import back_to
+from blueprints.integrations.forms import saving_step, step_form, typed_name
 from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import shown_checks, sketch, step_rows
+from blueprints.integrations.trials import trial_choice
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
 from models import GroupChat, Integration
 from platforms import PLATFORMS
 from platforms.setup import SetupStep
-from services import groups, integrations, linking, setup, trial_cards
+from services import groups, integrations, setup
 from services.clock import utcnow
 from services.wording import error_sentence
+
+GROUPS_SHOWN = 60
 
 
 @bp.post("/new/<platform>/<mode>")
@@ -80,7 +84,7 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
         "saving_step": saving_step(integration),
         "has_secret": lambda described: setup.has_secret(integration, described),
         "notes": [note for note in setup.notes(integration) if note in {f.unless_filled for f in opened.fields}],
-        "test_form": test_form(integration) if "message" in opened.checks else None,
+        **(trial_choice(integration) if "message" in opened.checks else {"test_form": None}),
     }
 
 
@@ -98,7 +102,9 @@ def console_link(integration: Integration, path: str) -> str:
 
 
 def known_groups(integration: Integration) -> list[tuple[GroupChat, str]]:
-    return [(chat, groups.shown_name(chat)) for chat in groups.of_integration(integration)]
+    """The first ones by name: a step is to show that there are some."""
+    found = groups.offered(integration, at_most=GROUPS_SHOWN, with_gone=True)
+    return [(chat, groups.shown_name(chat)) for chat in found.chats]
 
 
 def checks_tag(integration: Integration, opened: SetupStep | None = None) -> str:
@@ -107,8 +113,7 @@ def checks_tag(integration: Integration, opened: SetupStep | None = None) -> str
         (item.step.key, item.state, [(check.name, known and (known.state, known.at)) for check, known in item.checks])
         for item in setup.progress(integration)
     ]
-    chats = known_groups(integration) if opened is not None and opened.shows_groups else []
-    return live.tag(shown, [(chat.id, chat.state, name) for chat, name in chats])
+    return live.tag(shown, groups.state_of(integration) if opened is not None and opened.shows_groups else ())
 
 
 @bp.get("/<int:integration_id>/setup/<key>/state")
@@ -209,36 +214,3 @@ def recheck(integration_id: int, name: str) -> ResponseReturnValue:
     setup.try_check(integration, name, now=utcnow())
     db.session.commit()
     return back_to(integration)
-
-
-@bp.post("/<int:integration_id>/test-card")
-@requires("integration.edit")
-def send_test_card(integration_id: int) -> ResponseReturnValue:
-    """Send a test card to a linked member or to a group."""
-    member = current_member()
-    integration = setup.get(integration_id, viewer=member)
-    form = test_form(integration)
-    if not form.validate():
-        flash(_("请选择接收人"), "error")
-        return back_to(integration)
-    people, chats = form.chosen("user"), form.chosen("group")
-    trial_cards.send(integration, user_ids=people, group_ids=chats, by=member, now=utcnow())
-    db.session.commit()
-    flash(_("测试卡片已发出，请在客户端查看并点击按钮"), "success")
-    return back_to(integration)
-
-
-def test_form(integration: Integration) -> TestCardForm:
-    form = TestCardForm()
-    people = [(f"user-{link.user_id}", link.user.name) for link in linking.active_links(integration)]
-    chats = [(f"group-{chat.id}", name) for chat, name in known_groups(integration) if chat.is_active]
-    form.recipient.choices = {_("成员"): people, _("群聊"): chats} if people and chats else people or chats
-    return form
-
-
-def back_to(integration: Integration) -> ResponseReturnValue:
-    """The page that the button was on: a step of the wizard, or the detail page."""
-    key = request.form.get("step")
-    if key in {known.key for known in setup.mode_of(integration).steps}:
-        return redirect(url_for(".step", integration_id=integration.id, key=key), code=303)
-    return redirect(url_for(".detail", integration_id=integration.id), code=303)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -49,7 +52,8 @@ def create() -> ResponseReturnValue:
     if "change" in request.form:
         return _editor(sheet)
     try:
-        templates.create(_draft(sheet), by=current_member(), now=utcnow())
+        written = _tried(sheet)
+        templates.create(written, by=current_member(), now=utcnow())
     except AppError as error:
         db.session.rollback()
         return _editor(sheet, errors=errors_of(error)), 422
@@ -68,11 +72,12 @@ def edit(template_id: int) -> ResponseReturnValue:
 @bp.post("/<int:template_id>")
 @requires("channel.edit_own")
 def save(template_id: int) -> ResponseReturnValue:
-    template, sheet = _template(template_id), Sheet.read(request.form)
+    sheet = Sheet.read(request.form)
     if "change" in request.form:
-        return _editor(sheet, template)
+        return _editor(sheet, _template(template_id))
     try:
-        templates.update(template, _draft(sheet), by=current_member(), now=utcnow(), version=sheet.seen_version)
+        written, template = _tried(sheet), _template(template_id)
+        templates.update(template, written, by=current_member(), now=utcnow(), version=sheet.seen_version)
     except AppError as error:
         db.session.rollback()
         return _editor(sheet, _template(template_id), errors=errors_of(error)), 422
@@ -105,20 +110,29 @@ def look(kind: str) -> ResponseReturnValue:
     """What is typed for one channel kind, as its card; asked for while somebody types."""
     if kind not in template_previews.kinds():
         raise NotFound()
-    db.session.rollback()
-    with read_only():  # a text may take long to write: nobody is to wait for the database meanwhile
+    with _nothing_held():
         shown = _looks(Sheet.read(request.form), kind)[kind]
         return render_template("message_templates/_look.html", kind=kind, look=shown)
 
 
-def _draft(sheet: Sheet) -> templates.Draft:
-    return templates.draft(
+@contextmanager
+def _nothing_held() -> Iterator[None]:
+    """A text may take long to write: nobody is to wait for the database meanwhile."""
+    db.session.rollback()
+    with read_only():
+        yield
+
+
+def _tried(sheet: Sheet) -> templates.Draft:
+    written = templates.draft(
         name=sheet.name,
         description=sheet.description,
         is_default=sheet.is_default,
         team_id=number(sheet.team_id),
         texts=sheet.texts,
     )
+    with _nothing_held():
+        return templates.tried(written, tenant=current_member().tenant, now=utcnow())
 
 
 def _editor(
@@ -128,13 +142,15 @@ def _editor(
     errors: dict[str, str] | None = None,
     delete_error: str = "",
 ) -> str:
-    viewer = current_member()
+    with _nothing_held():
+        looks = _looks(sheet)
+    viewer, template = current_member(), _template(template.id) if template else None
     return render_template(
         "message_templates/_form.html" if is_fragment() and not delete_error else "message_templates/edit.html",
         sheet=sheet,
         template=template,
         kinds=template_previews.kinds(),
-        looks=_looks(sheet),
+        looks=looks,
         errors=errors or {},
         incidents=template_previews.offered(viewer),
         variables=VARIABLES,

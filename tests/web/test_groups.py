@@ -249,6 +249,34 @@ def test_a_test_card_goes_to_a_group(admin_client: Browser, admin: Membership, c
     assert db.session.scalars(db.select(Delivery)).all() == [sent]
 
 
+def test_of_many_groups_the_first_are_listed_and_the_others_found(admin_client: Browser, integration: Integration):
+    for number in range(130):
+        seen(integration, f"cid-{number}", f"群 {number:03}")
+    page = f"/integrations/im/{integration.id}"
+    shown = admin_client.get(page).text
+    assert "群 059" in shown and "群 060" not in shown and "共 130 个群聊，先列出 60 个" in shown
+    assert 'value="group-' in shown and shown.count("<option ") == 50, "nor are all of them offered for a test card"
+
+    assert "群 119" in admin_client.get(f"{page}/groups?groups_shown=120").text
+    found = admin_client.get(f"{page}/groups?group=129").text
+    assert "群 129" in found and "群 128" not in found
+    assert "没有名称含「nobody」的群聊" in admin_client.get(f"{page}/groups?group=nobody").text
+
+    (last,) = groups.offered(integration, find="129", at_most=2).chats
+    offered = admin_client.get(f"{page}/test-card?find=129").text
+    assert f'<option value="group-{last.id}">群 129</option>' in offered and "群 128" not in offered
+    assert admin_client.submit(f"{page}/test-card", {"recipient": f"group-{last.id}"}, page=page).status_code == 303
+    assert db.session.scalars(db.select(Delivery)).one().group_chat_id == last.id
+
+
+@pytest.mark.parametrize("chosen", ["group-99", "user-99", "group-", "group-1x", "everybody-1", ""])
+def test_a_test_card_goes_to_nobody_who_is_not_offered(admin_client: Browser, chat: GroupChat, chosen: str):
+    page = f"/integrations/im/{chat.integration_id}"
+    admin_client.submit(f"{page}/test-card", {"recipient": chosen}, page=page)
+    assert "请选择接收人" in admin_client.get(page).text
+    assert db.session.scalars(db.select(Delivery)).all() == []
+
+
 def test_an_empty_list_says_what_to_do_and_fills_by_itself(admin_client: Browser, integration: Integration):
     page = f"/integrations/im/{integration.id}"
     assert "把应用添加到群聊。" in admin_client.get(page).text

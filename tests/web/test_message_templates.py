@@ -105,18 +105,33 @@ def test_a_template_in_use_is_not_deleted(admin_client, admin, template) -> None
     )
 
 
-def test_nobody_waits_for_the_database_while_a_text_is_tried(admin_client, monkeypatch: pytest.MonkeyPatch) -> None:
-    admin_client.get("/templates/new")
-    writes: list[bool] = []
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each text that was rendered: whether a transaction that writes was open meanwhile."""
+    seen: list[bool] = []
     render = Compiled.render
 
     def watched(compiled: Compiled, *values, **more) -> list[str]:
-        writes.append(db.session.connection().info.get("writes", False))
+        seen.append(db.session.connection().info.get("writes", False))
         return render(compiled, *values, **more)
 
     monkeypatch.setattr(Compiled, "render", watched)
+    return seen
+
+
+def test_nobody_waits_for_the_database_while_a_text_is_tried(admin_client, writes) -> None:
     answer = admin_client.submit(f"/templates/look/{KIND}", fields(), page="/templates/new", headers=HTMX)
     assert answer.status_code == 200
+    assert writes and not any(writes)
+
+
+def test_nor_while_a_template_is_saved_or_refused(admin_client, writes) -> None:
+    assert admin_client.submit("/templates/new", fields(), page="/templates").status_code == 303
+    path = f"/templates/{db.session.scalars(db.select(Template.id)).one()}"
+    db.session.rollback()
+    assert admin_client.submit(path, fields(), page="/templates").status_code == 303
+    refused = fields("{{ incident.title.upper() }}", name="")
+    assert admin_client.submit(path, refused, page="/templates").status_code == 422
     assert writes and not any(writes)
 
 
