@@ -16,7 +16,7 @@ run: setup ## start web, worker and simulator with demo data (PORT, SIMULATOR_PO
 test: setup-dev ## run every test (TESTS=path and ARGS=… narrow it down)
 	@sh scripts/system_packages.sh
 	@$(VENV)/python scripts/translations.py compile
-	$(VENV)/python -m pytest -n logical --dist worksteal --ignore=tests/oracles $(ARGS) $(TESTS)
+	$(VENV)/python -m pytest -n logical --dist loadfile --ignore=tests/oracles $(ARGS) $(TESTS)
 
 check: setup-dev ## style, types, templates, translations, vendored files, secrets
 	@$(VENV)/python scripts/check.py

@@ -37,6 +37,7 @@ REDIS_DATABASES = 16
 PRODUCT_HASHER = passwords.HASHER
 CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
+pytest_plugins = ["tests.distribution", "tests.garbage"]
 compiled_once.patch_routes()
 
 
