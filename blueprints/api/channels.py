@@ -31,7 +31,6 @@ SETTINGS = {
     "closes_on_recovery": flag(),
     "close_timeout_minutes": whole(0, 43200, about="0: never"),
     "timeout_from_last_merge": flag("Counted from the last event, not from the first"),
-    "team_id": maybe(row_id("Whose members see it when it is private; null: nobody's")),
 }
 CHANNEL = component(
     "Channel",

@@ -26,13 +26,13 @@ from blueprints.access import (
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
-    CANDIDATE_BY_SSO_KEY,
-    CANDIDATE_KEY,
+    candidate,
     current_link,
     forget_identity,
     is_client_of,
     load,
     open_state,
+    remember_candidate,
     remember_identity,
     remembered_identity,
     take_state,
@@ -239,7 +239,7 @@ def bind() -> ResponseReturnValue:
             db.session.commit()  # a wrong password counts
             form.form_errors = [" ".join(say_error(error))]
         else:
-            session[CANDIDATE_KEY], session[CANDIDATE_BY_SSO_KEY] = user.id, False
+            remember_candidate(user, visit().integration, by_sso=False)
             db.session.commit()
             return redirect(url_for("h5.confirm_bind"), code=303)
     status = 422 if request.method == "POST" else 200
@@ -276,30 +276,25 @@ def proven_account(form: BindForm) -> User:
 @public
 def confirm_bind() -> ResponseReturnValue:
     """Name both sides and ask, before anything is linked."""
-    remembered, user = remembered_identity(), candidate()
-    if remembered is None or user is None:
+    remembered, proven = remembered_identity(), candidate()
+    if remembered is None or proven is None:
         return redirect(url_for("h5.home"))
-    other = linking.find_for_user(visit().integration, user.id)
-    return render_template("h5/confirm_bind.html", identity=remembered[0], user=user, other_link=other)
-
-
-def candidate() -> User | None:
-    """Whose password was proven a moment ago in this session."""
-    return db.session.get(User, session[CANDIDATE_KEY]) if CANDIDATE_KEY in session else None
+    other = linking.find_for_user(visit().integration, proven.user.id)
+    return render_template("h5/confirm_bind.html", identity=remembered[0], user=proven.user, other_link=other)
 
 
 @bp.post("/bind/confirm", endpoint="link_account")
 @public
 def link_account() -> ResponseReturnValue:
     """Link and sign in."""
-    remembered, user = remembered_identity(), candidate()
-    if remembered is None or user is None:
+    remembered, proven = remembered_identity(), candidate()
+    if remembered is None or proven is None:
         return redirect(url_for("h5.home"), code=303)
     identity, wanted = remembered
-    source = BY_SSO if session.get(CANDIDATE_BY_SSO_KEY) else "login"
+    source = BY_SSO if proven.by_sso else "login"
     forget_identity()
-    made = linking.link(visit().integration, user, identity, source=source, now=utcnow())
-    enter(user, made.link)
+    made = linking.link(visit().integration, proven.user, identity, source=source, now=utcnow())
+    enter(proven.user, made.link)
     session[TYPED_KEY] = source == "login"
     db.session.commit()
     flash(_("关联成功，以后打开会自动登录"), "success")

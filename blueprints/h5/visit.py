@@ -11,14 +11,14 @@ from flask import g, request, session
 
 from blueprints.access import LINK_KEY
 from errors import AppError, NotFound
-from models import AccountLink, Integration, IntegrationStatus, LinkState
+from extensions import db
+from models import AccountLink, Integration, IntegrationStatus, LinkState, User
 from platforms import PLATFORMS
 from platforms.base import Platform, PlatformIdentity
 from services import integrations, linking
 from texts import N_
 
 STATES_KEY, BINDING_KEY, CANDIDATE_KEY = "h5_states", "h5_binding", "h5_candidate"
-CANDIDATE_BY_SSO_KEY = "h5_candidate_by_sso"
 REMEMBERED_STATES = 5
 BINDING_SECONDS = 600
 
@@ -131,8 +131,30 @@ def remembered_identity() -> tuple[PlatformIdentity, str] | None:
 
 def forget_identity() -> None:
     """End a linking, done or given up."""
-    for key in (BINDING_KEY, CANDIDATE_KEY, CANDIDATE_BY_SSO_KEY):
+    for key in (BINDING_KEY, CANDIDATE_KEY):
         session.pop(key, None)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Whose account here was proven, by a password or by the organisation's identity provider."""
+
+    user: User
+    by_sso: bool
+
+
+def remember_candidate(user: User, integration: Integration, *, by_sso: bool) -> None:
+    """Keep who proved to be whom here, for this application alone: a provider speaks for its own organisation."""
+    session[CANDIDATE_KEY] = {"user": user.id, "integration": integration.id, "by_sso": by_sso}
+
+
+def candidate() -> Candidate | None:
+    """Who was proven a moment ago in this session, for the application of this page."""
+    found = session.get(CANDIDATE_KEY)
+    if not isinstance(found, dict) or found["integration"] != visit().integration.id:
+        return None
+    user = db.session.get(User, found["user"])
+    return Candidate(user, found["by_sso"]) if user is not None else None
 
 
 def current_link() -> AccountLink | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from flask import redirect, render_template, request, session, url_for
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from blueprints import access
 from blueprints.access import public, safe_next
-from blueprints.h5.visit import CANDIDATE_BY_SSO_KEY, CANDIDATE_KEY
+from blueprints.h5.visit import remember_candidate
 from blueprints.sso import bp
 from blueprints.sso.departures import Left, send_off, take
-from errors import AppError
+from errors import AppError, NotFound
 from extensions import begin_write, db
 from models import Membership
-from services import audit, linking, single_sign_on
+from services import audit, integrations, linking, single_sign_on
 from services.clock import utcnow
 from services.single_sign_on import NotOffered
 from services.wording import error_sentence
@@ -83,7 +83,10 @@ def _enter(member: Membership, left: Left) -> ResponseReturnValue:
 
 def _bind(member: Membership, left: Left) -> ResponseReturnValue:
     """On with linking a platform account: who they are here is proven now, as by a password."""
-    session[CANDIDATE_KEY], session[CANDIDATE_BY_SSO_KEY] = member.user_id, True
-    db.session.commit()
     platform, public_key = left.binds or ("", "")
+    integration = integrations.find_by_public_key(platform, public_key)
+    if integration is None or integration.tenant_id != left.tenant_id:
+        raise NotFound
+    remember_candidate(member.user, integration, by_sso=True)
+    db.session.commit()
     return redirect(url_for("h5.confirm_bind", platform=platform, public_key=public_key))

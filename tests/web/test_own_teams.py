@@ -51,10 +51,8 @@ def test_a_responder_makes_a_channel_and_a_template_of_their_team(
     assert "支付组" in page
     assert 'name="is_default"' not in page
     assert client.submit("/templates/new", {"name": "短", "team_id": str(team_id)}).status_code == 303
-    assert [row.team_id for table in (Channel, Template) for row in db.session.scalars(select(table))] == [
-        team_id,
-        team_id,
-    ]
+    for table in (Channel.team_id, Template.team_id):
+        assert db.session.scalars(select(table)).all() == [team_id]
 
 
 def test_without_a_team_there_is_nothing_to_make(client: Browser, responder: Membership) -> None:

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import AccountLink, AuditEntry, Membership, Role, SsoIdentity, SsoProvider, Tenant
+from models import AccountLink, AuditEntry, Integration, Membership, Role, SsoIdentity, SsoProvider, Tenant
 from services import oidc, single_sign_on
 from services.clock import utcnow
 from services.oidc import Client, ProviderFailed
 from tests.factories import make_integration, make_member, make_tenant
+from tests.fakes import FakePlatform
 from tests.providers import Provider, running_provider
 from tests.web.conftest import PASSWORD, Browser
 
@@ -283,16 +284,28 @@ def test_an_email_is_set_by_an_administrator_for_members_of_this_organisation_al
     assert responder.user.email == "lin@example.com"
 
 
-def test_a_platform_account_is_bound_by_single_sign_on(client, admin, offered, provider, monkeypatch):
-    from tests.fakes import FakePlatform
-
-    monkeypatch.setattr("services.integrations.platform_for", lambda integration: FakePlatform())
-    integration = make_integration(settings={"corp_id": "ww1", "agent_id": "1", "trusted_domain": "localhost"})
-    base = f"/h5/wecom/{integration.public_key}"
+def first_opening(client: Browser, integration: Integration, person: str) -> str:
+    """Open an application as somebody there who has no link yet; the address under which its pages are."""
+    base = f"/h5/{integration.platform}/{integration.public_key}"
     agent = {"User-Agent": "Mozilla/5.0 wxwork/4.1"}
     there = client.get(f"{base}/log-in", headers=agent)
     state = parse_qs(urlsplit(there.location).query)["state"][0]
-    assert client.get(f"{base}/oauth?code=w-wecom&state={state}", headers=agent).location == f"{base}/bind"
+    assert client.get(f"{base}/oauth?code={person}&state={state}", headers=agent).location == f"{base}/bind"
+    return base
+
+
+def application(tenant: Tenant | None = None) -> Integration:
+    settings = {"corp_id": "ww1", "agent_id": "1", "trusted_domain": "localhost"}
+    return make_integration(settings=settings, tenant=tenant)
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: FakePlatform())
+
+
+def test_a_platform_account_is_bound_by_single_sign_on(client, admin, offered, provider, platform):
+    base = first_opening(client, application(), "w-wecom")
     admin.tenant.requires_sso = True
     db.session.commit()
     page = client.get(f"{base}/bind").text
@@ -307,3 +320,17 @@ def test_a_platform_account_is_bound_by_single_sign_on(client, admin, offered, p
     assert (link.user_id, link.source) == (admin.user_id, "sso")
     assert client.get(f"{base}/incidents").status_code == 200
     assert client.post(f"{base}/bind", data={"username": "wang", "password": PASSWORD}).status_code in {302, 303, 400}
+
+
+def test_a_provider_binds_nobody_in_another_organisation(client, admin, offered, provider, platform):
+    """Somebody who runs a provider here must not become its members elsewhere, where these are members, too."""
+    other = make_tenant("别的组织")
+    db.session.add(Membership(tenant_id=other.id, user_id=admin.user_id, role=Role.ADMIN, created_at=utcnow()))
+    db.session.commit()
+    here = first_opening(client, application(), "w-wecom")
+    away = client.get(f"{here}/bind/sso").location
+    there = first_opening(client, application(other), "intruder")
+    come_back(client, provider, "w", away)
+    assert client.get(f"{there}/bind/confirm").location == f"{there}/"
+    client.submit(f"{there}/bind/confirm", page=f"{there}/bind")
+    assert db.session.scalars(select(AccountLink)).all() == []
