@@ -1328,6 +1328,117 @@ class TimelineEntry(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
+# --- war rooms ----------------------------------------------------------------------------------------------------
+
+
+class RoomState(enum.StrEnum):
+    CREATING = "creating"
+    ACTIVE = "active"
+    DISMISSING = "dismissing"
+    DISMISSED = "dismissed"
+    FAILED = "failed"
+
+    @property
+    def label(self) -> str:
+        return {
+            "creating": N_("正在创建"),
+            "active": N_("进行中"),
+            "dismissing": N_("正在结束"),
+            "dismissed": N_("已结束"),
+            "failed": N_("创建失败"),
+        }[self.value]
+
+
+class WarRoom(Base):
+    """作战室: a group on a platform that is made for one incident. At most one of an incident is not over.
+
+    reference       our own key of the group on the platform, fixed before the first try
+    has_observers   whether people who responded earlier are called in as well
+    group_chat_id   the group once there is one; share_link: opens it in the client, "" where there is no such link
+    first_tried_at  when the platform was first asked to make it; is_unanswered: a try may have made it
+    shown           what of the incident was last told where cards cannot be changed: its version, progress …
+    entry_id        the last timeline entry whose comment was told
+    failure         why it could not be made, or the last thing that went wrong (platforms.errors.remember); {}: nothing
+    """
+
+    __tablename__ = "war_rooms"
+    __table_args__ = (
+        Index(
+            "uq_war_rooms_open",
+            "incident_id",
+            unique=True,
+            sqlite_where=text("state IN ('creating', 'active', 'dismissing')"),
+            postgresql_where=text("state IN ('creating', 'active', 'dismissing')"),
+        ),
+        Index("ix_war_rooms_incident", "incident_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
+    integration_name: Mapped[str] = mapped_column(String(40), default="")
+    platform: Mapped[str] = mapped_column(String(16))
+    group_chat_id: Mapped[int | None] = mapped_column(ForeignKey("group_chats.id", ondelete="SET NULL"), index=True)
+    reference: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(64), default="")
+    share_link: Mapped[str] = mapped_column(String(300), default="")
+    state: Mapped[RoomState] = mapped_column(EnumText(RoomState), default=RoomState.CREATING)
+    has_observers: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_via: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    dismissed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    dismissed_via: Mapped[str] = mapped_column(String(16), default="")
+    dismissed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_dissolved: Mapped[bool] = mapped_column(Boolean, default=False)
+    first_tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_unanswered: Mapped[bool] = mapped_column(Boolean, default=False)
+    shown: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    entry_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    failure: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    version: Mapped[int] = mapped_column(default=1)
+
+    incident: Mapped[Incident] = relationship()
+    integration: Mapped[Integration | None] = relationship()
+    group_chat: Mapped[GroupChat | None] = relationship()
+    created_by: Mapped[User | None] = relationship(foreign_keys=[created_by_id])
+    dismissed_by: Mapped[User | None] = relationship(foreign_keys=[dismissed_by_id])
+    members: Mapped[list[WarRoomMember]] = relationship(
+        back_populates="room", order_by="WarRoomMember.id", cascade="all, delete-orphan"
+    )
+    __mapper_args__ = {"version_id_col": version}
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {RoomState.DISMISSED, RoomState.FAILED}
+
+
+class WarRoomMember(Base):
+    """Somebody who is to be in a war room. state: pending | joined | failed, then with a reason of failures.FAILURES.
+
+    source   responder | chosen | observer
+    failure  the platform's own words for the reason (platforms.errors.remember); {}: it was not asked
+    """
+
+    __tablename__ = "war_room_members"
+    __table_args__ = (UniqueConstraint("room_id", "user_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = _tenant()
+    room_id: Mapped[int] = mapped_column(ForeignKey("war_rooms.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    reason: Mapped[str | None] = mapped_column(String(32))
+    failure: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    joined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    room: Mapped[WarRoom] = relationship(back_populates="members")
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
 # --- notifications, deliveries, cards -----------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from jobs import (
     timers,
     trial_cards,
     update_cards,
+    war_rooms,
 )
 from jobs.runner import Handler
 
@@ -38,5 +39,7 @@ HANDLERS = {
     "read_lost_events": Handler(lost_events.run),
     "find_licences": Handler(licences.ask_all),
     "read_licences": Handler(licences.run),
+    "war_room": Handler(war_rooms.run, war_rooms.gave_up),
+    "check_rooms": Handler(war_rooms.try_requirements),
     "purge": Handler(retention.purge),
 }

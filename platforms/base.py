@@ -42,6 +42,7 @@ from platforms.people import (
     PlatformIdentity,
     Recipient,
 )
+from platforms.rooms import Rooms
 from platforms.setup import CheckResult, SetupMode
 
 __all__ = [
@@ -174,6 +175,10 @@ class Platform(Protocol):
 
         department_id  of read_departments(); "": people who are visible by themselves, whatever their departments
         """
+
+    @property
+    def rooms(self) -> Rooms:
+        """Groups that the application makes itself; asked only where capabilities.rooms has limits."""
 
     @property
     def licences(self) -> LicenceDesk | None:

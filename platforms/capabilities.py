@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from platforms.rooms import RoomLimits
+
 
 @dataclass(frozen=True)
 class Capabilities:
@@ -49,6 +51,7 @@ class Capabilities:
     contact_fields      how its contacts are set up: (what the documents call it, name of the set-up field)
     contact_steps       what is to be done in its console for that: (sentence, what it asks to be entered there:
                         trusted_domain, egress_ips or home_url)
+    rooms               limits of groups that the application makes itself (Platform.rooms); None: it can make none
     everybody           the id that stands for everybody in the visible range; "": one message cannot reach them all
     """
 
@@ -90,6 +93,7 @@ class Capabilities:
     monthly_calls: int = 0
     folds_ids: bool = True
     everybody: str = ""
+    rooms: RoomLimits | None = None
     body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None

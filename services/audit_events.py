@@ -49,6 +49,8 @@ EVENTS = {
     "integration.disabled": N_("停用集成"),
     "integration.deleted": N_("删除集成"),
     "integration.monthly_limit_changed": N_("修改集成的每月额度"),
+    "integration.war_room_on": N_("开启作战室"),
+    "integration.war_room_off": N_("关闭作战室"),
     "group.renamed": N_("修改群聊别名"),
     "policy.group_added": N_("让分派策略通知群聊"),
     "alert_source.created": N_("添加告警源"),

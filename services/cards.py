@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, or_, sel
 from extensions import db, insert_once
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
 from platforms import PLATFORMS
-from services import groups, outbox, timeline
+from services import groups, outbox, timeline, war_room_news
 
 UPDATE, REFRESH = "update_card", "refresh_cards"
 """Kinds of rows: one card's update, and finding those of an incident that need one (its presses stage one row)."""
@@ -46,7 +46,8 @@ def refresh_incident(incident: Incident, *, now: datetime) -> None:
 
 
 def refresh_incidents(incident_ids: Sequence[int], *, tenant_id: int, now: datetime) -> None:
-    """refresh_incident() for many, by one query."""
+    """refresh_incident() for many, by two queries; their war rooms look at what is new as well."""
+    war_room_news.stage(incident_ids, tenant_id=tenant_id, now=now)
     outbox.stage(
         _update(card_id, tenant_id, integration_id, now + _coalescing(platform), now)
         for card_id, platform, integration_id in _out_of_date(incident_ids, tenant_id, now)
@@ -55,6 +56,7 @@ def refresh_incidents(incident_ids: Sequence[int], *, tenant_id: int, now: datet
 
 def refresh_now(incident: Incident, *, now: datetime) -> None:
     """The same when changes have waited for one another already."""
+    war_room_news.stage([incident.id], tenant_id=incident.tenant_id, now=now)
     outbox.stage(
         _update(card_id, incident.tenant_id, integration_id, now, now)
         for card_id, _platform, integration_id in _out_of_date([incident.id], incident.tenant_id, now)

@@ -28,6 +28,8 @@ CHECK = "groups"
 """Name of the check that is passed by the first group that is seen."""
 LISTED = "listed"
 """Origin of what the platform listed when asked."""
+ROOM = "war_room"
+"""Origin of what the application made itself for one incident: nobody chooses such a group for anything else."""
 READ_NAME = "read_group_name"
 """Kind of row: ask the platform for the name of a group that came without one."""
 SEEN = "group_event_"
@@ -106,13 +108,13 @@ def of_integration(integration: Integration) -> list[GroupChat]:
 
 def known_after(integration: Integration, chat_id: int, *, at_most: int | None) -> list[GroupChat]:
     """The groups that can be posted to or could once whose ids come after this one, in that order."""
-    following = _mine(integration).where(GroupChat.id > chat_id, GroupChat.state_at > EPOCH)
+    following = _chosen_from(integration).where(GroupChat.id > chat_id, GroupChat.state_at > EPOCH)
     return list(db.session.scalars(following.limit(at_most)))
 
 
 def count(integration: Integration) -> int:
     """How many groups can be posted to or could once."""
-    mine = select(func.count()).select_from(_mine(integration).where(GroupChat.state_at > EPOCH).subquery())
+    mine = select(func.count()).select_from(_chosen_from(integration).where(GroupChat.state_at > EPOCH).subquery())
     return db.session.scalar(mine) or 0
 
 
@@ -127,7 +129,7 @@ class Offer:
 def offered(integration: Integration, *, find: str = "", at_most: int, with_gone: bool = False) -> Offer:
     """The groups that can be posted to, or could once, whose names or platform's ids hold what is searched for."""
     is_shown = GroupChat.state_at > EPOCH if with_gone else GroupChat.state == GroupState.ACTIVE
-    mine = _mine(integration).where(is_shown).order_by(None)
+    mine = _chosen_from(integration).where(is_shown).order_by(None)
     if find:
         columns = (GroupChat.alias, GroupChat.name, GroupChat.external_id)
         mine = mine.where(or_(*(column.icontains(find, autoescape=True) for column in columns)))
@@ -150,7 +152,7 @@ def of_tenant(tenant_id: int) -> list[GroupChat]:
         select(GroupChat)
         .join(Integration, Integration.id == GroupChat.integration_id)
         .where(GroupChat.tenant_id == tenant_id, Integration.tenant_id == tenant_id)
-        .where(Integration.status != IntegrationStatus.DRAFT, GroupChat.state_at > EPOCH)
+        .where(Integration.status != IntegrationStatus.DRAFT, GroupChat.state_at > EPOCH, GroupChat.origin != ROOM)
         .options(joinedload(GroupChat.integration))
     )
     return sorted(chats, key=_order)
@@ -253,8 +255,13 @@ def _mine(integration: Integration) -> Any:
     return select(GroupChat).where(*of_it).order_by(GroupChat.id)
 
 
+def _chosen_from(integration: Integration) -> Any:
+    """The same without the groups that the application made for one incident."""
+    return _mine(integration).where(GroupChat.origin != ROOM)
+
+
 def _all(integration: Integration) -> Sequence[GroupChat]:
-    found: Sequence[GroupChat] = db.session.scalars(_mine(integration)).all()
+    found: Sequence[GroupChat] = db.session.scalars(_chosen_from(integration)).all()
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from extensions import db
 from models import Incident, Membership, Severity, TimelineEntry
@@ -64,6 +64,19 @@ def entries(incident: Incident) -> list[TimelineEntry]:
         .limit(ENTRIES_SHOWN)
     )
     return list(reversed(db.session.scalars(newest).all()))
+
+
+def last_id(incident: Incident) -> int:
+    """The id of the incident's newest entry, 0 where there is none."""
+    mine = (TimelineEntry.tenant_id == incident.tenant_id, TimelineEntry.incident_id == incident.id)
+    return db.session.scalar(select(func.max(TimelineEntry.id)).where(*mine)) or 0
+
+
+def comments_after(incident_id: int, entry_id: int, *, tenant_id: int, at_most: int) -> list[TimelineEntry]:
+    """Comments that were written after an entry, in the order of their ids."""
+    mine = (TimelineEntry.tenant_id == tenant_id, TimelineEntry.incident_id == incident_id)
+    later = select(TimelineEntry).where(*mine, TimelineEntry.type == "comment", TimelineEntry.id > entry_id)
+    return list(db.session.scalars(later.order_by(TimelineEntry.id).limit(at_most)))
 
 
 def last_at(incident: Incident, types: tuple[str, ...]) -> datetime | None:
@@ -178,6 +191,44 @@ def _severity(entry: TimelineEntry) -> Text:
     return Text(N_("%(name)s 将严重程度由 %(old)s 改为 %(new)s"), name=_actor(entry), old=old, new=new)
 
 
+def _war_room(created: str, failed: str) -> Callable[[TimelineEntry], Text]:
+    """Of a room that was made or not: who is in it, who is missing and why, or why there is none."""
+
+    def say(entry: TimelineEntry) -> Text:
+        detail = entry.detail
+        known = {"name": _actor(entry), "room": detail.get("room", ""), "platform": Text(detail.get("platform", ""))}
+        if reason := detail.get("reason"):
+            return Text(failed, **known, reason=_reason(reason))
+        return Text(created, **known)
+
+    return say
+
+
+def _reason(stored: Mapping[str, Any]) -> Text:
+    message, params = stored["message"], stored.get("params", {})
+    return Text(message, **params)
+
+
+def _war_room_dismiss(entry: TimelineEntry) -> Text:
+    how = entry.detail.get("how")
+    sentences = {
+        "dissolved": N_("%(name)s 结束了作战室「%(room)s」，群聊已解散"),
+        "renamed": N_("%(name)s 结束了作战室「%(room)s」，群聊已改名并停止更新"),
+        "gone": N_("作战室「%(room)s」的群聊已不存在"),
+    }
+    return Text(sentences.get(str(how), sentences["renamed"]), name=_actor(entry), room=entry.detail.get("room", ""))
+
+
+def _war_room_member(entry: TimelineEntry) -> Text:
+    joined, missing = entry.detail.get("joined") or [], entry.detail.get("missing") or []
+    absent = [Text(N_("%(name)s（%(reason)s）"), name=one["name"], reason=Text(one["reason"])) for one in missing]
+    if joined and absent:
+        return Text(N_("%(people)s 进入作战室；未能加入：%(missing)s"), people=joined, missing=absent)
+    if joined:
+        return Text(N_("%(people)s 进入作战室"), people=joined)
+    return Text(N_("未能加入作战室：%(missing)s"), missing=absent)
+
+
 STEPS = {
     "policy_step": N_("按分派策略通知或升级"),
     "snooze_expiry": N_("结束屏蔽"),
@@ -212,5 +263,11 @@ SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
     "step_failed": _step_failed,
     "alert_merge": _named(N_("合并告警：%(title)s")),
+    "war_room_create": _war_room(
+        N_("%(name)s 创建了作战室「%(room)s」（%(platform)s）"),
+        N_("%(name)s 创建作战室「%(room)s」失败（%(platform)s）：%(reason)s"),
+    ),
+    "war_room_member": _war_room_member,
+    "war_room_dismiss": _war_room_dismiss,
     "truncated": _named(N_("告警来源另有 %(count)s 条告警未随本次推送送达")),
 }

@@ -31,7 +31,8 @@ from platforms.base import (
     SentMessage,
     UrlCheck,
 )
-from platforms.errors import CallbackRefused, PlatformError, UpdateCodeSpent
+from platforms.errors import CallbackRefused, GroupGone, PlatformError, RecipientUnreachable, UpdateCodeSpent
+from platforms.rooms import Room, RoomLimits, RoomOrder
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom.platform import WeCom
 
@@ -55,6 +56,57 @@ class Message:
 
 
 @dataclass
+class FakeRooms:
+    """Groups by their references. errors, lost: as of FakePlatform; barred: who cannot be put into one."""
+
+    groups: dict[str, RoomOrder] = field(default_factory=dict)
+    people: dict[str, list[str]] = field(default_factory=dict)
+    barred: set[str] = field(default_factory=set)
+    ended: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    errors: deque[PlatformError | None] = field(default_factory=deque)
+    lost: bool = False
+    dissolves: bool = True
+    requirement: PlatformError | None = None
+    asked: int = 0
+    looked: int = 0
+
+    def create(self, order: RoomOrder) -> Room:
+        self.asked += 1
+        error = self.errors.popleft() if self.errors else None
+        if error and not self.lost:
+            raise error
+        group = Group(f"group-{order.reference}", order.name)
+        self.groups.setdefault(order.reference, order)
+        self.people.setdefault(group.external_id, [])
+        missing = self.invite(group, order.people)
+        if error:
+            raise error
+        return Room(group, f"https://chat.example/{order.reference}", missing)
+
+    def find(self, order: RoomOrder) -> Room | None:
+        self.looked += 1
+        group = Group(f"group-{order.reference}", order.name)
+        return Room(group, "", self.invite(group, order.people)) if order.reference in self.groups else None
+
+    def invite(self, group: Group, people: Sequence[str]) -> dict[str, PlatformError]:
+        if group.external_id in self.gone:
+            raise GroupGone("gone")
+        inside = self.people[group.external_id]
+        inside += [person for person in people if person not in self.barred and person not in inside]
+        return {person: RecipientUnreachable("barred") for person in people if person in self.barred}
+
+    def end(self, group: Group, last_name: str) -> bool:
+        self.ended[group.external_id] = last_name
+        return self.dissolves
+
+    def check(self) -> dict[str, Any]:
+        if self.requirement is not None:
+            raise self.requirement
+        return {}
+
+
+@dataclass
 class FakePlatform:
     """Takes one card per reference. errors: raised instead of, or with `lost` after, the next calls."""
 
@@ -65,6 +117,7 @@ class FakePlatform:
     spent: set[str] = field(default_factory=set)
     calls: int = 0
     while_sending: Callable[[], None] = lambda: None
+    rooms: FakeRooms = field(default_factory=FakeRooms)
 
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
         self.calls += 1
@@ -168,6 +221,16 @@ class GroupPlatform(FakePlatform):
         callbacks=("event", "card"),
         update_note="",
         user_agent_mark="ChatClient",
+        rooms=RoomLimits(
+            least_people=1,
+            most_people=100,
+            name_characters=30,
+            known_hours=10,
+            finds=True,
+            keeps_cards=True,
+            knows_texts=False,
+            dissolves=True,
+        ),
     )
     groups: list[Group] | PlatformError = field(default_factory=list)
     groups_asked: list[Group] = field(default_factory=list)

@@ -61,6 +61,9 @@ ERRORS: dict[str, type[PlatformError]] = {
     **dict.fromkeys(("groupPermissionDenied", "groupTemplatePermissionDenied"), e.ForeignGroup),
     **dict.fromkeys(("conversation.org.notMatch", "conversation.org.dismatch", "org.notOwn.group"), e.ForeignGroup),
     "permession.checkFailed": e.GroupOwnerOutOfRange,
+    "member.notFound": e.GroupMemberRefused,
+    "member.exceed": e.GroupFull,
+    "groupTemplate.notFound": e.GroupTemplateWrong,
     **dict.fromkeys(("send.forbidden", "bot.forbidden.sendMessage", "only.groupAdmin.canAtAll"), e.ChatMuted),
     **dict.fromkeys(("invalid.openConversationId", "miss.openConversationId", "cidEncryptError"), e.ChatIdRefused),
     **dict.fromkeys(("cidParse.wrong", "param.openSpaceIdInvalid"), e.ChatIdRefused),
@@ -100,6 +103,7 @@ FAMILIES: tuple[tuple[str, type[PlatformError]], ...] = (
     ("invalidParameter.", e.CallerMistake),
     ("miss.param.", e.CallerMistake),
     ("contain.notAllowed.", e.ContentReviewed),
+    ("groupTemplate.permessionDenied.", e.GroupTemplateWrong),
     ("param.", e.CallerMistake),
     ("Missing", e.CallerMistake),
 )

@@ -298,6 +298,32 @@ class GroupOwnerOutOfRange(PlatformError):
     failure = "permission_missing"
 
 
+class GroupMemberRefused(RecipientUnreachable):
+    """member.notFound: somebody of a list is nobody in the company."""
+
+    code = "dingtalk.group_member_refused"
+    message = N_("钉钉企业中没有该成员（%(platform_code)s）")
+    hint = N_("该成员可能已离职；若只是账号有变，请其从 钉钉 → 工作台 重新打开应用以更新关联。")
+
+
+class GroupTemplateWrong(PlatformError):
+    """groupTemplate.notFound, groupTemplate.permessionDenied.*: the template of scene groups."""
+
+    code = "dingtalk.group_template_wrong"
+    message = N_("群模板不存在、未启用或不属于本应用（%(platform_code)s）")
+    hint = N_("请在 开发者后台 → 开放能力 → 场景群 中启用群模板，并在 增强功能 中填写它的模板 ID。")
+    failure = "permission_missing"
+
+
+class GroupFull(PlatformError):
+    """member.exceed: more members than a group may have."""
+
+    code = "dingtalk.group_full"
+    message = N_("群成员数量超过钉钉的上限（%(platform_code)s）")
+    hint = N_("请减少作战室的成员。")
+    failure = "content_refused"
+
+
 class ChatMuted(PlatformError):
     """send.forbidden, bot.forbidden.sendMessage, only.groupAdmin.canAtAll."""
 

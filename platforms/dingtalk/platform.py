@@ -48,6 +48,7 @@ from platforms.dingtalk.errors import (
     TemplateWrong,
     UserGone,
 )
+from platforms.dingtalk.rooms import LIMITS, DingTalkRooms
 from platforms.dingtalk.settings import DingTalkSettings
 from platforms.errors import ContentRefused, GroupGone, PlatformBusy, PlatformError, SettingsIncomplete
 from platforms.http import Transport
@@ -110,6 +111,7 @@ class DingTalk(Application):
         code_names=("code", "authCode"),
         monthly_calls=5000,
         folds_ids=False,
+        rooms=LIMITS,
         lists_contacts=True,
         no_contacts_hint=(
             N_("通讯录权限范围：钉钉开发者后台 → 您的应用 → 开发配置 → 权限管理，选择需要同步的部门。"),
@@ -143,6 +145,7 @@ class DingTalk(Application):
         self.settings = settings
         self.reached_at = hosts
         self.client = Client(settings, hosts, tokens, transport)
+        self.rooms = DingTalkRooms(self.client)
 
     @property
     def application_key(self) -> str | None:

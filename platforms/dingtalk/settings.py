@@ -21,6 +21,7 @@ class DingTalkSettings(Settings):
     robot_code         the robot's own code; "" where it is the ClientID, as with a self-built robot
     card_template_id   "<uuid>.schema"; "" where cards are plain messages with links
     card_callback_url  ours, which DingTalk calls when a button is pressed
+    room_template_id, room_robot_code  of the scene groups that war rooms are, and of the robot in them
     """
 
     labels: ClassVar[Mapping[str, str]] = {
@@ -33,6 +34,8 @@ class DingTalkSettings(Settings):
         "cool_app_code": N_("酷应用编码"),
         "card_template_id": N_("卡片模板 ID"),
         "card_callback_url": N_("卡片回调地址"),
+        "room_template_id": N_("模板 ID"),
+        "room_robot_code": N_("机器人 ID"),
     }
 
     corp_id: str = ""
@@ -45,6 +48,8 @@ class DingTalkSettings(Settings):
     cool_app_code: str = ""
     card_template_id: str = ""
     card_callback_url: str = ""
+    room_template_id: str = ""
+    room_robot_code: str = ""
 
     @classmethod
     def from_stored(cls, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> DingTalkSettings:
@@ -60,6 +65,8 @@ class DingTalkSettings(Settings):
             cool_app_code=_text(settings, "cool_app_code"),
             card_template_id=_text(settings, "card_template_id"),
             card_callback_url=_text(settings.get("addresses") or {}, "card_callback_url"),
+            room_template_id=_text(settings, "room_template_id"),
+            room_robot_code=_text(settings, "room_robot_code"),
         )
 
     @property

@@ -37,6 +37,7 @@ class ScopesNotGranted(FeishuError):
     code = "feishu.scopes_not_granted"
     message = N_("以下权限尚未开通或尚未生效：%(scopes)s")
     hint = N_("请在 权限管理 开通这些权限（应用身份），创建版本并发布，管理员审核通过后再点击「重新检查」。")
+    failure = "permission_missing"
 
 
 class RedirectUrlMissing(FeishuError):

@@ -32,6 +32,7 @@ from platforms.errors import PlatformError
 from platforms.feishu import callbacks, cards, checks, contacts, setup
 from platforms.feishu.client import UUID_HOURS, Client, Sent
 from platforms.feishu.errors import CardInvalid, ContentReviewed, NotAvailable
+from platforms.feishu.rooms import LIMITS, FeishuRooms
 from platforms.feishu.settings import FeishuSettings
 from platforms.http import Transport
 from platforms.setup import CheckResult, SetupMode
@@ -85,6 +86,7 @@ class Feishu(Application):
         ),
         callbacks=("event", "card"),
         monthly_calls=10_000,
+        rooms=LIMITS,
         lists_contacts=True,
         no_contacts_hint=(
             N_("通讯录权限范围：飞书开发者后台 → 您的应用 → 权限管理 → 数据权限，选择需要同步的部门或成员。"),
@@ -118,6 +120,7 @@ class Feishu(Application):
         self.settings = settings
         self.reached_at = hosts
         self.client = Client(settings, settings.host(hosts, "api"), tokens, transport)
+        self.rooms = FeishuRooms(self.client)
 
     @classmethod
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:

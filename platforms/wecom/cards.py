@@ -29,6 +29,8 @@ FACT_VALUE_COLUMNS = 2 * 30
 BUTTON_COLUMNS = 2 * 10
 BUTTONS = 6
 MENU_ITEMS = 3
+TEXT_CARD_TITLE, TEXT_CARD_BODY, TEXT_CARD_BUTTON = 128, 512, 4
+"""Of a text card: bytes of the title and of the description, characters of the button."""
 KEY_BYTES = 1024
 URL_BYTES = 2048
 
@@ -62,6 +64,22 @@ def as_json(card: IncidentCard) -> Json:
     if action := _action(card):
         drawn["card_action"] = action
     return drawn | _interaction(card)
+
+
+def as_text_card(card: IncidentCard) -> Json:
+    """The `textcard` object for a group chat, which takes no button cards: the same news, and a link.
+
+    https://developer.work.weixin.qq.com/document/path/90248
+    """
+    rows = [f"{plain(fact.label)}：{plain(fact.value)}" for fact in card.facts]
+    shown = [plain(card.subtitle), *rows, *body_lines(card), plain(card.footer)]
+    described = "\n".join(line for line in shown if line)
+    return {
+        "title": shorten(plain(card.title), TEXT_CARD_TITLE, TEXT_CARD_TITLE) or "-",
+        "description": shorten(described, TEXT_CARD_BODY, TEXT_CARD_BODY) or "-",
+        "url": card.url,
+        "btntxt": shorten(card.open_label, TEXT_CARD_BUTTON),
+    }
 
 
 def body_lines(card: IncidentCard) -> list[str]:

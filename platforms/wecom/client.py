@@ -6,6 +6,7 @@ Every method raises the PlatformErrors of wecom/errors.py and platforms/http.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,40 @@ class Client(Caller):
         _check_reached(user_id, content)
         return Sent(str(content.get("msgid") or ""), str(content.get("response_code") or "") or None)
 
+    # --- group chats ----------------------------------------------------------------------------------------------
+
+    def create_chat(self, chat_id: str, name: str, people: Sequence[str]) -> None:
+        """Make a group chat of 2 to 2000 members, the application included; chat_id: ours, ≤ 32 letters and digits.
+
+        Raises ChatExists, ChatMemberRefused. https://developer.work.weixin.qq.com/document/path/90245
+        """
+        users = [_checked(person) for person in people]
+        self._post("appchat/create", {"chatid": chat_id, "name": name, "owner": users[0], "userlist": users})
+
+    def update_chat(self, chat_id: str, *, name: str = "", add: Sequence[str] = ()) -> None:
+        """Rename a chat of ours or add members. https://developer.work.weixin.qq.com/document/path/98913"""
+        changes: Json = {"name": name} if name else {}
+        changes |= {"add_user_list": [_checked(person) for person in add]} if add else {}
+        self._post("appchat/update", {"chatid": chat_id} | changes)
+
+    def get_chat(self, chat_id: str) -> list[str]:
+        """The members of a chat of ours. Raises ChatGone. https://developer.work.weixin.qq.com/document/path/98914"""
+        info = self._get("appchat/get", {"chatid": chat_id}).get("chat_info")
+        if not isinstance(info, dict):
+            raise AnswerNotUnderstood("no chat_info")
+        return [str(person) for person in info.get("userlist") or ()]
+
+    def dismiss_chat(self, chat_id: str) -> None:
+        """Dissolve a chat of ours, on a private deployment."""
+        self._post("appchat/dismiss", {"chatid": chat_id})
+
+    def send_to_chat(self, chat_id: str, kind: str, content: Json) -> None:
+        """Post to a chat of ours: text, textcard, markdown. Nothing comes back by which it could be changed.
+
+        https://developer.work.weixin.qq.com/document/path/90248
+        """
+        self._post("appchat/send", {"chatid": chat_id, "msgtype": kind, kind: content, "safe": 0})
+
     # --- people and the application -------------------------------------------------------------------------------
 
     def get_user_id(self, code: str) -> str | None:
@@ -177,7 +212,12 @@ def _list(content: Json, name: str) -> list[Json]:
 
 
 def _text(content: str) -> Json:
-    return {"msgtype": "text", "text": {"content": shorten(content, TEXT_BYTES, TEXT_BYTES)}, "enable_id_trans": 0}
+    return {"msgtype": "text", "text": text_of(content), "enable_id_trans": 0}
+
+
+def text_of(content: str) -> Json:
+    """The `text` object, cut at a character."""
+    return {"content": shorten(content, TEXT_BYTES, TEXT_BYTES)}
 
 
 def _checked(user_id: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from platforms.errors import (
     ContentRefused,
     CredentialInvalid,
+    GroupGone,
     LicenceLacking,
     PlatformBusy,
     PlatformError,
@@ -381,7 +382,7 @@ class UserTicketInvalid(SignInExpired):
 # --- group chats --------------------------------------------------------------------------------------------------
 
 
-class ChatGone(PlatformError):
+class ChatGone(GroupGone):
     """86001, 86003, 40050, 86008: no such chat, or another application's."""
 
     code = "wecom.chat_gone"
@@ -397,6 +398,32 @@ class ChatRefused(PlatformError):
     message = N_("群聊的名称、群主或成员不符合要求（%(platform_code)s）")
     hint = N_("群聊需要 2 至 2000 名可见范围内的成员，且群主须是群成员。")
     failure = "content_refused"
+
+
+class ChatMemberRefused(RecipientUnreachable):
+    """86007, 86216: somebody of a list is no member, or is not visible; WeCom does not say who."""
+
+    code = "wecom.chat_member_refused"
+    message = N_("成员不在企业微信中或不在应用可见范围（%(platform_code)s）")
+    hint = N_("请到 应用管理 → 您的应用 → 可见范围 选择根部门；若该成员已离职，请解除其账号关联。")
+
+
+class ChatExists(PlatformError):
+    """86215: a chat of this chatid was made before."""
+
+    code = "wecom.chat_exists"
+    message = N_("群聊已存在（%(platform_code)s）")
+    hint = N_("系统会使用已有的群聊。")
+    failure = "content_refused"
+
+
+class RoomsNeedEverybody(PlatformError):
+    """60011, 48002, or a visible range without the root department: no group chats."""
+
+    code = "wecom.rooms_need_everybody"
+    message = N_("作战室要求企业自建应用，且应用的可见范围为根部门（全员）")
+    hint = N_("请到 应用管理 → 您的应用 → 可见范围 选择企业的根部门，然后重试。")
+    failure = "permission_missing"
 
 
 # --- third-party applications -------------------------------------------------------------------------------------
@@ -495,6 +522,8 @@ ERRORS: dict[int, type[PlatformError]] = {
     **dict.fromkeys((84014, 84015, 84090), UserTicketInvalid),
     **dict.fromkeys((40050, 86001, 86003, 86008), ChatGone),
     **dict.fromkeys((86002, 86004, 86005, 86006, 86007, 86101, *range(86201, 86218)), ChatRefused),
+    **dict.fromkeys((86007, 86216), ChatMemberRefused),
+    86215: ChatExists,
     48001: AuthorizeAppFirst,
     **dict.fromkeys((40077, 42007, 40078, 40084, 48004), InstallAgain),
     **dict.fromkeys((40082, 42009), SuiteTokenRejected),

@@ -28,8 +28,9 @@ from platforms.http import Transport
 from platforms.licences import LicenceDesk
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in
-from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client
+from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client, text_of
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
+from platforms.wecom.rooms import LIMITS, WeComRooms
 from platforms.wecom.settings import WeComSettings
 from texts import N_
 
@@ -63,6 +64,7 @@ class WeCom(Application):
             "Mac 版企业微信默认用内置浏览器打开链接。如需改用系统浏览器：按 ctrl + command + shift + d 打开调试模式，"
             "选择 调试 → 浏览器、webView 相关 → 系统浏览器打开网页。"
         ),
+        rooms=LIMITS,
         lists_contacts=True,
         no_contacts_hint=(
             N_("企业可信IP：管理后台 → 应用管理 → 您的应用 → 企业可信IP，加入本服务的出口 IP。"),
@@ -99,6 +101,7 @@ class WeCom(Application):
         self.settings = settings
         self.reached_at = hosts
         self.client = client or Client(settings, settings.endpoint or hosts["api"], tokens, transport)
+        self.rooms = WeComRooms(self.client)
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
@@ -111,9 +114,14 @@ class WeCom(Application):
     def send_card(self, to: Recipient, card: IncidentCard, *, earlier_try_unanswered: bool = False) -> SentMessage:
         """Send one button card to one member; its reference is the task_id, which WeCom takes once.
 
+        A group chat gets a text card with a link instead: it takes no other, and knows no repeat.
+
         An application without callback address may not send buttons: the news goes out without them.
         """
         lines_cut = cards.truncated_lines(card)
+        if to.is_group:
+            self.client.send_to_chat(to.external_id, "textcard", cards.as_text_card(card))
+            return SentMessage("", truncated_lines=lines_cut, lacks_buttons=True)
         try:
             sent = self.client.send_template_card(to.external_id, cards.as_json(card))
         except TaskIdTaken:
@@ -128,6 +136,9 @@ class WeCom(Application):
 
     def send_text(self, to: Recipient, content: str, *, reference: str = "") -> SentMessage:
         """WeCom knows no repeat of a text but by its words, and the same words may be meant twice."""
+        if to.is_group:
+            self.client.send_to_chat(to.external_id, "text", text_of(content))
+            return SentMessage("")
         if to.is_everybody:
             return SentMessage(self.client.send_text_to_everybody(content).message_id)
         return SentMessage(self.client.send_text(to.external_id, content).message_id)

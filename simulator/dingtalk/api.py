@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.dingtalk import cards, contacts, errors, events, groups, login, notices, robots, tokens
+from simulator.dingtalk import cards, contacts, errors, events, groups, login, notices, robots, scene_groups, tokens
 from simulator.dingtalk.context import PLATFORM, Call, DingTalk, current_dingtalk
 from simulator.dingtalk.errors import ApiError, OldError, json_response
 from simulator.dingtalk.state import TOKEN_SECONDS, App, Corp
@@ -75,6 +75,11 @@ NEW: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1.0/im/sceneGroups/query"): Endpoint(groups.query, CHAT, ("openConversationId",)),
     ("POST", "/v1.0/im/sceneGroups/members/batchQuery"): Endpoint(groups.members, CHAT, ("openConversationId",)),
     ("POST", "/v1.0/im/group/create"): Endpoint(groups.create, CHAT, ("name", "owner")),
+    ("POST", "/v1.0/im/sceneGroup/create"): Endpoint(
+        scene_groups.create, CHAT, ("title", "template_id", "owner_user_id")
+    ),
+    ("POST", "/v1.0/im/sceneGroup/member/add"): Endpoint(scene_groups.add, CHAT, ("open_conversation_id",)),
+    ("POST", "/v1.0/im/sceneGroup/member/delete"): Endpoint(scene_groups.remove, CHAT, ("open_conversation_id",)),
     ("POST", "/v1.0/oauth2/jsapiTickets"): Endpoint(lambda call: _ticket("jsapiTicket", "expireIn"), is_billed=False),
     ("GET", "/v1.0/contact/users/me"): Endpoint(login.me, "Contact.User.Read", is_billed=False, for_users=True),
 }
@@ -93,6 +98,8 @@ OLD: dict[str, Endpoint] = {
     "/topapi/message/corpconversation/asyncsend_v2": Endpoint(notices.send, "qyapi_base"),
     "/topapi/message/corpconversation/getsendresult": Endpoint(notices.result, "qyapi_base"),
     "/topapi/message/corpconversation/getsendprogress": Endpoint(notices.progress, "qyapi_base"),
+    "/topapi/im/chat/scenegroup/update": Endpoint(scene_groups.update, CHAT),
+    "/chat/get": Endpoint(scene_groups.old_chat, "qyapi_chat_read"),
     "/auth/scopes": Endpoint(contacts.scopes, "qyapi_base", is_billed=False),
     "/get_jsapi_ticket": Endpoint(lambda call: _ticket("ticket", "expires_in"), is_billed=False),
     "/call_back/get_call_back_failed_result": Endpoint(events.failed_result, "qyapi_base", is_billed=False),
@@ -112,6 +119,7 @@ def new_api(name: str) -> Response:
 @bp.route("/gettoken", methods=METHODS)
 @bp.route("/get_jsapi_ticket", methods=METHODS)
 @bp.route("/auth/scopes", methods=METHODS)
+@bp.route("/chat/get", methods=METHODS)
 @bp.route("/call_back/get_call_back_failed_result", methods=METHODS)
 def old_api(name: str = "") -> Response:
     """One call of oapi.dingtalk.com."""

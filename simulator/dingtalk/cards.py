@@ -233,7 +233,8 @@ def _undeliverable(call: Call, space: Space, model: Json) -> str:
         return "group.disbanded"
     if not group.is_internal:
         return "conversation.org.notMatch"
-    return "" if call.app.client_id in group.installed else "chatbotNotInstall"
+    has_robot = group.template_id or call.app.client_id in group.installed
+    return "" if has_robot else "chatbotNotInstall"
 
 
 def _last_message(call: Call, space: Space) -> str:

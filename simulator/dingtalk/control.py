@@ -108,6 +108,17 @@ def save_template() -> Response:
     return jsonify({"template_id": template.id})
 
 
+@bp.post("/group_templates")
+def create_group_template() -> Response:
+    """A template of scene groups: `{"client_id", "name"?, "enabled"?}` → `{"template_id", "robot_code"}`."""
+    world, body = current_dingtalk(), request.get_json(force=True)
+    with world.store.lock:
+        _, app = _app(world, body)
+        template = setup.create_group_template(world, app, str(body.get("name") or ""))
+        template.enabled = bool(body.get("enabled", True))
+        return jsonify({"template_id": template.id, "robot_code": app.client_id})
+
+
 # --- groups ----------------------------------------------------------------------------------------------------
 
 

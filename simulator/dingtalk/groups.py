@@ -25,7 +25,7 @@ def query(call: Call) -> Json:
     return {
         "success": True,
         "openConversationId": group.cid,
-        "templateId": "",
+        "templateId": group.template_id,
         "title": group.title,
         "ownerUserId": group.owner,
         "icon": "",
@@ -72,6 +72,11 @@ def _group(call: Call) -> Group:
     if group is None:
         is_elsewhere = any(cid in corp.groups for corp in call.world.state.corps.values())
         raise ApiError(*(("groupPermissionDenied", "无权限") if is_elsewhere else ("cidEncryptError", "群ID解析失败")))
+    if group.template_id:
+        template = call.world.state.group_templates.get(group.template_id)
+        if template is None or template.client_id != call.app.client_id:
+            raise ApiError("groupTemplatePermissionDenied", "模板不属于该应用")
+        return group
     if not group.is_internal or not code:
         raise ApiError("groupPermissionDenied", "无权限，该群不是内部群，或未安装模板和酷应用")
     if code != call.app.cool_app_code:

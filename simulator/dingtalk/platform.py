@@ -24,7 +24,16 @@ class DingTalkPlatform(Platform):
     name = "钉钉"
     blueprints = (api.bp, control.bp, console_apps.bp, client.bp, pages.bp)
     reports = reports
-    machine_paths = ("/v1.0/", "/v2.0/", "/topapi/", "/gettoken", "/get_jsapi_ticket", "/auth/scopes", "/call_back/")
+    machine_paths = (
+        "/v1.0/",
+        "/v2.0/",
+        "/topapi/",
+        "/gettoken",
+        "/get_jsapi_ticket",
+        "/auth/scopes",
+        "/call_back/",
+        "/chat/",
+    )
     user_agent = "AliApp(DingTalk/7.6.0) DingTalk/7.6.0"
     bridge = "dingtalk/bridge.js"
 

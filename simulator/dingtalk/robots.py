@@ -169,6 +169,10 @@ def _check_group(call: Call, group: Group) -> None:
     if not group.is_internal:
         raise ApiError("conversation.org.notMatch", "群不属于该企业")
     code = call.text("coolAppCode")
+    if group.template_id:  # the robot came with the template
+        if code:
+            raise ApiError("invalidParameter.robotCode.coolApp", "绑定这个机器人的酷应用没有在群中被使用")
+        return
     if not code:
         raise ApiError("invalidParameter.robotCode.auth", "只有酷应用身份才可使用这个机器人")
     if code != call.app.cool_app_code:

@@ -18,6 +18,7 @@ from simulator.dingtalk.state import (
     Corp,
     Department,
     Group,
+    GroupTemplate,
     Person,
     Subscription,
     Template,
@@ -36,6 +37,8 @@ POINTS = {
     "open_app_api_base": "获取钉钉开放接口用户访问凭证的基础权限",
     "qyapi_robot_sendmsg": "企业内机器人发送消息权限",
     "qyapi_chat_manage": "钉钉群基础信息管理权限",
+    "qyapi_chat_read": "企业会话读权限",
+    "qyapi_chat_base_read": "企业会话基础信息读权限",
     "Card.Instance.Write": "互动卡片实例写权限",
     "qyapi_get_member": "成员信息读权限",
     "qyapi_get_department_list": "通讯录部门信息读权限",
@@ -229,6 +232,16 @@ def create_group(world: DingTalk, corp: Corp, title: str, members: list[str], *,
     corp.groups[group.cid] = group
     world.store.touch()
     return group
+
+
+def create_group_template(world: DingTalk, app: App, name: str) -> GroupTemplate:
+    """开放能力 › 场景群 › 群模板: a template of this app with its robot, enabled."""
+    if not app.has_robot:
+        raise SetupError("请先发布包含机器人的版本，再在群模板中添加机器人")
+    template = GroupTemplate(random_text(32, HEX), app.client_id, name.strip() or "作战室")
+    world.state.group_templates[template.id] = template
+    world.store.touch()
+    return template
 
 
 def install(world: DingTalk, corp: Corp, app: App, group: Group, operator: str) -> events.Delivery:

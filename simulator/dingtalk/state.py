@@ -44,7 +44,10 @@ class Person:
 
 @dataclass
 class Group:
-    """A group chat. installed: client ids of the apps whose cool app, and with it the robot, is in it."""
+    """A group chat. installed: client ids of the apps whose cool app, and with it the robot, is in it.
+
+    template_id  of a scene group: the robot came with the template, no cool app is in it
+    """
 
     cid: str
     chat_id: str
@@ -54,6 +57,7 @@ class Group:
     is_internal: bool = True
     disbanded: bool = False
     installed: list[str] = field(default_factory=list)
+    template_id: str = ""
 
 
 @dataclass
@@ -175,6 +179,16 @@ class Template:
 
 
 @dataclass
+class GroupTemplate:
+    """群模板 of scene groups (场景群), with the app's robot in it. enabled: 启用."""
+
+    id: str
+    client_id: str
+    name: str
+    enabled: bool = True
+
+
+@dataclass
 class Card:
     """A card instance. What a viewer sees is public, then what an answer showed that viewer alone, then private.
 
@@ -278,6 +292,8 @@ class DingTalkState:
 
     corps: dict[str, Corp] = field(default_factory=dict)
     templates: dict[str, Template] = field(default_factory=dict)
+    group_templates: dict[str, GroupTemplate] = field(default_factory=dict)
+    scene_uuids: dict[str, str] = field(default_factory=dict)  # client id/uuid: cid
     cards: dict[str, Card] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
@@ -289,6 +305,8 @@ class DingTalkState:
     def load(self, data: dict[str, Any]) -> None:
         self.corps = {key: Corp.load(value) for key, value in data["corps"].items()}
         self.templates = {key: Template(**value) for key, value in data["templates"].items()}
+        self.group_templates = {key: GroupTemplate(**value) for key, value in data.get("group_templates", {}).items()}
+        self.scene_uuids = data.get("scene_uuids", {})
         self.cards = {key: Card(**value) for key, value in data["cards"].items()}
         self.messages = {key: Message(**value) for key, value in data["messages"].items()}
         self.routes = {key: Route(**value) for key, value in data["routes"].items()}

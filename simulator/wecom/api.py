@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.wecom import contacts, messages, oauth, tickets, tokens, updates
+from simulator.wecom import chats, contacts, messages, oauth, tickets, tokens, updates
 from simulator.wecom.context import PLATFORM, Call, WeCom, current_wecom
 from simulator.wecom.errors import ApiError, error_body
 from simulator.wecom.state import CONTACT_SYNC
@@ -51,6 +51,10 @@ ENDPOINTS = {
     "message/send": Endpoint("POST", messages.send),
     "message/recall": Endpoint("POST", messages.recall),
     "message/update_template_card": Endpoint("POST", updates.update_template_card),
+    "appchat/create": Endpoint("POST", chats.create),
+    "appchat/update": Endpoint("POST", chats.update),
+    "appchat/get": Endpoint("GET", chats.get),
+    "appchat/send": Endpoint("POST", chats.send),
     "auth/getuserinfo": Endpoint("GET", oauth.getuserinfo, counts=False),
     "auth/getuserdetail": Endpoint("POST", oauth.getuserdetail),
     "user/get": Endpoint("GET", contacts.user_get, for_contact_sync=True),

@@ -101,15 +101,21 @@ def _common(wecom: WeCom, corp: Corp, person: Person) -> dict[str, object]:
 def _view(wecom: WeCom, corp: Corp, person: Person) -> dict[str, object]:
     """What the page of chats shows: every chat with its newest message, and the chosen conversation."""
     messages = [message for message in wecom.state.inbox(corp.corp_id, person.userid) if not message.recalled]
+    rooms = [(chat, wecom.state.posted(chat.id)) for chat in wecom.state.chats_of(corp.corp_id, person.userid)]
+    rooms.sort(key=lambda room: room[1][-1].at, reverse=True)
     newest = {message.agent_id: message for message in messages}
     apps = [app for app in corp.own_apps() if app.agent_id in newest or corp.can_see(app, person)]
     apps.sort(key=lambda app: newest[app.agent_id].at if app.agent_id in newest else 0, reverse=True)
-    chosen = _chosen(apps)
-    shown = [message for message in messages if chosen and message.agent_id == chosen.agent_id][-SHOWN_MESSAGES:]
+    room = next((room for room in rooms if room[0].id == request.args.get("chat")), None)
+    chosen = corp.apps.get(room[0].agent_id) if room else _chosen(apps)
+    shown = [message for message in messages if chosen and message.agent_id == chosen.agent_id]
+    shown = (room[1] if room else shown)[-SHOWN_MESSAGES:]
     return _common(wecom, corp, person) | {
         "chats": [(app, newest.get(app.agent_id)) for app in apps],
         "chosen": chosen,
-        "is_chosen": "app" in request.args,
+        "rooms": [(chat, posted[-1]) for chat, posted in rooms],
+        "room": room[0] if room else None,
+        "is_chosen": "app" in request.args or room is not None,
         "messages": [_shown(message, person.userid) for message in shown],
         "preview": preview,
     }

@@ -99,6 +99,9 @@ TEXTS = {
     86007: "too many chats",
     86008: "chat of another app",
     86101: "chat creation failed",
+    86207: "owner is not in userlist",
+    86215: "chatid existed",
+    86216: "invalid member id",
     92000: "department out of range",
     301002: "not allow operate another agent with this accesstoken.",
     301005: "creator cannot be deleted",
@@ -137,6 +140,7 @@ PAIRINGS: dict[str, int | None] = {
     "no_update_target": 82101,
     "not_a_receiver": 82102,
     "foreign_code": 50001,
+    "chat_range": 60011,
 }
 
 

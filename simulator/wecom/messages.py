@@ -213,11 +213,16 @@ def _content(call: Call) -> tuple[str, Json]:
     check = KINDS.get(str(kind))
     if check is None:
         raise ApiError(40008)
-    content = call.body.get(str(kind))
-    if not isinstance(content, dict):
-        call.wecom.refuse("missing_object", f"{kind} missing")
-        content = {}
-    return str(kind), check(call, content)
+    return str(kind), check(call, object_of(call, str(kind)))
+
+
+def object_of(call: Call, kind: str) -> Json:
+    """The body's object of this kind, {} where its absence is accepted."""
+    content = call.body.get(kind)
+    if isinstance(content, dict):
+        return content
+    call.wecom.refuse("missing_object", f"{kind} missing")
+    return {}
 
 
 def _text(call: Call, content: Json) -> Json:

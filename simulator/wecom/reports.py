@@ -28,9 +28,12 @@ def find_person(wecom: WeCom, text: str) -> tuple[str, str]:
 
 
 def listed(wecom: WeCom, person: str = "", chat: str = "") -> list[Json]:
-    """Messages as the person sees them now, or everybody's, a row for each receiver, oldest first; no chat has any."""
+    """Messages as the person sees them now, or everybody's, a row for each receiver, oldest first.
+
+    chat  what was posted to a group chat instead, once each
+    """
     if chat:
-        return []
+        return [_row(message, "") for message in wecom.state.posted(chat) if not message.recalled]
     if person:
         corp_id, userid = find_person(wecom, person)
         return [_row(message, userid) for message in wecom.state.inbox(corp_id, userid) if not message.recalled]
@@ -61,6 +64,7 @@ def press(wecom: WeCom, body: Json) -> Json:
 def summary(wecom: WeCom) -> Json:
     return {
         "corps": [corp_summary(wecom, corp) for corp in wecom.state.corps.values()],
+        "chats": [asdict(chat) for chat in wecom.state.chats.values()],
         "messages": len(wecom.state.messages),
         "unused_response_codes": len(wecom.state.response_codes),
         "repeats": wecom.unseen.repeats,

@@ -156,7 +156,10 @@ class Copy:
 
 @dataclass
 class Message:
-    """A message as its receivers see it. body is the object of its kind (text, markdown, template_card …)."""
+    """A message as its receivers see it. body is the object of its kind (text, markdown, template_card …).
+
+    chat  the group chat that it was posted to, "" for one from the app to each of its receivers
+    """
 
     id: str
     corp_id: str
@@ -168,6 +171,7 @@ class Message:
     task_id: str = ""
     recalled: bool = False
     copies: dict[str, Copy] = field(default_factory=dict)
+    chat: str = ""
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Message:
@@ -177,6 +181,18 @@ class Message:
     def copy_of(self, userid: str) -> Copy:
         """What this person sees now; the stored copy, or a fresh one that is not stored yet."""
         return self.copies.get(userid.lower()) or Copy(card=self.body)
+
+
+@dataclass
+class Chat:
+    """A group chat that an app made (appchat). people: userids. Nobody sees it before something was posted there."""
+
+    id: str
+    corp_id: str
+    agent_id: int
+    name: str
+    owner: str
+    people: list[str]
 
 
 @dataclass
@@ -233,6 +249,9 @@ class Limits:
     ticket_per_corp_per_hour: int = 400
     ticket_per_app_per_hour: int = 100
     domain_settings_per_month: int = 20
+    chats_per_day: int = 1000
+    chat_changes_per_hour: int = 1000
+    chat_persons_per_minute: int = 20_000
 
 
 @dataclass
@@ -241,6 +260,7 @@ class WeComState:
 
     corps: dict[str, Corp] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
+    chats: dict[str, Chat] = field(default_factory=dict)
     response_codes: dict[str, ResponseCode] = field(default_factory=dict)
     login_codes: dict[str, LoginCode] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
@@ -254,6 +274,7 @@ class WeComState:
     def load(self, data: dict[str, Any]) -> None:
         self.corps = {key: Corp.load(value) for key, value in data["corps"].items()}
         self.messages = {key: Message.load(value) for key, value in data["messages"].items()}
+        self.chats = {key: Chat(**value) for key, value in data.get("chats", {}).items()}
         self.response_codes = {key: ResponseCode(**value) for key, value in data["response_codes"].items()}
         self.login_codes = {key: LoginCode(**value) for key, value in data["login_codes"].items()}
         self.tickets = {key: Ticket(**value) for key, value in data["tickets"].items()}
@@ -269,10 +290,20 @@ class WeComState:
         app = corp.apps.get(agent_id) if corp else None
         return (corp, app) if corp and app else None
 
+    def posted(self, chat_id: str) -> list[Message]:
+        """What was posted to a group chat, oldest first."""
+        return [message for message in self.messages.values() if message.chat == chat_id]
+
+    def chats_of(self, corp_id: str, userid: str) -> list[Chat]:
+        """The group chats that a member sees: those where something was posted."""
+        seen = {message.chat for message in self.messages.values() if message.chat}
+        mine = (chat for chat in self.chats.values() if chat.corp_id == corp_id and userid in chat.people)
+        return [chat for chat in mine if chat.id in seen]
+
     def inbox(self, corp_id: str, userid: str) -> Iterator[Message]:
-        """A person's messages, oldest first."""
+        """What apps sent to a person, oldest first; group chats aside."""
         for message_id in self._inboxes.get((corp_id, userid.lower()), []):
-            if message_id in self.messages:
+            if message_id in self.messages and not self.messages[message_id].chat:
                 yield self.messages[message_id]
 
     def label_of(self, corp_id: str, userid: str) -> str:
@@ -300,7 +331,7 @@ class WeComState:
         """Drop messages and codes; corps, apps and tokens stay."""
         for codes in (self.response_codes, self.login_codes, self.tickets):
             codes.clear()
-        for messages in (self.messages, self._inboxes, self._tasks):
+        for messages in (self.messages, self.chats, self._inboxes, self._tasks):
             messages.clear()
 
     def _index(self, message: Message) -> None:

@@ -27,6 +27,8 @@ class Connection(ABC):
     checks_urls     how many addresses the platform tries when they are entered in its console
     page            what a page instead of an answer means, and whether the request may have been carried out
     nobody          ids that stand for nobody, or for more people than one
+    create_room_path  of the call that makes a group; nobody_known, no_room: ids of the right shape that nothing has
+    forbidden_failure  what the check says after forbid_rooms()
 
     Lin belongs to the department 值班组, Wu to 夜班 below it, Zhou to another one, which cannot be seen.
     """
@@ -43,6 +45,32 @@ class Connection(ABC):
     receiver: Receiver
     platform: Platform
     tokens: MemoryTokens
+
+    create_room_path: ClassVar[str]
+    nobody_known: ClassVar[str]
+    no_room: ClassVar[str]
+    forbidden_failure: ClassVar[str]
+    room_details: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def allow_rooms(self) -> None:
+        """Do all that war rooms need on the platform's side."""
+
+    @abstractmethod
+    def forbid_rooms(self) -> None:
+        """Take something of that away again."""
+
+    @abstractmethod
+    def rooms(self) -> list[str]:
+        """The groups that the application made, by their ids."""
+
+    @abstractmethod
+    def room(self, room_id: str) -> tuple[str, set[str]]:
+        """Name and people of a group, as the tests call them."""
+
+    def title_in_room(self, message: dict[str, Any]) -> str:
+        """The title of the card that a message in a war room shows."""
+        return self.title_of(message)
 
     @abstractmethod
     def id_of(self, name: str) -> str:

@@ -39,6 +39,11 @@ class DingTalkConnection(Connection):
     page: ClassVar[tuple[type[PlatformError], bool]] = (RateLimited, False)
     nobody: ClassVar[tuple[str, ...]] = (*Connection.nobody, "Lin;IM_ROBOT.Wu")
 
+    create_room_path: ClassVar[str] = "sceneGroup/create"
+    nobody_known: ClassVar[str] = "Ghost0001"
+    no_room: ClassVar[str] = "cidNoSuchRoom=="
+    forbidden_failure: ClassVar[str] = "permission_missing"
+
     platform: DingTalk
     corp_id: str
     client_id: str
@@ -58,6 +63,25 @@ class DingTalkConnection(Connection):
 
     def text_of(self, message: dict[str, Any]) -> str:
         return str(message["card"]["content"])
+
+    def allow_rooms(self) -> None:
+        made = self.simulator.control("dingtalk/group_templates", {"client_id": self.client_id})
+        names = {"room_template_id": made["template_id"], "room_robot_code": made["robot_code"]}
+        self.platform = self.with_settings(**names)
+
+    def forbid_rooms(self) -> None:
+        self.change_app(permissions=["qyapi_chat_manage", "qyapi_chat_base_read", "qyapi_get_member_by_mobile"])
+
+    def rooms(self) -> list[str]:
+        return [group["openConversationId"] for group in self._groups() if group["template_id"]]
+
+    def room(self, room_id: str) -> tuple[str, set[str]]:
+        (group,) = [one for one in self._groups() if one["openConversationId"] == room_id]
+        return group["title"], {member.removesuffix("0001").lower() for member in group["members"]}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        corps = self.simulator.control("state")["dingtalk"]["corps"]
+        return next(corp["groups"] for corp in corps if corp["corp_id"] == self.corp_id)
 
     def sign_in_code(self, name: str, kind: str = "h5") -> str:
         """A code as the client gives it, or as the sign-in page does ("oauth"), which also knows other companies."""

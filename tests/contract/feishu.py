@@ -39,6 +39,11 @@ class FeishuConnection(Connection):
     repeats_presses: ClassVar[bool] = False
     nobody: ClassVar[tuple[str, ...]] = (*Connection.nobody, "all", "ou_lin,ou_wu", "oc_1234567890abcdef")
 
+    create_room_path: ClassVar[str] = "im/v1/chats"
+    nobody_known: ClassVar[str] = "ou_" + "0" * 32
+    no_room: ClassVar[str] = "oc_" + "0" * 32
+    forbidden_failure: ClassVar[str] = "permission_missing"
+
     platform: Feishu
     tenant_key: str
     app_id: str
@@ -56,6 +61,23 @@ class FeishuConnection(Connection):
 
     def text_of(self, message: dict[str, Any]) -> str:
         return str(message["text"])
+
+    def allow_rooms(self) -> None:
+        self.change_app(available=["lin", "wu", "chen"])
+
+    def forbid_rooms(self) -> None:
+        self.change_app(scopes=["im:chat", "im:message"])
+
+    def rooms(self) -> list[str]:
+        return [chat["chat_id"] for chat in self._chats()]
+
+    def room(self, room_id: str) -> tuple[str, set[str]]:
+        (chat,) = [one for one in self._chats() if one["chat_id"] == room_id]
+        return chat["name"], set(chat["people"])
+
+    def _chats(self) -> list[dict[str, Any]]:
+        tenants = self.simulator.control("state")["feishu"]["tenants"]
+        return next(tenant["groups"] for tenant in tenants if tenant["tenant_key"] == self.tenant_key)
 
     def sign_in_code(self, name: str, redirect_uri: str = "") -> str:
         """A code as the client gives it; with an address, as the authorise page does.
@@ -83,6 +105,7 @@ class FeishuConnection(Connection):
     def add_people(self, names: dict[str, str]) -> None:
         people = [{"user_id": user_id, "name": name, "departments": ["duty"]} for user_id, name in names.items()]
         self.simulator.control("feishu/tenants", {"tenant_key": self.tenant_key, "people": people}, method="PATCH")
+        self.open_ids |= self.change_app()["open_ids"]
 
     @property
     def unseen_department(self) -> str:

@@ -28,6 +28,11 @@ class WeComConnection(Connection):
     checks_urls: ClassVar[int] = 1
     repeats_presses: ClassVar[bool] = True
 
+    create_room_path: ClassVar[str] = "appchat/create"
+    nobody_known: ClassVar[str] = "ghost"
+    no_room: ClassVar[str] = "f" * 32
+    forbidden_failure: ClassVar[str] = "permission_missing"
+
     platform: WeCom
     corp_id: str
     agent_id: int
@@ -43,6 +48,23 @@ class WeComConnection(Connection):
 
     def text_of(self, message: dict[str, Any]) -> str:
         return str(message["card"]["content"])
+
+    def allow_rooms(self) -> None:
+        self.change_app(visible="all")
+
+    def forbid_rooms(self) -> None:
+        self.change_app(visible=[2])
+
+    def rooms(self) -> list[str]:
+        chats = self.simulator.control("state")["wecom"]["chats"]
+        return [chat["id"] for chat in chats if chat["corp_id"] == self.corp_id]
+
+    def room(self, room_id: str) -> tuple[str, set[str]]:
+        (chat,) = [one for one in self.simulator.control("state")["wecom"]["chats"] if one["id"] == room_id]
+        return chat["name"], set(chat["people"])
+
+    def title_in_room(self, message: dict[str, Any]) -> str:
+        return str(message["card"]["title"])
 
     def sign_in_code(self, name: str) -> str:
         body = {"corp_id": self.corp_id, "agent_id": self.agent_id, "userid": name}
