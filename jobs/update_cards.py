@@ -128,7 +128,7 @@ def _obstacle(
     if is_powerless or integration.status is not IntegrationStatus.ACTIVE:
         cards.mark_stale(card, incident, now=now)
         return Done()
-    paced_to = pacing.free_at(integration.id, card.external_user_id, capabilities, now, is_urgent=True)
+    paced_to = pacing.free_at(integration.id, card.external_user_id, capabilities, now, is_urgent=True, is_update=True)
     return Later(paced_to, "as fast as the platform takes them") if paced_to else None
 
 

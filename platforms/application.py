@@ -58,6 +58,10 @@ class Application:
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
         return hosts["console"]
 
+    @classmethod
+    def company(cls, settings: Mapping[str, Any]) -> str:
+        return ""
+
     def client_sign_in(self) -> Mapping[str, str]:
         return {}
 

@@ -132,6 +132,10 @@ class Platform(Protocol):
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
         """The address of the console in which this application is set up; deep links are appended."""
 
+    @classmethod
+    def company(cls, settings: Mapping[str, Any]) -> str:
+        """What tells apart the companies whose monthly calls the platform counts, over all their applications."""
+
     @property
     def application_key(self) -> str | None:
         """What may be connected once over all organisations ("wecom:ww…"); None while it was not entered."""

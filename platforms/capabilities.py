@@ -42,7 +42,8 @@ class Capabilities:
     keeps_lost_events   events that we did not answer can be asked for: read_lost_events()
     group_events        (change of GroupEvent, what the console calls its event), those that are to be subscribed to
     group_origin        how a group becomes known by an event: "cool_app", "bot_added"
-    sends_per_chat_second   messages a second to one person or group, sends_per_second: of one application; 0: no limit
+    sends_per_chat_second   messages a second to one person or group; 0: no limit
+    sends_per_second, sends_per_minute   of one application; the latter for sending and updating each; 0: no limit
     update_days         for how long a card can be changed; 0: as long as there is a right to
     monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
     folds_ids           ids of people that differ in case alone are the same person's
@@ -89,6 +90,7 @@ class Capabilities:
     sends_per_chat_second: int = 0
     sends_per_group_minute: int = 0
     sends_per_second: int = 0
+    sends_per_minute: int = 0
     update_days: int = 0
     monthly_calls: int = 0
     folds_ids: bool = True

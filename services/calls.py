@@ -1,4 +1,4 @@
-"""How many calls a connection has made this month, where the platform grants only so many.
+"""How many calls were made this month, where the platform grants a company only so many, over all its applications.
 
 The counter of a connection is one row that everybody who sends through it writes. So it is written last, right before
 the commit, and in the order of the connections: who holds it waits for nothing more, and nobody for each other.
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, event, select, update
+from sqlalchemy import Connection, bindparam, event, func, select, update
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
@@ -44,10 +44,14 @@ _ADD = Statement(
 
 @dataclass(frozen=True)
 class Use:
-    """Calls of this month against what is granted; limit 0: as many as one likes."""
+    """Calls of this month against what is granted; limit 0: as many as one likes.
+
+    connections  of the same company, whose calls these are together
+    """
 
     calls: int
     limit: int
+    connections: int = 1
 
     @property
     def share(self) -> float:
@@ -102,20 +106,34 @@ def _open_month(on: Connection, integration_id: int, tenant_id: int, month: str)
 
 
 def use(on: Any, integration: Integration, *, now: datetime) -> Use | None:
-    """This month's calls; None where none are counted. on: a connection or session."""
+    """This month's calls of the connection's company; None where none are counted. on: a connection or session."""
     if not are_counted(integration):
         return None
-    wanted = select(CallCount.calls).where(
+    connections = _of_company(on, integration)
+    ids = [each.id for each in connections]
+    wanted = select(func.sum(CallCount.calls)).where(
         CallCount.tenant_id == integration.tenant_id,
-        CallCount.integration_id == integration.id,
+        CallCount.integration_id.in_(ids),
         CallCount.month == month_of(now),
     )
-    granted = PLATFORMS[integration.platform].capabilities.monthly_calls
-    return Use(on.execute(wanted).scalar() or 0, int(integration.settings.get(CHOSEN, granted)))
+    chosen = [each.settings[CHOSEN] for each in connections if CHOSEN in each.settings]
+    granted = chosen[0] if chosen else PLATFORMS[integration.platform].capabilities.monthly_calls
+    return Use(int(on.execute(wanted).scalar() or 0), int(granted), len(ids))
+
+
+def _of_company(on: Any, integration: Integration) -> list[Any]:
+    """Rows (id, settings) of the organisation's connections to the same company, this one among them."""
+    kind = PLATFORMS[integration.platform]
+    mine = kind.company(integration.settings)
+    known = select(Integration.id, Integration.settings).where(
+        Integration.tenant_id == integration.tenant_id, Integration.platform == integration.platform
+    )
+    rows = on.execute(known.order_by(Integration.id)).all()
+    return [row for row in rows if row.id == integration.id or (mine and kind.company(row.settings) == mine)]
 
 
 def set_limit(integration: Integration, limit: int, *, by: Membership) -> None:
-    """Choose what the month's calls are measured by; 0: no limit. Raises AccessDenied, InvalidInput."""
+    """Choose what the month's calls of a company are measured by; 0: no limit. Raises AccessDenied, InvalidInput."""
     rights.require(by, "integration.edit")
     if not 0 <= limit <= MOST:
         raise InvalidInput(N_("每月额度"), N_("应为 0–100000000，0 表示不限"))
@@ -123,7 +141,9 @@ def set_limit(integration: Integration, limit: int, *, by: Membership) -> None:
     if limit != before:
         target = f"{integration.name} #{integration.id}"
         audit.record("integration.monthly_limit_changed", by=by, target=target, before=before, after=limit)
-    integration.settings = {**integration.settings, CHOSEN: limit}
+    ids = [row.id for row in _of_company(db.session, integration)]
+    for each in db.session.scalars(select(Integration).where(Integration.id.in_(ids)).order_by(Integration.id)):
+        each.settings = {**each.settings, CHOSEN: limit}
 
 
 def month_of(at: datetime) -> str:

@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
 
 from platforms.base import Capabilities
 
-WINDOW = 1.0
+SECOND, MINUTE = 1.0, 60.0
 LONGEST = 30.0
 """Nobody is told to come later than in so many seconds: those who were given the moments before may be gone by then."""
 SILENT_SECONDS = 9.0
@@ -26,7 +27,15 @@ SILENT_SECONDS = 9.0
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A heartbeat that was old by more than this when it was first seen is of a worker that ended before."""
 FORGOTTEN = 10_000
-"""Recipients remembered at most; beyond, those that nobody was sent anything to for LONGEST seconds are let go."""
+"""Recipients remembered at most; beyond, those that nobody was sent anything to for a minute are let go."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """As many as `most` in so many seconds."""
+
+    most: int
+    seconds: float = SECOND
 
 
 @dataclass(frozen=True)
@@ -36,11 +45,11 @@ class Share:
     rank: int = 0
     of: int = 1
 
-    def part(self, most: int) -> tuple[int, float]:
-        """How many of `most` a second it may send, and in how many seconds. All parts together are the whole."""
-        if most < self.of:
-            return 1, WINDOW * self.of / most
-        return most // self.of + (self.rank < most % self.of), WINDOW
+    def part(self, rate: Rate) -> tuple[int, float]:
+        """How many it may send, and in how many seconds. All parts together are the whole."""
+        if rate.most < self.of:
+            return 1, rate.seconds * self.of / rate.most
+        return rate.most // self.of + (self.rank < rate.most % self.of), rate.seconds
 
 
 class Peers:
@@ -66,7 +75,7 @@ class Peers:
 
 
 class Pace:
-    """Counts what left within the last second, by key. share: of the limits, that this process may use."""
+    """Counts what left within the last second or minute, by key. share: of the limits, that this process may use."""
 
     def __init__(self) -> None:
         self.share = Share()
@@ -74,14 +83,14 @@ class Pace:
         self._left: dict[object, deque[float]] = {}
         self._promised: dict[tuple[object, bool], float] = {}
 
-    def wait(self, limits: dict[object, int], at: float, *, is_urgent: bool = False) -> float:
-        """0 if it may leave now under all limits (key → per second), and is counted; else how many seconds to wait.
+    def wait(self, limits: Mapping[Any, Rate], at: float, *, is_urgent: bool = False) -> float:
+        """0 if it may leave now under all limits, by key, and is counted; else how many seconds to wait.
 
         Those who wait are given moments one after the other, so that they do not all come back at once; what is urgent
         is not put behind what is not.
         """
         with self._lock:
-            parts = {key: self.share.part(most) for key, most in limits.items()}
+            parts = {key: self.share.part(rate) for key, rate in limits.items()}
             full = {key: part for key, part in parts.items() if len(self._recent(key, at, part[1])) >= part[0]}
             if not full:
                 for key in limits:
@@ -104,21 +113,23 @@ class Pace:
         return free_at
 
     def _forget(self, at: float) -> None:
-        for key in [key for key, left in self._left.items() if not left or left[-1] <= at - LONGEST]:
+        for key in [key for key, left in self._left.items() if not left or left[-1] <= at - MINUTE]:
             del self._left[key]
             for is_urgent in (True, False):
                 self._promised.pop((key, is_urgent), None)
 
 
 def free_at(
-    integration_id: int, to: str, capabilities: Capabilities, now: datetime, *, is_urgent: bool
+    integration_id: int, to: str, capabilities: Capabilities, now: datetime, *, is_urgent: bool, is_update: bool = False
 ) -> datetime | None:
     """When a call about this recipient may be made; None: now, and it is counted."""
-    limits: dict[object, int] = {}
+    limits: dict[object, Rate] = {}
     if capabilities.sends_per_second:
-        limits[integration_id] = capabilities.sends_per_second
+        limits[integration_id] = Rate(capabilities.sends_per_second)
+    if capabilities.sends_per_minute:  # the platform counts each kind of call by itself
+        limits[integration_id, is_update, MINUTE] = Rate(capabilities.sends_per_minute, MINUTE)
     if capabilities.sends_per_chat_second:
-        limits[integration_id, to] = capabilities.sends_per_chat_second
+        limits[integration_id, to] = Rate(capabilities.sends_per_chat_second)
     if not limits:
         return None
     wait = of_process().wait(limits, time.monotonic(), is_urgent=is_urgent)

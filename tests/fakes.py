@@ -244,6 +244,10 @@ class GroupPlatform(FakePlatform):
         return ""
 
     @classmethod
+    def company(cls, settings: Mapping[str, Any]) -> str:
+        return str(settings.get("company") or "")
+
+    @classmethod
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
         return "https://console.example"
 

@@ -147,6 +147,10 @@ class DingTalk(Application):
         self.client = Client(settings, hosts, tokens, transport)
         self.rooms = DingTalkRooms(self.client)
 
+    @classmethod
+    def company(cls, settings: Mapping[str, Any]) -> str:
+        return DingTalkSettings.from_stored(settings, {}).corp_id.casefold()
+
     @property
     def application_key(self) -> str | None:
         if not self.settings.corp_id or not self.settings.client_id:

@@ -70,6 +70,7 @@ class Feishu(Application):
         sends_per_group_minute=20,
         sends_per_chat_second=5,
         sends_per_second=45,
+        sends_per_minute=990,
         update_days=14,
         dedupe_hours=UUID_HOURS,
         user_agent_mark="Lark/",
@@ -125,6 +126,11 @@ class Feishu(Application):
     @classmethod
     def console(cls, settings: Mapping[str, Any], hosts: Hosts) -> str:
         return FeishuSettings.from_stored(settings, {}).host(hosts, "console")
+
+    @classmethod
+    def company(cls, settings: Mapping[str, Any]) -> str:
+        """An organisation's applications of one brand are taken to be one company's; nothing that is entered tells."""
+        return FeishuSettings.from_stored(settings, {}).brand
 
     @property
     def application_key(self) -> str | None:

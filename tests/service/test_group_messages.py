@@ -47,7 +47,7 @@ from services import (
     trial_cards,
 )
 from services.clock import utcnow
-from services.pacing import LONGEST, Pace, Peers, Share
+from services.pacing import LONGEST, MINUTE, Pace, Peers, Rate, Share
 from services.wording import say
 from tests.factories import (
     NOW,
@@ -61,7 +61,7 @@ from tests.factories import (
     make_source,
     make_tenant,
 )
-from tests.fakes import GroupPlatform
+from tests.fakes import FakePlatform, GroupPlatform
 from tests.service.messaging import Office
 
 CID = "cidTESTGROUP0001=="
@@ -469,16 +469,33 @@ def test_more_than_a_group_takes_a_second_wait_and_no_try_is_counted(office, cha
 
 def test_a_pace_gives_those_who_wait_a_moment_each():
     pace = Pace()
-    limits: dict[object, int] = {"app": 4}
+    limits = {"app": Rate(4)}
     assert [pace.wait(limits, 10.0) for _ in range(4)] == [0.0] * 4
     assert [round(pace.wait(limits, 10.5), 2) for _ in range(3)] == [0.5, 0.75, 1.0]
     assert pace.wait(limits, 11.1) == 0.0
-    assert pace.wait({"other": 1}, 11.1) == 0.0
+    assert pace.wait({"other": Rate(1)}, 11.1) == 0.0
+
+
+def test_a_pace_by_the_minute_lets_go_at_once_and_spreads_the_rest():
+    pace, limits = Pace(), {"app": Rate(6), "app's minute": Rate(9, MINUTE)}
+    assert [pace.wait(limits, second) for second in (0.0, 1.1) for _ in range(6)].count(0.0) == 9
+    assert pace.wait(limits, 20.0) == LONGEST, "and asks again then"
+    assert pace.wait(limits, 59.0) == pytest.approx(1.0, abs=0.2)
+    assert [pace.wait(limits, 61.2) for _ in range(9)].count(0.0) == 6
+
+
+def test_sending_and_updating_have_a_minute_each(app: Flask):
+    capabilities = replace(FakePlatform.capabilities, sends_per_minute=2)
+    for is_update in (False, True):
+        free = [
+            pacing.free_at(1, "lin", capabilities, NOW, is_urgent=False, is_update=is_update) is None for _ in range(3)
+        ]
+        assert free == [True, True, False]
 
 
 def test_what_is_urgent_is_not_put_behind_what_is_not():
     pace = Pace()
-    limits: dict[object, int] = {"app": 1}
+    limits = {"app": Rate(1)}
     assert pace.wait(limits, 10.0) == 0.0
     assert max(pace.wait(limits, 10.0) for _ in range(20)) == 20.0
     assert pace.wait(limits, 10.0, is_urgent=True) == 1.0
@@ -490,7 +507,7 @@ def test_all_workers_together_send_as_much_as_the_platform_takes_and_no_more(lim
     paces = [Pace() for _ in range(workers)]
     for rank, pace in enumerate(paces):
         pace.share = Share(rank, workers)
-    left = [moment for moment in arange(0.0, 20.0) for pace in paces if pace.wait({"app": limit}, moment) == 0.0]
+    left = [moment for moment in arange(0.0, 20.0) for pace in paces if pace.wait({"app": Rate(limit)}, moment) == 0.0]
     for moment in range(20):
         assert sum(moment <= one < moment + 1.0 for one in left) <= max(limit, workers)
     assert limit * 20 - workers * limit <= len(left) <= limit * 20 + workers
@@ -527,7 +544,7 @@ def test_workers_learn_of_each_other_with_their_heartbeats(app: Flask, monkeypat
 
 def test_nobody_waits_long_for_those_who_may_never_come():
     pace = Pace()
-    limits: dict[object, int] = {"app": 1}
+    limits = {"app": Rate(1)}
     assert max(pace.wait(limits, 10.0) for _ in range(500)) == LONGEST
 
 
@@ -548,6 +565,27 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
     (entry,) = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "integration.monthly_limit_changed"))
     assert (entry.detail, entry.actor_name) == ({"before": None, "after": 2}, "admin")
     assert db.session.get_one(Incident, sent.incident_id)
+
+
+def test_a_companys_calls_are_counted_over_its_connections_and_measured_alike(office, limit):
+    limit(monthly_calls=10)
+    first = db.session.get_one(Integration, office.ids[-1])
+    first.settings = {"company": "acme"}
+    second, other = (
+        make_integration(platform=first.platform, name=name, settings={"company": name}, platform_key=name)
+        for name in ("acme", "other")
+    )
+    for integration, made in ((first, 2), (second, 3), (other, 5)):
+        calls.note(integration, utcnow(), made=made)
+    db.session.commit()
+    assert calls.use(db.session, first, now=utcnow()) == calls.Use(5, 10, 2)
+    assert calls.use(db.session, second, now=utcnow()) == calls.Use(5, 10, 2)
+    assert calls.use(db.session, other, now=utcnow()) == calls.Use(5, 10)
+
+    calls.set_limit(second, 4, by=make_member("admin", Role.ADMIN))
+    db.session.commit()
+    assert calls.use(db.session, first, now=utcnow()) == calls.Use(5, 4, 2)
+    assert calls.use(db.session, other, now=utcnow()) == calls.Use(5, 10)
 
 
 def test_who_counted_a_call_holds_up_nobody_until_the_commit(office, limit):

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ from models import (
 )
 from services import alert_sources, integrations
 from services.clock import utcnow
-from services.pacing import Pace
+from services.pacing import Pace, Rate
 from tests.contract.simulator import Simulator
 from tests.factories import (
     make_channel,
@@ -87,7 +87,7 @@ class Organisation:
 class SimulatedPace(Pace):
     """Counts by the tests' clock, which stands while a worker works."""
 
-    def wait(self, limits: dict[object, int], at: float, *, is_urgent: bool = False) -> float:
+    def wait(self, limits: Mapping[Any, Rate], at: float, *, is_urgent: bool = False) -> float:
         return super().wait(limits, utcnow().timestamp(), is_urgent=is_urgent)
 
 
