@@ -50,6 +50,7 @@ EXEMPT = {
     "integrations.recheck": TRIES,
     "integrations.recheck_all": TRIES,
     "integrations.refresh_groups": TRIES,
+    "integrations.refresh_licences": TRIES,
     "sso.check": TRIES,
     "preferences.set_language": OWN_LOOK,
     "preferences.set_theme": OWN_LOOK,
