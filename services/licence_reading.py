@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from extensions import db, insert_once
-from models import Integration, IntegrationStatus, InterfaceLicence, MemberLicence
+from models import CorpAuth, Integration, IntegrationStatus, InterfaceLicence, MemberLicence
 from platforms.errors import PlatformError, remember
 from platforms.licences import Licence, LicenceTerms
 from services import deliveries, integrations, licences, linking, outbox
@@ -63,6 +63,18 @@ def ask(integration: Integration, *, now: datetime, is_wanted: bool = True) -> N
         payload=asdict(Reading(is_wanted=is_wanted)),
         queue=outbox.queue_of(integration.id),
     )
+
+
+def take_event(platform: str, corp_id: str, *, now: datetime) -> bool:
+    """Stage reading the licences of the company that a platform told its provider about; False if nobody here is it."""
+    integration = db.session.scalar(
+        select(Integration)
+        .join(CorpAuth, CorpAuth.integration_id == Integration.id)
+        .where(Integration.platform == platform, CorpAuth.corp_id == corp_id)
+    )
+    if integration is not None:
+        ask(integration, now=now)
+    return integration is not None
 
 
 def is_being_read(integration: Integration) -> bool:

@@ -23,9 +23,18 @@ from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
 from platforms import PLATFORMS
-from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, GroupEvent, OtherEvent, PressAnswer
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    CardPress,
+    GroupEvent,
+    LicenceEvent,
+    OtherEvent,
+    PressAnswer,
+)
 from platforms.errors import CallbackMalformed, CallbackRefused
-from services import card_presses, checks, groups, integrations, outbox, press_writing
+from services import card_presses, checks, groups, integrations, licence_reading, outbox, press_writing
 from services.clock import utcnow
 from services.integrations import Connected
 from services.wording import say, speaking
@@ -132,6 +141,8 @@ def _answer(caller: Connected, called: Called) -> Response:
     _make_sure(caller)
     if isinstance(callback, GroupEvent):
         _take_group_event(caller, callback, wanted.received_at)
+    if isinstance(callback, LicenceEvent):
+        _take_licence_event(caller, wanted.received_at)
     if isinstance(callback, OtherEvent):
         log.info("An event that we do not act on: %s", callback.kind)
     _note_arrival(caller, wanted)
@@ -228,6 +239,13 @@ def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> No
     integration = _integration(caller)
     if not groups.take_event(integration, event, now=now):
         log.info("A group event came again: %s", event.change)
+    db.session.commit()
+
+
+def _take_licence_event(caller: Connected, now: datetime) -> None:
+    """Have the licences read: a member was stopped for want of one, whatever we knew."""
+    begin_write()
+    licence_reading.ask(_integration(caller), now=now)
     db.session.commit()
 
 

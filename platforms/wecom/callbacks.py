@@ -8,7 +8,16 @@ from __future__ import annotations
 from functools import lru_cache
 from xml.etree.ElementTree import Element
 
-from platforms.base import Callback, CallbackReply, CallbackRequest, CardPress, IncidentCard, OtherEvent, UrlCheck
+from platforms.base import (
+    Callback,
+    CallbackReply,
+    CallbackRequest,
+    CardPress,
+    IncidentCard,
+    LicenceEvent,
+    OtherEvent,
+    UrlCheck,
+)
 from platforms.crypto import CallbackCipher
 from platforms.errors import CallbackMalformed, CallbackRefused
 from platforms.wecom import cards
@@ -17,6 +26,8 @@ from platforms.wecom.settings import WeComSettings
 from platforms.xml import element, text_element
 
 CARD_EVENTS = {"template_card_event", "template_card_menu_event"}
+UNLICENSED = "unlicensed_notify"
+"""A member without licence opened the application and was shown WeCom's own page. path/95716"""
 EMPTY = CallbackReply(200, b"")
 
 
@@ -108,7 +119,8 @@ def _event(settings: WeComSettings, query: Query, message: Element) -> Callback:
     if event not in CARD_EVENTS:
         kind = event or value(message, "MsgType") or "unknown"
         names = ("MsgId", "FromUserName", "CreateTime", "Event", "EventKey", "ChangeType", "UserID")
-        return OtherEvent(*query.base, event_key=identity(message, names), kind=kind[:64])
+        kind_of_event = LicenceEvent if event == UNLICENSED else OtherEvent
+        return kind_of_event(*query.base, event_key=identity(message, names), kind=kind[:64])
     if not sender or not value(message, "TaskId") or not value(message, "EventKey"):
         raise CallbackMalformed("card event without sender, TaskId or EventKey")
     return CardPress(

@@ -16,6 +16,7 @@ from platforms.base import (
     CallbackReply,
     CallbackRequest,
     Hosts,
+    LicenceEvent,
     OtherEvent,
     TokenStore,
     UrlCheck,
@@ -48,7 +49,10 @@ CHANGES = {
     "cancel_auth": CANCELLED,
 }
 """InfoType → what happened. A reset brings a new code to redeem, as an installation does."""
-IDENTITY = ("SuiteId", "InfoType", "TimeStamp", "AuthCode", "AuthCorpId", "ChangeType", "UserID", "Id")
+LICENCE_CHANGES = {"license_pay_success", "license_refund", "auto_activate"}
+"""Licences were bought, given back, given to members. They come as system events, which name the provider's company and
+no application. path/97196 to path/97198"""
+IDENTITY = ("SuiteId", "InfoType", "TimeStamp", "AuthCode", "AuthCorpId", "ChangeType", "UserID", "Id", "OrderId")
 ROOT_DEPARTMENT = 1
 SUCCESS = CallbackReply(200, b"success")
 
@@ -115,10 +119,17 @@ class Suite:
             return self.read_data_check(request)
         query = Query.of(request.query)
         keys = keys_for(self.settings.token, self.settings.encoding_aes_key, self.settings.suite_id)
-        message = parsed(keys.open(query.signature, query.timestamp, query.nonce, cipher_text(request.body)))
-        if value(message, "SuiteId") != self.settings.suite_id:
-            raise CallbackRefused("SuiteId")
+        message = parsed(opened(keys, self.settings.provider_corp_id, query, cipher_text(request.body)))
+        self._check_addressee(message)
         return _event(query, message)
+
+    def _check_addressee(self, message: Element) -> None:
+        """A command names the application, a system event the provider's company."""
+        suite_id, company = value(message, "SuiteId"), value(message, "ServiceCorpId")
+        if suite_id != self.settings.suite_id and (
+            suite_id or company != self.settings.provider_corp_id or not company
+        ):
+            raise CallbackRefused("SuiteId")
 
     def read_data_check(self, request: CallbackRequest) -> Callback:
         """The check that the console makes names the application or the provider's own company as its receiver."""
@@ -186,6 +197,8 @@ def _event(query: Query, message: Element) -> Callback:
             raise CallbackMalformed("suite_ticket without a ticket")
         return TicketArrived(*query.base, ticket=ticket)
     event_key = identity(message, IDENTITY)
+    if kind in LICENCE_CHANGES:
+        return LicenceEvent(*query.base, event_key=event_key, kind=kind, corp_id=value(message, "AuthCorpId"))
     if kind not in CHANGES:
         return OtherEvent(*query.base, event_key=event_key, kind=kind[:64] or "unknown")
     code, corp_id = value(message, "AuthCode"), value(message, "AuthCorpId")

@@ -33,6 +33,7 @@ class WeCom:
 
     recent_bodies   what the duplicate check knows: when a body was accepted, and as which message
     last_callbacks  the newest bytes sent to each app, for replays
+    system_events   what the provider is still to be told about a corp: (corp_id, inner XML)
     """
 
     store: Store
@@ -43,6 +44,7 @@ class WeCom:
     recent_bodies: dict[tuple[str, int, str], tuple[float, str]] = field(default_factory=dict)
     unseen: Unseen = field(default_factory=Unseen)
     last_callbacks: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+    system_events: list[tuple[str, str]] = field(default_factory=list)
 
     def refuse(self, pairing: str, detail: str = "") -> None:
         """Raise the number chosen for an uncertain pairing, or go on when it is None."""

@@ -110,9 +110,9 @@ TEXTS = {
     701008: "no valid licence",
     701016: "licence inactive",
     701017: "licence transferred too often",
-    701030: "licence renewal not due",
+    701030: "licence duration too long",
     701071: "auto activation not allowed",
-    701082: "licence order not allowed",
+    701082: "licence renewal not due",
     701099: "no licence for all members",
     2000002: "invalid corpid",
 }
@@ -141,6 +141,7 @@ PAIRINGS: dict[str, int | None] = {
     "not_a_receiver": 82102,
     "foreign_code": 50001,
     "chat_range": 60011,
+    "all_unlicensed": 81013,
 }
 
 

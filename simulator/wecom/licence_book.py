@@ -20,7 +20,7 @@ SHORTEST_DAYS, LONGEST_DAYS = 31, 1860
 MOST_ACCOUNTS = 1_000_000
 RENEWED_WITHIN = 20 * DAY
 AUTO_RENEWED_WITHIN = 7 * DAY
-MOST_AHEAD = 5 * 366 * DAY
+MOST_AHEAD = LONGEST_DAYS * DAY
 HELD_AT_LEAST = 30 * DAY
 MONTH_DAYS = 31
 
@@ -69,8 +69,8 @@ class Licences:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Licences:
-        orders = {key: Order(**order) for key, order in data.pop("orders").items()}
-        codes = {key: Code(**code) for key, code in data.pop("codes").items()}
+        orders = {key: Order(**order) for key, order in data.pop("orders", {}).items()}
+        codes = {key: Code(**code) for key, code in data.pop("codes", {}).items()}
         return cls(**data, orders=orders, codes=codes)
 
     # --- who may be reached ---------------------------------------------------------------------------------------

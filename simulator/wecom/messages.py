@@ -14,7 +14,7 @@ from typing import Any
 from simulator import faults
 from simulator.counters import DAY
 from simulator.ids import random_text
-from simulator.wecom import cards
+from simulator.wecom import cards, licence_events
 from simulator.wecom.context import Call
 from simulator.wecom.errors import ApiError, bad_parameter
 from simulator.wecom.state import Message
@@ -36,12 +36,14 @@ class Receivers:
     invalid_users: list[str] = field(default_factory=list)
     invalid_parties: list[str] = field(default_factory=list)
     invalid_tags: list[str] = field(default_factory=list)
+    unlicensed_users: list[str] = field(default_factory=list)
 
     def lists(self) -> dict[str, str]:
         named = {
             "invaliduser": self.invalid_users,
             "invalidparty": self.invalid_parties,
             "invalidtag": self.invalid_tags,
+            "unlicenseduser": self.unlicensed_users,
         }
         return {name: "|".join(values) for name, values in named.items() if values}
 
@@ -62,8 +64,9 @@ def send(call: Call) -> Json:
         _check_task_id(call, str(content.get("task_id") or ""))
     receivers = resolve(call, body.get("touser"), body.get("toparty"), body.get("totag"))
     left_out = _leave_out(call, receivers)
+    _leave_out_unlicensed(call, receivers)
     if not receivers.userids and not left_out:
-        raise ApiError(81013, extra=receivers.lists())
+        raise _nobody_reached(call, receivers)
     _check_quota(call, len(receivers.userids))
     answer = receivers.lists() | left_out | {"msgid": random_text(40)}
     if is_repeat and repeats is not None:
@@ -184,6 +187,30 @@ def _leave_out(call: Call, receivers: Receivers) -> dict[str, str]:
     name = "invaliduser" if call.fault.fault == "invalid_users" else "unlicenseduser"
     named = receivers.invalid_users if name == "invaliduser" else []
     return {name: "|".join([*named, *(userid.lower() for userid in out)])} if out else {}
+
+
+def _leave_out_unlicensed(call: Call, receivers: Receivers) -> None:
+    """A provider's app reaches licensed members; a message is one of the moments that activate a licence by itself."""
+    if not call.app.suite_id:
+        return
+    books = call.corp.licences
+    for userid in list(receivers.userids):
+        if not books.is_licensed(userid, call.now):
+            given = books.activate_by_itself(userid, call.now)
+            if given is None:
+                receivers.userids.remove(userid)
+                receivers.unlicensed_users.append(userid.lower())
+                continue
+            code, status = given
+            event = licence_events.activated(code, userid, scene=licence_events.MESSAGE, status_before=status)
+            call.wecom.system_events.append((call.corp.corp_id, event))
+
+
+def _nobody_reached(call: Call, receivers: Receivers) -> ApiError:
+    """81013; where it is for want of licences alone, the documents know another number too."""
+    only_unlicensed = receivers.unlicensed_users and not receivers.invalid_users
+    code = call.wecom.pairing("all_unlicensed") if only_unlicensed else 81013
+    return ApiError(code or 81013, extra=receivers.lists())
 
 
 def _check_quota(call: Call, persons: int) -> None:

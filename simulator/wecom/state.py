@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from simulator.ids import random_text
 from simulator.webview import label_of
+from simulator.wecom.licence_book import Licences
 
 ROOT_DEPARTMENT = 1
 FIRST_AGENT_ID = 1000002
@@ -59,7 +60,10 @@ class TrustedIp:
 
 @dataclass
 class App:
-    """A self-built app, or the contact-sync assistant when agent_id is CONTACT_SYNC. Empty text means not set."""
+    """A self-built app, or the contact-sync assistant when agent_id is CONTACT_SYNC. Empty text means not set.
+
+    suite_id  of the provider's app that this is an installation of
+    """
 
     agent_id: int
     name: str
@@ -79,6 +83,7 @@ class App:
     home_url: str = ""
     token: str = ""
     token_expires_at: float = 0.0
+    suite_id: str = ""
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> App:
@@ -100,13 +105,15 @@ class Corp:
     apps: dict[int, App] = field(default_factory=dict)
     ip_delay_seconds: float = 60.0
     domain_changes: list[float] = field(default_factory=list)
+    licences: Licences = field(default_factory=Licences)
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Corp:
         people = {key: Person(**person) for key, person in data.pop("people").items()}
         departments = {int(key): Department(**value) for key, value in data.pop("departments").items()}
         apps = {int(key): App.load(app) for key, app in data.pop("apps").items()}
-        return cls(**data, people=people, departments=departments, apps=apps)
+        licences = Licences.load(data.pop("licences", None) or {})
+        return cls(**data, people=people, departments=departments, apps=apps, licences=licences)
 
     def person(self, userid: str) -> Person | None:
         return self.people.get(userid.lower())

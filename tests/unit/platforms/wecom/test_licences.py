@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from platforms.errors import AnswerNotUnderstood
+from platforms.base import CallbackRequest, LicenceEvent
+from platforms.crypto import CallbackCipher
+from platforms.errors import AnswerNotUnderstood, CallbackRefused
+from platforms.http import Transport
 from platforms.licences import Licence, LicenceTerms
+from platforms.wecom import callbacks
 from platforms.wecom.licences import Desk
+from platforms.wecom.platform import WeCom
+from platforms.wecom.settings import WeComSettings
+from platforms.wecom.suite import Suite
+from tests.tokens import MemoryTokens
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 
@@ -90,3 +98,59 @@ def test_a_members_licence_is_the_one_that_lasts_longest():
 def test_what_is_no_list_of_licences_is_not_understood(answer: dict[str, Any]):
     with pytest.raises(AnswerNotUnderstood):
         Books(answer).desk.page("")
+
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+TOKEN, KEY = "oncallCallbackToken2024", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
+PROVIDER, SUITE = "ww0000000000000abc", "wwsuite00000000001"
+SUITE_SETTINGS = {"provider_corp_id": PROVIDER, "suite_id": SUITE}
+NOW = datetime(2024, 6, 10, 7, tzinfo=UTC)
+
+
+def posted(inner: str, receiver: str) -> CallbackRequest:
+    cipher = CallbackCipher(TOKEN, KEY, receiver)
+    encrypted = cipher.encrypt(f"<xml>{inner}</xml>".encode())
+    stamp = str(int(NOW.timestamp()))
+    query = {"msg_signature": cipher.sign(stamp, "n", encrypted), "timestamp": stamp, "nonce": "n"}
+    body = f"<xml><ToUserName>{receiver}</ToUserName><Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+    return CallbackRequest("POST", query, {}, body.encode(), NOW)
+
+
+@pytest.fixture
+def suite() -> Suite:
+    return Suite.build(
+        SUITE_SETTINGS,
+        {"token": TOKEN, "encoding_aes_key": KEY},
+        ticket=lambda: "",
+        tokens=MemoryTokens(),
+        hosts=WeCom.hosts,
+        transport=Transport(),
+    )
+
+
+@pytest.mark.parametrize("kind", ["license_pay_success", "license_refund", "auto_activate"])
+@pytest.mark.parametrize("receiver", [PROVIDER, SUITE])
+def test_a_system_event_names_the_company_whose_licences_changed(suite: Suite, kind: str, receiver: str):
+    inner = f"<ServiceCorpId>{PROVIDER}</ServiceCorpId><InfoType>{kind}</InfoType><AuthCorpId>wp-corp</AuthCorpId>"
+    event = suite.read_command(posted(f"{inner}<OrderId>OI1</OrderId><TimeStamp>1</TimeStamp>", receiver))
+    assert isinstance(event, LicenceEvent)
+    assert (event.kind, event.corp_id) == (kind, "wp-corp")
+    other = suite.read_command(posted(f"{inner}<OrderId>OI2</OrderId><TimeStamp>1</TimeStamp>", receiver))
+    assert isinstance(other, LicenceEvent)
+    assert other.event_key != event.event_key
+
+
+@pytest.mark.parametrize("company", ["", "<ServiceCorpId>ww0000000000000xyz</ServiceCorpId>"])
+def test_a_system_event_of_another_provider_is_refused(suite: Suite, company: str):
+    with pytest.raises(CallbackRefused):
+        suite.read_command(posted(f"{company}<InfoType>auto_activate</InfoType>", PROVIDER))
+
+
+def test_a_member_who_was_stopped_has_the_licences_read():
+    settings = WeComSettings(
+        own_corp_id="wp-corp", agent_id="1000005", token=TOKEN, encoding_aes_key=KEY, suite_id=SUITE
+    )
+    inner = "<ToUserName>wp-corp</ToUserName><FromUserName>woA</FromUserName><CreateTime>1</CreateTime>"
+    inner += "<MsgType>event</MsgType><Event>unlicensed_notify</Event><AgentID>1000005</AgentID>"
+    assert isinstance(callbacks.read(settings, posted(inner, "wp-corp")), LicenceEvent)
