@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Locator, Page, Route
 
 from tests.servers import product  # noqa: F401  (a fixture)
 
@@ -40,6 +40,26 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return browser_context_args | {"locale": "zh-CN", "timezone_id": "Asia/Shanghai"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whoever_acts_looks() -> Iterator[None]:
+    """A window comes to the front before something is pressed in it, as on a desk.
+
+    The browser draws one that is behind another once a second, and whatever is pressed must have stood still before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("click", "check", "uncheck", "tap"):
+            patch.setattr(Locator, name, _in_front(getattr(Locator, name)))
+        yield
+
+
+def _in_front(act: Callable[..., None]) -> Callable[..., None]:
+    def looked_at(locator: Locator, **options: Any) -> None:
+        locator.page.bring_to_front()
+        act(locator, **options)
+
+    return looked_at
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from scripts import check_templates, vendor
 
 ROOT = Path(__file__).resolve().parents[2]
+STYLES = ROOT / "static" / "css"
+COLOUR = r"(?:#[0-9a-f]{3,8}|rgb\([^)]*\))"
+SHADOW = rf"[\d px]*{COLOUR}"
 
 
 def test_vendored_files_are_the_ones_recorded():
@@ -56,3 +60,13 @@ def test_htmx_4_as_it_should_be_written_passes(tmp_path, markup):
     page = tmp_path / "page.html"
     page.write_text(markup)
     assert list(check_templates.check(page)) == []
+
+
+def test_the_dark_is_made_of_other_values_of_colours_alone():
+    """So every rule that is not about colours holds in both if it holds in one (tests/e2e/test_accessibility.py)."""
+    (rule,) = re.findall(r":root \{(.*)\}\s*$", (STYLES / "tokens-dark.css").read_text(), re.DOTALL)
+    values = dict(line.strip().removesuffix(";").split(": ", 1) for line in rule.splitlines() if line.strip())
+    assert values.pop("color-scheme") == "dark"
+    others = {name: value for name, value in values.items() if not re.fullmatch(rf"{SHADOW}(?:, {SHADOW})*", value)}
+    assert values and not others
+    assert [path.name for path in STYLES.glob("*.css") if "prefers-color-scheme" in path.read_text()] == []
