@@ -107,6 +107,8 @@ class Tenant(Base):
     """When the number was first set: temporary seats end each month on that day."""
     requires_sso: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     """Whether its members come in by single sign-on alone (services/single_sign_on.py)."""
+    deletion_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """From when on the worker deletes what it holds; null: nobody asked for that (services/tenant_deletion.py)."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -129,6 +131,8 @@ class User(Base):
     username_folded: Mapped[str] = mapped_column(String(128), unique=True)
     real_name: Mapped[str] = mapped_column(String(64), default="")
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the person proved that it is theirs; null: an administrator entered it."""
     password_hash: Mapped[str | None] = mapped_column(String(256))
     must_change_password: Mapped[bool] = mapped_column(Boolean, default=False)
     is_superadmin: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -154,6 +158,21 @@ class User(Base):
 
     def get_id(self) -> str:
         return f"{self.id}.{self.session_epoch}"
+
+
+class EmailChange(Base):
+    """An address that a person says is theirs, until they type the code that was sent there, or it expires.
+
+    code_hash  SHA-256 of person, address and code; tries: wrong codes so far
+    """
+
+    __tablename__ = "email_changes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254))
+    code_hash: Mapped[str] = mapped_column(String(64))
+    tries: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class MembershipState(enum.StrEnum):

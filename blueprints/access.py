@@ -224,7 +224,7 @@ def load_user(session_user_id: str) -> User | None:
 def person_of_cookie(value: str) -> tuple[User, int | None] | None:
     """The person of a session whose cookie's value a program sent in a header; None if it is not one that stands.
 
-    With the organisation that it is confined to, if single sign-on opened it.
+    With the organisation that it is confined to, if that one's identity provider or application opened it.
     """
     signing = SecureCookieSessionInterface().get_signing_serializer(current_app)
     try:
@@ -234,7 +234,7 @@ def person_of_cookie(value: str) -> tuple[User, int | None] | None:
     if not isinstance(kept, dict):
         return None
     person = _person_of(kept, str(kept.get("_user_id", "")))
-    return (person, kept.get(SSO_KEY)) if person is not None else None
+    return (person, kept.get(SSO_KEY, kept.get(LINK_TENANT_KEY))) if person is not None else None
 
 
 def _person_of(kept: Mapping[str, Any], session_user_id: str) -> User | None:

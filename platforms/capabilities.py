@@ -53,6 +53,7 @@ class Capabilities:
     contact_steps       what is to be done in its console for that: (sentence, what it asks to be entered there:
                         trusted_domain, egress_ips or home_url)
     rooms               limits of groups that the application makes itself (Platform.rooms); None: it can make none
+    sending_name        what the send-message interface calls the platform
     everybody           the id that stands for everybody in the visible range; "": one message cannot reach them all
     """
 
@@ -96,6 +97,7 @@ class Capabilities:
     folds_ids: bool = True
     everybody: str = ""
     rooms: RoomLimits | None = None
+    sending_name: str = ""
     body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None

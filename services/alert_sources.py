@@ -123,9 +123,16 @@ def create(
 def edit(source: AlertSource, *, name: str, channel_id: int, options: Mapping[str, Any], by: Membership) -> None:
     """Rename, move to another channel (alerts that are open stay where they are), set options. Raises InvalidInput."""
     rights.require(by, "integration.edit")
+    before = _values(source)
     source.channel = channels.get(channel_id, viewer=by)
     _write(source, name, options)
     db.session.flush()
+    if changed := audit.difference(before, _values(source)):
+        audit.record("alert_source.changed", by=by, target=source.name, changed=changed)
+
+
+def _values(source: AlertSource) -> dict[str, Any]:
+    return {"name": source.name, "channel": source.channel.name, "options": source.options}
 
 
 def set_enabled(source: AlertSource, is_enabled: bool, *, by: Membership) -> None:

@@ -25,7 +25,7 @@ from models import (
     SyncPerson,
     User,
 )
-from services import contact_matching, rights, throttling
+from services import audit, contact_matching, rights, throttling
 from services.contact_syncs import ComparisonChanged, NotComparing
 from texts import N_
 
@@ -150,7 +150,7 @@ def take_apart(sync: ContactSync, person_id: int, *, seen: int, by: Membership) 
     person = _person(sync, person_id, by)
     if person.pairing not in {Pairing.BY_NAME, Pairing.BY_HAND, Pairing.OUTSIDE}:
         raise ComparisonChanged
-    _change(sync, person, seen, pairing=Pairing.NONE, user_id=None)
+    _change(sync, person, seen, by, "apart", pairing=Pairing.NONE, user_id=None)
 
 
 def pair(sync: ContactSync, person_id: int, user_id: int, *, seen: int, by: Membership) -> None:
@@ -167,7 +167,7 @@ def pair(sync: ContactSync, person_id: int, user_id: int, *, seen: int, by: Memb
     )
     if place is None or place.state is not MembershipState.ACTIVE or _is_linked(sync, user_id):
         raise NotFound
-    _change(sync, person, seen, pairing=Pairing.BY_HAND, user_id=user_id)
+    _change(sync, person, seen, by, "paired", pairing=Pairing.BY_HAND, user_id=user_id)
 
 
 def pair_outside(sync: ContactSync, person_id: int, typed: str, *, seen: int, by: Membership) -> None:
@@ -190,12 +190,13 @@ def pair_outside(sync: ContactSync, person_id: int, typed: str, *, seen: int, by
         raise InvalidInput("account", N_("该账号已是本组织的成员，请在左侧选择"))
     if _is_linked(sync, user.id):
         raise InvalidInput("account", N_("该账号已关联另一个用户"))
-    _change(sync, person, seen, pairing=Pairing.OUTSIDE, user_id=user.id)
+    _change(sync, person, seen, by, "paired_outside", pairing=Pairing.OUTSIDE, user_id=user.id)
 
 
 def include(sync: ContactSync, person_id: int, is_included: bool, *, seen: int, by: Membership) -> None:
     """M7: leave a person out of this run, or take them in again."""
-    _change(sync, _person(sync, person_id, by), seen, is_included=is_included)
+    what = "included" if is_included else "excluded"
+    _change(sync, _person(sync, person_id, by), seen, by, what, is_included=is_included)
 
 
 def _person(sync: ContactSync, person_id: int, by: Membership) -> SyncPerson:
@@ -212,7 +213,7 @@ def _is_linked(sync: ContactSync, user_id: int) -> bool:
     return db.session.scalar(wanted.where(AccountLink.integration_id == sync.integration_id)) is not None
 
 
-def _change(sync: ContactSync, person: SyncPerson, seen: int, **values: Any) -> None:
+def _change(sync: ContactSync, person: SyncPerson, seen: int, by: Membership, what: str, **values: Any) -> None:
     """Stage a change of a person that nobody else changed since `seen`, while the comparison is open."""
     is_open = (ContactSync.id == sync.id, ContactSync.state == ContactSyncState.COMPARING)
     counted = update(ContactSync).where(*is_open).values(version=ContactSync.version + 1).returning(ContactSync.id)
@@ -229,3 +230,6 @@ def _change(sync: ContactSync, person: SyncPerson, seen: int, **values: Any) -> 
         raise ComparisonChanged
     db.session.refresh(sync, ["version"])
     db.session.refresh(person)
+    about: dict[str, Any] = {"user_id": values["user_id"]} if values.get("user_id") else {}
+    target = f"#{sync.id} {person.name} ({person.shown_id})"
+    audit.record("contact_sync.compared", by=by, target=target, what=what, **about)

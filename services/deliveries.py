@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, select, update
 from sqlalchemy.orm import joinedload
@@ -11,7 +12,7 @@ from sqlalchemy.orm import joinedload
 from errors import AppError, NotFound
 from extensions import db
 from models import Delivery, DeliveryState, Incident, Integration, Membership, Progress, Severity, User
-from services import notifications, outbox, rights
+from services import audit, notifications, outbox, rights
 from services.notifications import DELIVER, AddressBook
 from services.visibility import visible_incidents
 from texts import N_
@@ -110,6 +111,7 @@ def resend(delivery: Delivery, *, by: Membership, now: datetime) -> Delivery:
     db.session.refresh(delivery, with_for_update=True)
     if _is_being_resent(delivery):
         raise NotResendable(reason=N_("消息仍在发送中"))
+    _record("delivery.resent", delivery, by=by, now=now)
     return _again(delivery, now)
 
 
@@ -120,6 +122,13 @@ def drop(delivery: Delivery, *, by: Membership) -> None:
     if not awaits_a_word(delivery):
         raise NotDroppable
     delivery.state, delivery.failure_code = DeliveryState.CANCELLED, "dropped"
+    _record("delivery.dropped", delivery, by=by)
+
+
+def _record(event: str, delivery: Delivery, *, by: Membership, now: datetime | None = None) -> None:
+    incident = f"#{delivery.incident.num}" if delivery.incident else ""
+    about: dict[str, Any] = {"channel_kind": delivery.channel_kind, "incident": incident}
+    audit.record(event, by=by, target=f"{delivery.recipient_name} #{delivery.id}", now=now, **about)
 
 
 def awaits_a_word(delivery: Delivery) -> bool:
@@ -146,9 +155,12 @@ def resendable_after_link(user: User, integration: Integration) -> list[Delivery
     return _missed(user, integration, CURED_BY_LINK)
 
 
-def resend_after_link(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:
+def resend_after_link(by: Membership, integration: Integration, *, now: datetime) -> list[Delivery]:
     """Stage sending what a person missed, by their own wish. Returns the new deliveries."""
-    return [_again(delivery, now) for delivery in resendable_after_link(user, integration)]
+    missed = resendable_after_link(by.user, integration)
+    for delivery in missed:
+        _record("delivery.resent", delivery, by=by, now=now)
+    return [_again(delivery, now) for delivery in missed]
 
 
 def resend_after_licence(user: User, integration: Integration, *, now: datetime) -> list[Delivery]:

@@ -117,9 +117,11 @@ def edit(
     rights.require(by, "member.edit")
     if department.source != "local":
         raise DepartmentSynced(name=department.name)
+    before = {"name": department.name, "parent_id": department.parent_id}
     _place(department, name, parent_id, by=by)
     db.session.flush()
-    audit.record("department.changed", by=by, target=department.name, now=now)
+    if changed := audit.difference(before, {"name": department.name, "parent_id": department.parent_id}):
+        audit.record("department.changed", by=by, target=department.name, now=now, changed=changed)
 
 
 def add_member(department: Department, username: str, *, by: Membership, now: datetime) -> None:

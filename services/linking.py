@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import lazyload
 
@@ -314,6 +314,22 @@ def people(
     integration: Integration, *, state: str = "all", text: str = "", limit: int = 200
 ) -> list[tuple[Membership, AccountLink | None]]:
     """Active members with their link, if any. state: all | linked | unlinked; text: part of a name or an e-mail."""
+    wanted = _people(integration, state, text)
+    rows = db.session.execute(wanted.order_by(User.real_name, User.username_folded).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def people_page(
+    integration: Integration, *, state: str = "all", text: str = "", after: str = "", limit: int = 200
+) -> tuple[list[tuple[Membership, AccountLink | None]], str]:
+    """The same by user name from `after` on; the second value: where to go on, "" at the end."""
+    wanted = _people(integration, state, text).where(User.username_folded > after)
+    rows = db.session.execute(wanted.order_by(User.username_folded).limit(limit + 1)).all()
+    found: list[tuple[Membership, AccountLink | None]] = [(row[0], row[1]) for row in rows[:limit]]
+    return found, found[-1][0].user.username_folded if len(rows) > limit else ""
+
+
+def _people(integration: Integration, state: str, text: str) -> Select[Membership, AccountLink]:
     mine = and_(AccountLink.user_id == Membership.user_id, AccountLink.integration_id == integration.id)
     wanted = (
         select(Membership, AccountLink)
@@ -324,9 +340,7 @@ def people(
     )
     if state != "all":
         wanted = wanted.where(AccountLink.id.is_not(None) if state == "linked" else AccountLink.id.is_(None))
-    if text.strip():
-        part = text.strip()
+    if part := text.strip():
         found = [column.icontains(part, autoescape=True) for column in (User.username, User.real_name, User.email)]
         wanted = wanted.where(or_(*found))
-    rows = db.session.execute(wanted.order_by(User.real_name, User.username_folded).limit(limit))
-    return [(row[0], row[1]) for row in rows]
+    return wanted

@@ -55,6 +55,16 @@ class SharedAccount(AppError):
     status = 403
 
 
+class SharedName(AppError):
+    """The person is called so in other organisations, too."""
+
+    code = "member.shared_name"
+    api_code = "AccessDenied"
+    message = N_("%(name)s 也属于其他组织，不能在这里修改姓名")
+    hint = N_("请本人在个人中心修改。")
+    status = 403
+
+
 @dataclass(frozen=True)
 class Page:
     """Members in the order of their names. next_cursor: what to ask for to go on, None at the end."""
@@ -139,8 +149,8 @@ def add(username: str, real_name: str, role: Role, *, by: Membership, now: datet
     return accounts.join(user, by.tenant, role, source="manual", now=now), password
 
 
-def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> None:
-    """Stage a new name or role. Raises AccessDenied, LastAdministrator."""
+def edit(member: Membership, *, real_name: str, role: Role, by: Membership, stands_above: bool = False) -> None:
+    """Stage a new name or role. Raises AccessDenied, LastAdministrator, SharedName."""
     rights.require(by, "member.edit")
     if not real_name.strip():
         raise InvalidInput("real_name", N_("请填写姓名"))
@@ -148,6 +158,8 @@ def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> N
         _keep_an_administrator(member)
     name = real_name.strip()[:64]
     if member.user.real_name != name:
+        if not stands_above and member.user_id != by.user_id and _is_elsewhere_too(member):
+            raise SharedName(name=member.user.name)
         audit.record("member.renamed", by=by, target=member.user.username, before=member.user.real_name, after=name)
     if member.role is not role:
         audit.record(
@@ -157,10 +169,11 @@ def edit(member: Membership, *, real_name: str, role: Role, by: Membership) -> N
     member.role = role
 
 
-def set_email(member: Membership, email: str, *, by: Membership) -> None:
+def set_email(member: Membership, email: str, *, by: Membership, stands_above: bool = False) -> None:
     """Stage the address by which single sign-on knows the person; "" for none. The administrator vouches for it.
 
-    Raises AccessDenied, InvalidInput, SharedAccount as reset_password().
+    Raises AccessDenied, InvalidInput (also for an address that the person has proven), SharedAccount as
+    reset_password().
     """
     rights.require(by, "member.edit")
     email = email.strip().lower()
@@ -168,8 +181,10 @@ def set_email(member: Membership, email: str, *, by: Membership) -> None:
         return
     if email and (not EMAIL.fullmatch(email) or len(email) > 254):
         raise InvalidInput("email", N_("邮箱格式不正确"))
-    if not by.user.is_superadmin and (member.user.is_superadmin or _is_elsewhere_too(member)):
+    if not stands_above and (member.user.is_superadmin or _is_elsewhere_too(member)):
         raise SharedAccount(name=member.user.name)
+    if member.user.email_verified_at is not None:
+        raise InvalidInput("email", N_("本人验证过的邮箱只能由本人在个人中心修改"))
     taken = select(User.id).where(func.lower(User.email) == email, User.id != member.user_id)
     if email and db.session.scalar(taken) is not None:
         raise InvalidInput("email", N_("该邮箱已被使用"))
@@ -181,19 +196,17 @@ def _is_elsewhere_too(member: Membership) -> bool:
     return any(place.tenant_id != member.tenant_id for place in accounts.all_places(member.user))
 
 
-def reset_password(member: Membership, *, by: Membership) -> str:
+def reset_password(member: Membership, *, by: Membership, stands_above: bool = False) -> str:
     """Stage a one-time password, end the person's sessions and API tokens, return the password this once.
 
     Raises AccessDenied, OwnAccount, SharedAccount: an administrator of one organisation must not be able to
     take over an account that opens another one.
+    stands_above  by a super-administrator's own session; one that an organisation vouches for speaks for it alone
     """
     rights.require(by, "member.edit")
     if member.user_id == by.user_id:
         raise OwnAccount
-    if member.user.is_superadmin and not by.user.is_superadmin:
-        raise SharedAccount(name=member.user.name)
-    elsewhere = [place for place in accounts.all_places(member.user) if place.tenant_id != by.tenant_id]
-    if elsewhere and not by.user.is_superadmin:
+    if not stands_above and (member.user.is_superadmin or _is_elsewhere_too(member)):
         raise SharedAccount(name=member.user.name)
     return accounts.set_one_time_password(member.user, by=by)
 
@@ -239,9 +252,23 @@ def restore(member: Membership, *, by: Membership, now: datetime) -> None:
         audit.record("member.restored", by=by, target=member.user.username, now=now)
 
 
-def set_preferences(member: Membership, chosen: dict[Severity, list[str]]) -> None:
-    """Stage through which kinds of channel a person is told, for each severity."""
-    member.preferences = {severity.value: chosen.get(severity, []) for severity in SEVERITIES}
+def set_preferences(member: Membership, chosen: dict[Severity, list[str]], *, now: datetime) -> None:
+    """Stage through which kinds of channel a person is told, for each severity: their own wish."""
+    before, after = member.preferences, {severity.value: chosen.get(severity, []) for severity in SEVERITIES}
+    member.preferences = after
+    if changed := audit.difference(before, after):
+        audit.record("member.preferences_changed", by=member, target=member.user.username, now=now, changed=changed)
+
+
+def set_profile(member: Membership, *, real_name: str, locale: str, theme: str, timezone: str, now: datetime) -> None:
+    """Stage what a person says about themselves: name, language, colours and zone; "" for the organisation's."""
+    user = member.user
+    before = {"real_name": user.real_name, "locale": user.locale, "theme": user.theme, "timezone": user.timezone}
+    user.real_name, user.locale = real_name.strip()[:64], locale or None
+    user.theme, user.timezone = theme, timezone or None
+    after = {name: getattr(user, name) for name in before}
+    if changed := audit.difference(before, after):
+        audit.record("member.profile_changed", by=member, target=user.username, now=now, changed=changed)
 
 
 def _keep_an_administrator(member: Membership) -> None:

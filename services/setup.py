@@ -377,6 +377,9 @@ def rename(integration: Integration, name: str, *, by: Membership) -> None:
     name = name.strip()
     if not 1 <= len(name) <= NAME_LENGTH:
         raise InvalidInput("name", N_("请填写 1 到 40 个字符"))
+    if name != integration.name:
+        about: dict[str, Any] = {"field": "name", "before": integration.name, "after": name}
+        audit.record("integration.changed", by=by, target=f"{name} #{integration.id}", **about)
     integration.name = name
 
 

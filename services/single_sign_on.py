@@ -100,8 +100,7 @@ def save(issuer: str, client_id: str, secret: str, *, by: Membership, now: datet
     """
     rights.require(by, "organisation.edit")
     issuer, client_id = issuer.strip().rstrip("/"), client_id.strip()
-    parts = urlsplit(issuer)
-    if not parts.netloc or parts.query or parts.fragment or len(issuer) > LONGEST_ISSUER:
+    if not _is_address(issuer):
         raise InvalidInput("issuer", N_("应为身份提供方的地址，例如 https://id.example.com"))
     if not 1 <= len(client_id) <= LONGEST_CLIENT_ID:
         raise InvalidInput("client_id", N_("请填写 Client ID"))
@@ -120,6 +119,14 @@ def save(issuer: str, client_id: str, secret: str, *, by: Membership, now: datet
         audit.record("sso.changed", by=by, target=issuer, client_id=client_id, is_secret_new=bool(secret.strip()))
     db.session.flush()
     return provider
+
+
+def _is_address(issuer: str) -> bool:
+    try:
+        parts = urlsplit(issuer)
+    except ValueError:  # half an IPv6 address
+        return False
+    return bool(parts.netloc) and not parts.query and not parts.fragment and len(issuer) <= LONGEST_ISSUER
 
 
 def try_out(provider: SsoProvider, *, now: datetime) -> None:

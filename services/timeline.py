@@ -10,10 +10,13 @@ from sqlalchemy import Connection, func, select
 
 from extensions import db
 from models import Incident, Membership, Severity, TimelineEntry
+from services import audit
 from services.statements import inserting
 from texts import N_, Text
 
 ENTRIES_SHOWN = 500
+AUDITED_VIA = frozenset({"console", "h5", "api"})
+AUDITED_DETAIL = ("kind", "old", "new", "people", "level", "minutes", "until", "reason")
 
 _ROWS = inserting(TimelineEntry, "tenant_id", "incident_id", "type", "actor_id", "actor_name", "via", "at", "detail")
 
@@ -38,7 +41,15 @@ def record(
     about = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "at": at}
     entry = TimelineEntry(**about, **actor, type=type, via=via, detail=stored_detail(detail))
     db.session.add(entry)
+    if by is not None and via in AUDITED_VIA:
+        _audit(incident, entry, by)
     return entry
+
+
+def _audit(incident: Incident, entry: TimelineEntry, by: Membership) -> None:
+    """Have the organisation's audit record say, too, what a person did here; who said what stays on the incident."""
+    told = {name: entry.detail[name] for name in AUDITED_DETAIL if name in entry.detail}
+    audit.record(f"incident.{entry.type}", by=by, target=f"#{incident.num} {incident.title}", now=entry.at, **told)
 
 
 def write(on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

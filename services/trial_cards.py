@@ -10,13 +10,15 @@ from sqlalchemy import select
 from extensions import db
 from models import AccountLink, Delivery, GroupChat, Integration, Membership, Tenant
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_keys, groups, integrations, linking, notifications, rights
+from services import audit, card_keys, groups, integrations, linking, notifications, rights
 from services.instance import current_settings
 from services.notifications import Route
 from services.wording import Home, clock_time, say, speaking
 from texts import N_, Text
 
 ACTION = "test"
+TOLD = 20
+"""So many receivers are named in the audit record."""
 
 
 def send(
@@ -42,6 +44,9 @@ def send(
     for delivery in sent:
         delivery.source = "test"
         notifications.hand_over(delivery, now=now)
+    if sent:
+        told = [delivery.recipient_name for delivery in sent[:TOLD]]
+        audit.record("delivery.test_sent", by=by, target=integration.name, now=now, count=len(sent), receivers=told)
     return sent
 
 

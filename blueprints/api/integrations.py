@@ -15,6 +15,7 @@ from blueprints.api.schemas import (
     maybe,
     moment,
     one_of,
+    page_of,
     record,
     row_id,
     whole,
@@ -174,14 +175,24 @@ def run_checks(call: Call, integration_id: int) -> dict[str, Any]:
 @operation(
     "GET",
     f"{ONE}/people",
-    "Active members with their link, if any; at most 200",
+    "Active members with their link, if any, by user name",
     right="integration.view",
-    query=record({}, {"state": one_of(["all", "linked", "unlinked"], default="all"), "text": words(100)}),
-    answers=list_of(PERSON),
+    query=record(
+        {},
+        {
+            "state": one_of(["all", "linked", "unlinked"], default="all"),
+            "text": words(100),
+            "cursor": words(128),
+            "limit": whole(1, 200, default=200),
+        },
+    ),
+    answers=page_of(PERSON),
 )
 def list_linked_people(call: Call, integration_id: int) -> dict[str, Any]:
-    found = linking.people(setup.get(integration_id, viewer=call.member), **call.query)
-    return {"items": [person_row(member, link) for member, link in found]}
+    asked = dict(call.query)
+    integration, after = setup.get(integration_id, viewer=call.member), asked.pop("cursor", "")
+    found, more = linking.people_page(integration, after=after, **asked)
+    return {"items": [person_row(member, link) for member, link in found], "next_cursor": more or None}
 
 
 @operation("DELETE", f"{ONE}/people/<int:user_id>", "End a person's link", right="integration.edit", answers=DELETED)

@@ -73,7 +73,7 @@ def test_message() -> ResponseReturnValue:
 def resend_missed() -> ResponseReturnValue:
     """Send again what failed for want of a link and is still about something open."""
     member = current_member()
-    sent = deliveries.resend_after_link(member.user, visit().integration, now=utcnow())
+    sent = deliveries.resend_after_link(member, visit().integration, now=utcnow())
     db.session.commit()
     flash(_("已重新发送 %(count)s 条通知", count=len(sent)), "success")
     return redirect(safe_next(request.form.get("next")) or url_for("h5.incident_list"), code=303)

@@ -43,11 +43,14 @@ def save_profile() -> ResponseReturnValue:
     form = ProfileForm(member.tenant.timezone)
     if not form.validate_on_submit():
         return render_template("me/index.html", form=form), 422
-    user = member.user
-    user.real_name = (form.real_name.data or "").strip()
-    user.locale = form.locale.data or None
-    user.theme = form.theme.data
-    user.timezone = form.timezone.data or None
+    members.set_profile(
+        member,
+        real_name=form.real_name.data or "",
+        locale=form.locale.data or "",
+        theme=form.theme.data,
+        timezone=form.timezone.data or "",
+        now=utcnow(),
+    )
     db.session.commit()
     response = make_response(redirect(url_for(".index"), code=303))
     remember(response, THEME_COOKIE, form.theme.data)
@@ -99,7 +102,7 @@ def save_preferences() -> ResponseReturnValue:
     form = PreferencesForm(_kinds(member))
     if not form.validate_on_submit():
         return _preferences_page(member, form), 422
-    members.set_preferences(member, form.chosen())
+    members.set_preferences(member, form.chosen(), now=utcnow())
     db.session.commit()
     flash(_("通知偏好已保存"), "ok")
     return redirect(url_for(".preferences"), code=303)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from blueprints.access import current_member, requires
+from blueprints.access import current_member, requires, stands_above
 from blueprints.forms import refused
 from blueprints.members import bp
 from blueprints.members.forms import AddMemberForm, EditMemberForm
@@ -83,9 +85,9 @@ def save(member_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("members/edit.html", form=form, **_shown(member)), 422
     try:
-        members.edit(member, real_name=form.real_name.data or "", role=form.chosen_role(), by=current_member())
+        members.edit(member, real_name=form.real_name.data or "", role=form.chosen_role(), **_by())
         if form.email.data is not None:
-            members.set_email(member, form.email.data, by=current_member())
+            members.set_email(member, form.email.data, **_by())
     except AppError as error:
         return refused("members/edit.html", form, error, **_shown(member))
     db.session.commit()
@@ -98,8 +100,8 @@ def save(member_id: int) -> ResponseReturnValue:
 def reset_password(member_id: int) -> ResponseReturnValue:
     member = members.get(member_id, viewer=current_member())
     try:
-        password = members.reset_password(member, by=current_member())
-    except members.OwnAccount as error:
+        password = members.reset_password(member, **_by())
+    except (members.OwnAccount, members.SharedAccount) as error:
         return _back(member_id, error)
     db.session.commit()
     return render_template("members/one_time_password.html", shown=member, password=password)
@@ -129,6 +131,11 @@ def restore(member_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash(_("%(name)s 已恢复", name=member.user.name), "ok")
     return redirect(url_for(".index"), code=303)
+
+
+def _by() -> dict[str, Any]:
+    """Who acts, and whether as a super-administrator: not if an organisation's application or provider let them in."""
+    return {"by": current_member(), "stands_above": stands_above()}
 
 
 def _shown(member: Membership) -> dict[str, object]:

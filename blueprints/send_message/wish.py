@@ -10,11 +10,10 @@ from flask import request
 from blueprints.envelope import RefusedRequest
 from blueprints.intake.body import read_body
 from blueprints.send_message.answers import Refused
+from platforms import PLATFORMS
 from services.text_messages import MOST_RECEIVERS, TEXT_BYTES
 from sources import Refused as BadJson
 from sources import read_json
-
-PLATFORMS = {"WECHAT_ENTERPRISE": "wecom", "DINGTALK": "dingtalk", "FEISHU": "feishu"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def read() -> dict[str, Any]:
 
 def understood(fields: dict[str, Any]) -> Wish:
     """Raises Refused in the words of the interface."""
-    platform = PLATFORMS.get(_text(fields, "app").strip())
+    platform = _platform(_text(fields, "app").strip())
     if platform is None:
         raise Refused("不识别的第三方APP")
     is_for_all = is_true(fields.get("sendAll"))
@@ -58,6 +57,11 @@ def understood(fields: dict[str, Any]) -> Wish:
     if len(content.encode()) > TEXT_BYTES:
         raise Refused(f"content 超过 {TEXT_BYTES} 字节")
     return Wish(platform, () if is_for_all else receivers, is_for_all, content)
+
+
+def _platform(app: str) -> str | None:
+    """What the registry calls the platform that the interface calls `app`."""
+    return next((slug for slug, kind in PLATFORMS.items() if app and kind.capabilities.sending_name == app), None)
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

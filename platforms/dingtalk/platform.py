@@ -117,6 +117,7 @@ class DingTalk(Application):
             N_("通讯录权限范围：钉钉开发者后台 → 您的应用 → 开发配置 → 权限管理，选择需要同步的部门。"),
             N_("权限：通讯录部门信息读权限、通讯录部门成员读权限需已开通。"),
         ),
+        sending_name="DINGTALK",
         contact_fields=(("AgentId", "agent_id"), ("AppKey", "client_id"), ("AppSecret", "client_secret")),
         contact_steps=(
             (N_("开发配置 → 安全设置 → 服务器出口IP：填写本服务的公网出口 IP。"), "egress_ips"),

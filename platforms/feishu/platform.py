@@ -93,6 +93,7 @@ class Feishu(Application):
             N_("通讯录权限范围：飞书开发者后台 → 您的应用 → 权限管理 → 数据权限，选择需要同步的部门或成员。"),
             N_("权限：contact:contact.base:readonly、contact:user.base:readonly、contact:department.base:readonly。"),
         ),
+        sending_name="FEISHU",
         contact_fields=(("AppKey", "app_id"), ("AppSecret", "app_secret")),
         contact_steps=(
             (N_("若启用了「IP 白名单」，请加入本服务的公网出口 IP。"), "egress_ips"),

@@ -70,6 +70,7 @@ class WeCom(Application):
             N_("企业可信IP：管理后台 → 应用管理 → 您的应用 → 企业可信IP，加入本服务的出口 IP。"),
             N_("可见范围：管理后台 → 应用管理 → 您的应用 → 可见范围，选择需要同步的部门或成员。"),
         ),
+        sending_name="WECHAT_ENTERPRISE",
         contact_fields=(("AgentId", "agent_id"), ("AppKey", "corp_id"), ("AppSecret", "secret")),
         contact_steps=(
             (N_("可信域名：填写后台访问地址的域名。"), "trusted_domain"),

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from errors import AccessDenied, NotFound
+from errors import AccessDenied, InvalidInput, NotFound
 from extensions import db
 from models import Membership, MembershipState, Role, SignInAttempt, User
 from services import accounts, members, passwords, rights, throttling
@@ -345,3 +345,33 @@ def test_members_are_found_and_paged_by_name(founder: Membership) -> None:
     assert [member.user.username for member in members.page(founder, text="第3").items] == ["person3"]
     assert members.page(founder, text="%").items == []
     assert [member.id for member in members.page(founder, role=Role.ADMIN).items] == [founder.id]
+
+
+def test_only_a_session_of_their_own_makes_a_super_administrator_one(founder: Membership) -> None:
+    """Whoever came by an organisation's application or provider acts with the rights of the membership alone."""
+    zhou = make_member("zhou", real_name="周宁")
+    make_member("zhou", tenant=make_tenant("别处"))
+    assert founder.user.is_superadmin
+    for act in (
+        lambda **above: members.reset_password(zhou, by=founder, **above),
+        lambda **above: members.set_email(zhou, "zhou@example.com", by=founder, **above),
+    ):
+        with pytest.raises(members.SharedAccount):
+            act()
+        act(stands_above=True)
+
+
+def test_who_belongs_to_two_organisations_is_renamed_by_neither(founder: Membership) -> None:
+    zhou = make_member("zhou", real_name="周宁")
+    make_member("zhou", tenant=make_tenant("别处"))
+    with pytest.raises(members.SharedName):
+        members.edit(zhou, real_name="别名", role=Role.VIEWER, by=founder)
+    members.edit(zhou, real_name="周宁", role=Role.VIEWER, by=founder)
+    assert zhou.role is Role.VIEWER
+
+
+def test_an_address_that_its_owner_proved_is_not_an_administrators_to_change(founder: Membership) -> None:
+    lin = make_member("lin", email="lin@example.com", email_verified_at=NOW)
+    with pytest.raises(InvalidInput):
+        members.set_email(lin, "evil@example.com", by=founder)
+    assert lin.user.email == "lin@example.com"

@@ -305,7 +305,7 @@ def test_linking_offers_what_was_missed_and_resending_brings_it(office: Office):
     missed = office.tell(wu)
     make_link(office.integration, wu)
     assert deliveries.resendable_after_link(wu.user, office.integration) == [missed]
-    (again,) = deliveries.resend_after_link(wu.user, office.integration, now=office.now())
+    (again,) = deliveries.resend_after_link(wu, office.integration, now=office.now())
     office.work()
     assert (again.state, again.source, again.notification_id) == (DeliveryState.SENT, "resend", missed.notification_id)
     assert deliveries.resendable_after_link(wu.user, office.integration) == []

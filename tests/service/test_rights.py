@@ -260,3 +260,17 @@ def test_changes_of_channels_and_policies_stand_in_the_audit_record(office: Offi
     ]
     assert entries[0].detail == {"changed": ["name: 公共空间 → 改名"]}
     assert {entry.target for entry in entries[2:]} == {"改名 / 公共策略", "改名 / 副本"}
+
+
+ON_PAGES = [("console", True), ("h5", True), ("api", True), ("card_wecom", False)]
+
+
+@pytest.mark.parametrize(("via", "is_recorded"), ON_PAGES)
+def test_what_people_do_to_incidents_on_pages_stands_in_the_audit_record(
+    office: Office, via: str, is_recorded: bool
+) -> None:
+    lin, incident = office.people[Role.RESPONDER], make_incident(title="磁盘将满")
+    before = len(recorded())
+    incidents.acknowledge(incident, by=lin, via=via, now=NOW)
+    entries = [(entry.event, entry.target, entry.actor_name) for entry in recorded()[before:]]
+    assert entries == ([("incident.ack", f"#{incident.num} 磁盘将满", "responder")] if is_recorded else [])

@@ -130,6 +130,11 @@ def test_a_connection_is_shown_without_secrets_and_changed(call, boss):
     assert call("POST", f"{path}/checks", 202) == {"started": True}
     (person,) = call("GET", f"{path}/people?state=linked")["items"]
     assert (person["username"], person["state"]) == ("boss", "active")
+    make_member("lin")
+    first = call("GET", f"{path}/people?limit=1")
+    rest = call("GET", f"{path}/people?limit=1&cursor={first['next_cursor']}")
+    assert [one["username"] for one in first["items"] + rest["items"]] == ["boss", "lin"]
+    assert rest["next_cursor"] is None
     (sent,) = call("POST", f"{path}/test-message", 202, user_ids=[boss.user_id])["items"]
     assert (sent["source"], sent["state"]) == ("test", "queued")
     assert call("POST", f"{path}/test-message", 400, user_ids=[999])["code"] == "InvalidParameter"

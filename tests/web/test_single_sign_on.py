@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from extensions import db
 from models import AccountLink, AuditEntry, Integration, Membership, Role, SsoIdentity, SsoProvider, Tenant
-from services import oidc, single_sign_on
+from services import api_tokens, oidc, single_sign_on
 from services.clock import utcnow
 from services.oidc import Client, ProviderFailed
 from tests.factories import make_integration, make_member, make_tenant
@@ -236,7 +236,10 @@ def test_another_issuer_does_not_get_the_old_secret(admin_client, admin, offered
     assert not db.session.scalars(select(SsoProvider)).one().is_enabled
 
 
-@pytest.mark.parametrize("issuer", ["http://169.254.169.254", "https://127.0.0.1", "ftp://x.example", "nonsense"])
+@pytest.mark.parametrize(
+    "issuer",
+    ["http://169.254.169.254", "https://127.0.0.1", "ftp://x.example", "nonsense", "https://[::1", "https://[x]/"],
+)
 def test_an_issuer_cannot_lead_inside(admin_client, admin, issuer):
     admin_client.submit("/sso/settings", {"issuer": issuer, "client_id": "x", "secret": ""})
     stored = db.session.scalars(select(SsoProvider)).one_or_none()
@@ -334,3 +337,26 @@ def test_a_provider_binds_nobody_in_another_organisation(client, admin, offered,
     assert client.get(f"{there}/bind/confirm").location == f"{there}/"
     client.submit(f"{there}/bind/confirm", page=f"{there}/bind")
     assert db.session.scalars(select(AccountLink)).all() == []
+
+
+def test_a_program_sets_it_up(admin, client, provider):
+    admin.user.is_superadmin = False
+    scopes = [scope.value for scope in api_tokens.Scope]
+    headers = {"Authorization": f"Bearer {api_tokens.create('x', scopes, by=admin, now=utcnow())[1]}"}
+
+    def call(method: str, path: str = "", status: int = 200, **body: str) -> Any:
+        answer = client.open(f"/api/v1/single-sign-on{path}", method=method, headers=headers, json=body or None)
+        assert answer.status_code == status, answer.text
+        return answer.json.get("data")
+
+    call("GET", status=404)
+    made = call("PATCH", issuer=provider.issuer, client_id="dutybell", client_secret=SECRET)
+    assert (made["has_secret"], made["is_enabled"]) == (True, False)
+    assert SECRET not in str(made)
+    call("POST", "/enable", 409)
+    assert call("POST", "/check")["problem"] == ""
+    assert call("POST", "/enable")["is_enabled"] is True
+    call("POST", "/require", 400)  # nobody has come in that way
+    assert call("PATCH", client_id="other")["is_enabled"] is False
+    call("DELETE", "?confirm_name=x", 400)
+    assert call("DELETE", f"?confirm_name={provider.issuer}") == {"deleted": True}
