@@ -19,7 +19,7 @@ from crashpoints import crash_here
 from extensions import db
 from jobs import outbox
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import FROZEN_FOR, Settle
+from jobs.runner import FROZEN_FOR, Go, Settle
 from models import Delivery, DeliveryState, GroupState, Incident, IntegrationStatus, LinkState, Severity, TenantStatus
 from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError
@@ -88,14 +88,15 @@ class Plan:
         return self.connected.platform.capabilities
 
 
-def run(mine: Claim) -> Outcome | Settle:
+def run(mine: Claim) -> Outcome | Go:
     """Handle a "deliver" row, whose claim is not committed yet."""
     now = utcnow()
     plan = _begin(mine, now)
-    if not isinstance(plan, Plan):
-        return plan
-    db.session.commit()
-    crash_here("worker.claimed")
+    return Go(lambda: _deliver(mine, plan, now)) if isinstance(plan, Plan) else plan
+
+
+def _deliver(mine: Claim, plan: Plan, now: datetime) -> Settle:
+    """Call the platform; now: when this try was decided on."""
     card = plan.draw()
     crash_here("worker.before_send")
     g.called_platform = True

@@ -21,7 +21,7 @@ from jobs import (
 from jobs.runner import Handler
 
 HANDLERS = {
-    "ingest": Handler(ingest.run),
+    "ingest": Handler(ingest.run, run_all=ingest.run_all),
     "deliver": Handler(deliver.run, deliver.gave_up, joins_claim=True),
     "update_card": Handler(update_cards.run, update_cards.gave_up),
     "update_trial_card": Handler(trial_cards.run),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
 
@@ -59,21 +57,22 @@ class Lanes:
             self.is_short = len(free) < len(callable_now)
             return sorted(free, key=lambda q: (q.urgency, self._running[q.lane], self._served.get(q.lane, 0)))
 
-    @contextmanager
-    def place(self, queue: DueQueue) -> Iterator[bool]:
-        """Take a thread's place in a queue's lane for the length of the block; False if there is none."""
+    def take(self, queue: DueQueue, most: int) -> int:
+        """Take places for threads in a queue's lane, so many at most; how many there were."""
+        taken = 0
         with self._lock:
-            taken = self._has_room(queue)
+            while taken < most and self._has_room(queue):
+                taken += 1
+                self._count(queue, 1)
             if taken:
                 self._turn += 1
                 self._served[queue.lane] = self._turn
-                self._count(queue, 1)
-        try:
-            yield taken
-        finally:
-            if taken:
-                with self._lock:
-                    self._count(queue, -1)
+        return taken
+
+    def leave(self, queue: DueQueue, places: int) -> None:
+        """Give places back."""
+        with self._lock:
+            self._count(queue, -places)
 
     def _count(self, queue: DueQueue, more: int) -> None:
         self._running[queue.lane] += more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -22,15 +23,17 @@ from jobs.outbox import Claim, Dead, DueQueue, Later, Outcome
 from models import Tenant, TenantStatus
 from services import circuits, retries
 from services.clock import utcnow
-from services.outbox import QUICK
+from services.outbox import INTAKE, QUICK
 
 log = logging.getLogger(__name__)
 
 CRASHES_BEFORE_DEAD = len(retries.SCHEDULE_SECONDS)
 FROZEN_FOR = timedelta(minutes=1)
 CONFLICT_FOR = timedelta(milliseconds=50)
-HANDFUL = 8
-"""Rows of the quick queue that are claimed at once."""
+AT_ONCE = {QUICK: 8, INTAKE: 40}
+"""Rows of our own queues that are claimed by one transaction; elsewhere one."""
+CALLS_AT_ONCE = 8
+"""The same of a connection, as far as there are threads for them."""
 THREADS = 64
 RECORD_AGAIN_SECONDS = 60.0
 """How long an outcome that the database did not take is offered to it again."""
@@ -56,17 +59,40 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True)
+class Go:
+    """What is left to do once the claim and what was staged with it are committed; any thread may do it."""
+
+    act: Callable[[], Outcome | Settle]
+
+
+@dataclass(frozen=True)
 class Handler:
     """What to do with a kind of row.
 
     run          may commit in between (never call out with a transaction open) and stages its last changes
     gave_up      called when a row of this kind goes dead by exceptions, to make that visible on its subject
-    joins_claim  run begins in the transaction of the claim and commits it itself before it calls out
+    joins_claim  run only stages, in the transaction of the claim, and calls out in the Go that it returns
+    run_all      does rows of this kind that were claimed together, and records what came of them, in one transaction;
+                 what it raises is rolled back, and each is run alone
     """
 
-    run: Callable[[Claim], Outcome | Settle]
+    run: Callable[[Claim], Outcome | Settle | Go]
     gave_up: Callable[[Claim, str], None] | None = None
     joins_claim: bool = False
+    run_all: Callable[[list[Claim]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A row that was claimed and holds a place in its lane, for the next thread that comes.
+
+    go       None to run it from its beginning; is_ours: False if the claim was rolled back and must be made again
+    """
+
+    mine: Claim
+    queue: DueQueue
+    go: Go | None
+    is_ours: bool = True
 
 
 @dataclass
@@ -88,10 +114,14 @@ class Runner:
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.threads)
         self.together: GroupCommit[tuple[Claim, Settle]] = GroupCommit(self._record_group)
+        self.begun: deque[Begun] = deque()
+        self._calls_at_once = CALLS_AT_ONCE
 
     def run_next(self, on_claim: Callable[[], None] = lambda: None) -> bool:
         """Work one due row off, or a handful; False if there was none. on_claim: called once rows are ours."""
         with self.app.app_context():
+            if self._carry_on(on_claim):
+                return True
             remembered = self.lanes.remembered()
             if remembered and self._work_one_of(remembered, on_claim):
                 return True
@@ -101,13 +131,19 @@ class Runner:
             return self._work_one_of(due, on_claim)
 
     def run_due(self, at_most: int = 1000) -> int:
-        """Work off what is due now, in this thread; return how many claims that were."""
-        done = 0
+        """Work off what is due now, in this thread, one row after the other; return how many claims that were."""
+        done, self._calls_at_once = 0, 1
         self.lanes.forget()
         while done < at_most and self.run_next():
             self.lanes.forget()
             done += 1
         return done
+
+    def finish_begun(self, until: float) -> None:
+        """Do what was begun and no thread has taken, before this process ends; until: by the monotonic clock."""
+        with self.app.app_context():
+            while time.monotonic() < until and self._carry_on(lambda: None):
+                pass
 
     def give_back(self) -> None:
         """End the leases of rows that are still running: this process is about to end."""
@@ -130,57 +166,156 @@ class Runner:
 
     def _work_one_of(self, due: list[DueQueue], on_claim: Callable[[], None]) -> bool:
         for queue in self.lanes.in_turn(due, utcnow()):
-            with self.lanes.place(queue) as taken:
-                if taken and self._work(queue, on_claim):
-                    return True
+            places = self.lanes.take(queue, self._calls_at_once if queue.lane else 1)
+            if places and self._work(queue, places, on_claim):
+                return True
             self.lanes.forget(queue)
         return False
 
-    def _work(self, queue: DueQueue, on_claim: Callable[[], None]) -> bool:
-        claims = self._claim(queue)
-        if not claims:
-            db.session.rollback()
-            return False
+    def _work(self, queue: DueQueue, places: int, on_claim: Callable[[], None]) -> bool:
+        """Claim rows of a queue; do our own all in this thread, of calls the first, and leave the others begun."""
+        claims: list[Claim] = []
         try:
+            claims = self._claim(queue, AT_ONCE.get(queue.number, places))
+            if not claims:
+                return False
+            if not queue.lane:
+                self._do_own(claims, on_claim)
+                return True
+            begun = self._begin(queue, claims)
+            claims, places = claims[:1], self._keep_places(queue, places, len(begun))
+            self.begun.extend(begun[1:])
             on_claim()
-            if not self._joins_claim(claims[0]):
-                db.session.commit()
-                crash_here("worker.claimed")
-            for mine in claims:
-                self._run(mine)
-                db.session.rollback()
+            if begun:
+                self._go(begun[0])
+            return True
         finally:
             db.session.rollback()
-            with self.lock:
-                for mine in claims:
-                    self.running.pop(mine.id, None)
-        return True
+            self.lanes.leave(queue, places)
+            self._let_go(*claims)
 
-    def _claim(self, queue: DueQueue) -> list[Claim]:
-        """Stage a claim. From the quick queue a handful; of a platform that is down one, by one worker."""
+    def _claim(self, queue: DueQueue, at_most: int) -> list[Claim]:
+        """Stage a claim; of a platform that is down of one row, by one worker."""
         now = utcnow()
         is_probe = circuits.is_open(queue.outage_count)
         if is_probe and not circuits.take_probe(queue.lane, queue.probe_at, now):
             return []
         with self.lock:
             here = list(self.running)
-        at_most = HANDFUL if queue.number == QUICK else 1
+        at_most = 1 if is_probe else at_most
         claims = outbox.claim(queue.number, now, self.lease, holder=self.holder, running_here=here, at_most=at_most)
         claims = [replace(mine, is_probe=is_probe) for mine in claims]
         with self.lock:
             self.running.update((mine.id, mine) for mine in claims)
         return claims
 
-    def _joins_claim(self, mine: Claim) -> bool:
+    def _let_go(self, *claims: Claim) -> None:
+        with self.lock:
+            for mine in claims:
+                self.running.pop(mine.id, None)
+
+    # --- our own work ---------------------------------------------------------------------------------------------
+
+    def _do_own(self, claims: list[Claim], on_claim: Callable[[], None]) -> None:
+        on_claim()
+        db.session.commit()
+        crash_here("worker.claimed")
+        if not self._are_done_together(claims):
+            for mine in claims:
+                self._run(mine, self._handling(mine))
+                db.session.rollback()
+
+    def _are_done_together(self, claims: list[Claim]) -> bool:
+        """Whether their handler did them all at once; whatever went wrong is seen again when each is run alone."""
+        handler = self.handlers.get(claims[0].kind)
+        if handler is None or handler.run_all is None or {mine.kind for mine in claims} != {claims[0].kind}:
+            return False
+        try:
+            with read_only():
+                if any(self._is_frozen(mine) for mine in claims):
+                    return False
+            handler.run_all(claims)
+        except Exception as error:
+            db.session.rollback()
+            log.info("%s rows of %s go alone: %s", len(claims), claims[0].kind, type(error).__name__)
+            return False
+        return True
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, queue: DueQueue, claims: list[Claim]) -> list[Begun]:
+        """Commit the claims with all that can be done before a call; what is left to do."""
+        try:
+            staged = [(mine, handler.run(mine) if (handler := self._joining(mine)) else None) for mine in claims]
+            now = utcnow()
+            for mine, what in staged:
+                if isinstance(what, Outcome) and not outbox.finish(mine, what, now):
+                    raise Overtaken
+            db.session.commit()
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_databases_fault(error):
+                raise
+            db.session.rollback()  # each claims itself once more, and fails alone
+            return [Begun(mine, queue, None, is_ours=False) for mine in claims]
+        crash_here("worker.claimed")
+        left = [Begun(mine, queue, what) for mine, what in staged if what is None or isinstance(what, Go)]
+        self._let_go(*(mine for mine, what in staged if isinstance(what, Outcome)))
+        return left
+
+    def _joining(self, mine: Claim) -> Handler | None:
         handler = self.handlers.get(mine.kind)
-        return handler is not None and handler.joins_claim
+        return handler if handler is not None and handler.joins_claim else None
+
+    def _keep_places(self, queue: DueQueue, places: int, wanted: int) -> int:
+        """Leave the places in a lane that nothing begun needs; those of this thread are what is returned."""
+        self.lanes.leave(queue, places - max(wanted, 1))
+        return 1
+
+    def _carry_on(self, on_claim: Callable[[], None]) -> bool:
+        """Do a row that was begun; False if there is none."""
+        try:
+            one = self.begun.popleft()
+        except IndexError:
+            return False
+        try:
+            on_claim()
+            self._go(one)
+        finally:
+            db.session.rollback()
+            self.lanes.leave(one.queue, 1)
+            self._let_go(one.mine)
+        return True
+
+    def _go(self, one: Begun) -> None:
+        mine = one.mine
+        if one.go is not None:
+            self._run(mine, one.go.act)
+        elif one.is_ours:
+            self._run(mine, self._handling(mine))
+        else:
+            self._run(mine, lambda: self._claim_again(mine))
+
+    def _claim_again(self, mine: Claim) -> Outcome | Settle:
+        """Run a row whose claim was rolled back together with others'."""
+        if not outbox.take_again(mine, utcnow(), self.lease, self.holder):
+            return Later(utcnow(), "taken over")
+        handler = self._joining(mine)
+        if handler is None:
+            db.session.commit()
+            return self._handle(mine)
+        what = handler.run(mine)
+        if not isinstance(what, Go):
+            return what
+        db.session.commit()
+        crash_here("worker.claimed")
+        return what.act()
 
     # --- handling -------------------------------------------------------------------------------------------------
 
-    def _run(self, mine: Claim) -> None:
+    def _run(self, mine: Claim, handling: Callable[[], Outcome | Settle]) -> None:
         g.called_platform = False
         try:
-            outcome = self._handle(mine)
+            outcome = handling()
             if isinstance(outcome, Settle):
                 self._settle(mine, outcome)
             else:
@@ -201,15 +336,21 @@ class Runner:
         if mine.is_probe and not g.called_platform:
             circuits.return_probe(mine.lane, utcnow())
 
+    def _handling(self, mine: Claim) -> Callable[[], Outcome | Settle]:
+        return lambda: self._handle(mine)
+
     def _handle(self, mine: Claim) -> Outcome | Settle:
         handler = self.handlers.get(mine.kind)
         if handler is None:
             return Dead(f"no handler for {mine.kind}")
-        if not handler.joins_claim:  # who joins the claim reads the organisation together with the rest
-            tenant = db.session.get(Tenant, mine.tenant_id)
-            if tenant is not None and tenant.status is TenantStatus.FROZEN:
-                return Later(utcnow() + FROZEN_FOR, "organisation frozen")
-        return handler.run(mine)
+        if self._is_frozen(mine):
+            return Later(utcnow() + FROZEN_FOR, "organisation frozen")
+        what = handler.run(mine)
+        return what.act() if isinstance(what, Go) else what
+
+    def _is_frozen(self, mine: Claim) -> bool:
+        tenant = db.session.get(Tenant, mine.tenant_id)
+        return tenant is not None and tenant.status is TenantStatus.FROZEN
 
     def _settle(self, mine: Claim, done: Settle) -> None:
         """Record what a call came to; if the database cannot take it now, offer it again, but never call again."""

@@ -42,28 +42,22 @@ _BY_KEY = Statement(
         or_(IntegrationKey.expires_at.is_(None), IntegrationKey.expires_at > bindparam("now")),
     )
 )
-_FOR_PUSH = (
-    select(AlertSource)
-    .join(AlertSource.channel)
-    .join(AlertSource.tenant)
-    .options(contains_eager(AlertSource.channel), contains_eager(AlertSource.tenant))
-    .where(
-        AlertSource.id == bindparam("id"),
-        AlertSource.is_enabled.is_(True),
-        Tenant.status == TenantStatus.ACTIVE,
-        Channel.tenant_id == AlertSource.tenant_id,
+_VALUES = (
+    select(
+        AlertSource.id,
+        AlertSource.tenant_id,
+        AlertSource.channel_id,
+        AlertSource.name,
+        Channel.is_enabled,
+        Channel.close_timeout_minutes,
+        Tenant.timezone,
     )
-    .execution_options(populate_existing=True)
-)
-_HELD = (
-    select(AlertSource)
-    .join(AlertSource.channel)
-    .join(AlertSource.tenant)
-    .options(contains_eager(AlertSource.channel), contains_eager(AlertSource.tenant))
+    .join(Channel, Channel.id == AlertSource.channel_id)
+    .join(Tenant, Tenant.id == AlertSource.tenant_id)
     .where(AlertSource.id == bindparam("id"), Channel.tenant_id == AlertSource.tenant_id)
-    .with_for_update(of=AlertSource, key_share=True)
-    .execution_options(populate_existing=True)
 )
+_FOR_PUSH = Statement(_VALUES.where(AlertSource.is_enabled.is_(True), Tenant.status == TenantStatus.ACTIVE))
+_HELD = Statement(_VALUES.with_for_update(of=AlertSource, key_share=True))
 _MAY_PUSH = (
     select(IntegrationKey.key_hash)
     .join(AlertSource, AlertSource.id == IntegrationKey.source_id)
@@ -95,6 +89,33 @@ class Opened:
     options: dict[str, Any]
     is_enabled: bool
     is_tenant_active: bool
+
+
+@dataclass(slots=True)
+class ChannelState:
+    """What a channel does with new alerts. close_timeout_minutes: 0 for never."""
+
+    is_enabled: bool
+    close_timeout_minutes: int
+
+
+@dataclass(slots=True)
+class Home:
+    """The organisation's part in it."""
+
+    timezone: str
+
+
+@dataclass(slots=True)
+class SourceValues:
+    """A source as plain values, with the names that the row of the session has: for storing what it pushed."""
+
+    id: int
+    tenant_id: int
+    channel_id: int
+    name: str
+    channel: ChannelState
+    tenant: Home
 
 
 def create(
@@ -209,21 +230,21 @@ def find_by_key(key: str, *, now: datetime) -> Opened | None:
     return Opened(*found[0]) if found else None
 
 
-def for_push(source_id: int) -> AlertSource | None:
+def for_push(source_id: int) -> SourceValues | None:
     """The source with its channel and organisation, for storing what it pushed.
 
     None if it was deleted or disabled a moment ago.
     """
-    return db.session.scalar(_FOR_PUSH, {"id": source_id})
+    return _read(_FOR_PUSH, source_id)
 
 
-def hold(source_id: int) -> AlertSource | None:
+def hold(source_id: int) -> SourceValues | None:
     """The source with its channel and organisation, for taking what it pushed before; None if it was deleted.
 
     Until the transaction ends nobody else takes its pushes, while new ones may still be stored. It may be disabled
     by now: what was accepted counts.
     """
-    return db.session.scalar(_HELD, {"id": source_id})
+    return _read(_HELD, source_id)
 
 
 def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetime) -> set[str]:
@@ -234,7 +255,7 @@ def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetim
     return set(connection.scalars(_OPEN_KEYS, {"key_hashes": asked, "now": now}))
 
 
-def count_push(source: AlertSource, *, events: int, rejections: list[str], now: datetime) -> None:
+def count_push(source: AlertSource | SourceValues, *, events: int, rejections: list[str], now: datetime) -> None:
     """Stage the counters of a push. Call it last: its row is locked from here until the commit."""
     on = db.session.connection()
     if events:
@@ -270,6 +291,16 @@ def current_key(source: AlertSource) -> str:
     """The newest key, in clear."""
     key = source.keys[0]
     return vault.unseal(source.tenant_id, vault.push_key_field(key.key_hash), key.key_cipher)
+
+
+def _read(statement: Statement, source_id: int) -> SourceValues | None:
+    db.session.flush()
+    found = statement.rows(db.session.connection(), {"id": source_id})
+    if not found:
+        return None
+    id, tenant_id, channel_id, name, is_enabled, close_timeout_minutes, timezone = found[0]
+    channel = ChannelState(is_enabled, close_timeout_minutes)
+    return SourceValues(id, tenant_id, channel_id, name, channel, Home(timezone))
 
 
 def _add_key(source: AlertSource, now: datetime) -> None:

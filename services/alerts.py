@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Update, bindparam, func, literal_column, select, update
 
 from extensions import db
-from models import Alert, AlertEvent, AlertSource, AlertState, Incident, Severity
+from models import Alert, AlertEvent, AlertState, Incident, Severity
 from services import incidents, openings, timeline
 from services.incident_access import note_held
-from services.statements import inserting
+from services.openings import AnySource
+from services.statements import Statement, inserting
 from sources import IncomingEvent
 from sources.base import LABELS
 
@@ -44,10 +45,14 @@ _EVENTS = inserting(
 _IS_FIRING = (
     Alert.tenant_id == bindparam("of_tenant"),
     Alert.source_id == bindparam("of_source"),
-    Alert.state == AlertState.FIRING,
+    Alert.state == literal_column("'firing'"),
     Alert.alert_key.in_(bindparam("keys", expanding=True)),
 )
 _FIRING_INCIDENTS = select(Alert.incident_id).where(*_IS_FIRING)
+_FIRING_INCIDENT = Statement(select(Alert.incident_id).where(*_IS_FIRING[:3], Alert.alert_key == bindparam("key")))
+_CLOSED_AT = Statement(
+    select(func.max(Alert.ended_at)).where(*_IS_FIRING[:2], IS_CLOSED, Alert.alert_key == bindparam("key"))
+)
 _FIRING = (
     select(Alert).where(*_IS_FIRING).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
 )
@@ -84,7 +89,7 @@ class _Push:
     touched      keys of the alerts that changed, with their incidents once they are known
     """
 
-    source: AlertSource
+    source: AnySource
     now: datetime
     received_at: datetime
     firing: dict[str, Alert] = field(default_factory=dict)
@@ -99,12 +104,12 @@ class _Push:
     truncated: dict[str, int] = field(default_factory=dict)
 
 
-def ingest(source: AlertSource, events: Sequence[IncomingEvent], *, now: datetime, truncated: int = 0) -> list[Result]:
+def ingest(source: AnySource, events: Sequence[IncomingEvent], *, now: datetime, truncated: int = 0) -> list[Result]:
     """Take the events of one push in their order and say what became of each; see ingest_all()."""
     return ingest_all(source, [Arrival(events, now, truncated)], now=now)
 
 
-def ingest_all(source: AlertSource, arrivals: Sequence[Arrival], *, now: datetime) -> list[Result]:
+def ingest_all(source: AnySource, arrivals: Sequence[Arrival], *, now: datetime) -> list[Result]:
     """Take the events of several pushes in their order and say what became of each.
 
     now  when dispatching begins, aware UTC; alerts keep the times at which they were received
@@ -132,7 +137,7 @@ def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
     """Lock and read the open alerts of these keys, their incidents first: people's actions lock in that order."""
     source = push.source
     wanted = {"of_tenant": source.tenant_id, "of_source": source.id, "keys": sorted(keys)}
-    incident_ids = db.session.connection().scalars(_FIRING_INCIDENTS, wanted).all()
+    incident_ids = _firing_incidents(wanted)
     if not incident_ids:
         return
     held = db.session.scalars(
@@ -147,14 +152,24 @@ def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
     push.firing |= {alert.alert_key: alert for alert in db.session.scalars(_FIRING, wanted)}
 
 
+def _firing_incidents(wanted: dict[str, Any]) -> list[int | None]:
+    """Of the open alerts of these keys. On SQLite asking once for each is quicker than putting a list together."""
+    on = db.session.connection()
+    if on.dialect.name != "sqlite":
+        return list(on.scalars(_FIRING_INCIDENTS, wanted))
+    return [row[0] for key in wanted["keys"] for row in _FIRING_INCIDENT.rows(on, wanted | {"key": key})]
+
+
 def _look_for_closed(push: _Push, events: Iterable[tuple[Arrival, IncomingEvent]]) -> None:
     """Read when alerts were closed whose events waited: one of them may have been received before its alert's end."""
     waited = {event.alert_key for arrival, event in events if push.now - arrival.received_at > AT_ONCE}
     if keys := waited - set(push.firing):
-        of_source = (Alert.tenant_id == push.source.tenant_id, Alert.source_id == push.source.id, IS_CLOSED)
-        closed = select(Alert.alert_key, func.max(Alert.ended_at)).where(*of_source, Alert.alert_key.in_(sorted(keys)))
-        found = db.session.execute(closed.group_by(Alert.alert_key))
-        push.closed_at |= {alert_key: ended_at for alert_key, ended_at in found if ended_at is not None}
+        of_source = {"of_tenant": push.source.tenant_id, "of_source": push.source.id}
+        on = db.session.connection()
+        for key in sorted(keys):
+            ((ended_at,),) = _CLOSED_AT.rows(on, of_source | {"key": key})
+            if ended_at is not None:
+                push.closed_at[key] = ended_at
 
 
 def _take(push: _Push, arrival: Arrival, event: IncomingEvent) -> Result:

@@ -13,7 +13,8 @@ from errors import AppError, NotFound
 from extensions import db
 from models import Delivery, DeliveryState, Incident, Integration, Membership, Progress, Severity, User
 from services import audit, notifications, outbox, rights
-from services.notifications import DELIVER, AddressBook
+from services.address_book import AddressBook, kind_of
+from services.notifications import DELIVER
 from services.visibility import visible_incidents
 from texts import N_
 
@@ -177,7 +178,7 @@ def _missed(user: User, integration: Integration, codes: Sequence[str]) -> list[
         .join(Incident, Incident.id == Delivery.incident_id)
         .where(Delivery.tenant_id == integration.tenant_id, Delivery.user_id == user.id)
         .where(Delivery.state == DeliveryState.FAILED, Delivery.failure_code.in_(codes))
-        .where(Delivery.channel_kind == notifications.kind_of(integration), Incident.progress != Progress.CLOSED)
+        .where(Delivery.channel_kind == kind_of(integration), Incident.progress != Progress.CLOSED)
         .options(joinedload(Delivery.incident))
         .order_by(Delivery.id.desc())
         .limit(RESENDABLE)
@@ -195,7 +196,7 @@ def _reached(user: User, integration: Integration, incident_ids: Sequence[int]) 
                 Delivery.tenant_id == integration.tenant_id,
                 Delivery.user_id == user.id,
                 Delivery.incident_id.in_(incident_ids),
-                Delivery.channel_kind == notifications.kind_of(integration),
+                Delivery.channel_kind == kind_of(integration),
                 Delivery.state.in_((DeliveryState.SENT, DeliveryState.SENDING, *PENDING)),
             )
         )

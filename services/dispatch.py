@@ -20,6 +20,7 @@ from extensions import db
 from models import Alert, DispatchPolicy, Incident, Membership, Tenant
 from services import filters, groups, notifications, outbox, policies, responders, timeline, timers
 from services.incident_changes import hold, show, stage_timers
+from services.policies import PolicyValues
 from services.policy_levels import Level
 from services.timers import STEP
 
@@ -151,11 +152,11 @@ def level_count(incident: Incident) -> int:
     return timers.level_count(incident.assignment)
 
 
-def _matching_policy(incident: Incident, source_id: int | None, now: datetime) -> DispatchPolicy | None:
+def _matching_policy(incident: Incident, source_id: int | None, now: datetime) -> DispatchPolicy | PolicyValues | None:
     if incident.channel is None:
         return None
     tenant = db.session.get_one(Tenant, incident.tenant_id)
-    tried = policies.in_channel(incident.channel)
+    tried = policies.values_in_channel(incident.channel.id, tenant_id=incident.tenant_id)
     facts = filters.Facts(incident.severity, incident.title, incident.description, source_id, incident.labels)
     return policies.match(tried, facts, now, policies.zone_of(tenant))
 
@@ -202,7 +203,6 @@ def _notify_level(incident: Incident, level: Level, people: Sequence[Membership]
         level=assignment["level"],
         times=assignment["times"],
         user_ids=[member.user_id for member in people],
-        members=people,
         group_ids=level.group_ids,
         personal=level.personal,
         policy_name=assignment["policy"]["name"],

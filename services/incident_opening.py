@@ -12,7 +12,6 @@ from errors import InvalidInput
 from extensions import db
 from models import (
     Alert,
-    AlertSource,
     AlertState,
     Channel,
     Incident,
@@ -27,7 +26,7 @@ from texts import N_
 MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
 
 
-def open_from_alert(alert: Alert, source: AlertSource, *, now: datetime) -> Incident:
+def open_from_alert(alert: Alert, source: openings.AnySource, *, now: datetime) -> Incident:
     """Make the incident of an alert, which may be new too, and dispatch it; title and labels stay this alert's.
 
     Raises IntegrityError if another push made the same alert at this moment.

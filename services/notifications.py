@@ -4,58 +4,29 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import lazyload, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from extensions import db
 from models import (
-    AccountLink,
     Delivery,
     DeliveryState,
     GroupChat,
     Incident,
-    Integration,
     IntegrationStatus,
-    LinkState,
     Membership,
-    MembershipState,
     Notification,
     Severity,
 )
-from platforms import PLATFORMS
-from services import groups, outbox, responders, timeline
-from services.policy_levels import UNIFIED, Personal
+from services import groups, outbox, timeline
+from services.address_book import AddressBook, MemberValues, Route, kind_of
+from services.policy_levels import Personal
 
 DELIVER = "deliver"
 CAUSES = ("assign", "reassign", "escalate", "reopen", "snooze_expired", "add_responder", "repeat")
-
-_IN_USE = (
-    select(Integration)
-    .where(Integration.tenant_id == bindparam("tenant_id"), Integration.status != IntegrationStatus.DRAFT)
-    .order_by(Integration.id)
-)
-_LINKS = (
-    select(AccountLink)
-    .options(lazyload(AccountLink.user))
-    .where(
-        AccountLink.tenant_id == bindparam("tenant_id"), AccountLink.user_id.in_(bindparam("user_ids", expanding=True))
-    )
-)
-
-
-@dataclass(frozen=True)
-class Route:
-    """How a person is reached through one channel kind, or why not (a code of services.failures)."""
-
-    channel_kind: str
-    integration: Integration | None = None
-    link: AccountLink | None = None
-    failure: str | None = None
-    skip: str | None = None
 
 
 def notify(
@@ -65,7 +36,6 @@ def notify(
     level: int | None = None,
     times: int = 1,
     user_ids: Sequence[int],
-    members: Sequence[Membership] | None = None,
     group_ids: Sequence[int] = (),
     personal: Personal | None = None,
     policy_name: str = "",
@@ -74,14 +44,13 @@ def notify(
     """Stage telling people and groups about an incident and write it to the timeline.
 
     cause     one of CAUSES; level: 0-based, None when people were chosen directly; times: 2 for the first repeat
-    members   of these people, if they have been read already
     group_ids of group chats; of those that are gone, the delivery says so
     personal  the level's choice of channels; None: each person's own preferences
     Whoever cannot be reached gets a delivery that says why at once, without a call to any platform.
     """
     values = about(cause=cause, level=level, times=times, policy_name=policy_name, now=now)
     notification = Notification(tenant_id=incident.tenant_id, incident_id=incident.id, **values)
-    book = AddressBook(incident.tenant_id, user_ids, members)
+    book = AddressBook(incident.tenant_id, user_ids)
     rows = deliveries_of(book, user_ids, incident.severity, personal or Personal(), now=now)
     for row in rows + group_deliveries(incident.tenant_id, group_ids, now=now):
         about_it = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "reference": new_reference()}
@@ -149,13 +118,15 @@ def of_incident(incident: Incident) -> list[Notification]:
 
 
 def make_delivery(
-    route: Route, member: Membership | None, user_id: int | None, tenant_id: int, *, now: datetime
+    route: Route, member: Membership | MemberValues | None, user_id: int | None, tenant_id: int, *, now: datetime
 ) -> Delivery:
     """A delivery in its first state: queued, or failed or skipped for a reason that is known already."""
     return Delivery(tenant_id=tenant_id, reference=new_reference(), **_delivery(route, member, user_id, now))
 
 
-def _delivery(route: Route, member: Membership | None, user_id: int | None, now: datetime) -> dict[str, Any]:
+def _delivery(
+    route: Route, member: Membership | MemberValues | None, user_id: int | None, now: datetime
+) -> dict[str, Any]:
     state = DeliveryState.QUEUED
     if route.failure:
         state = DeliveryState.FAILED
@@ -207,72 +178,3 @@ def sending(
 def new_reference() -> str:
     """Our own key of a message on the platform: random, of letters and digits, 128 bits."""
     return secrets.token_hex(16)
-
-
-class AddressBook:
-    """How the given people of an organisation can be reached, read in three queries whatever their number.
-
-    members  of these people, if they have been read already
-    """
-
-    def __init__(self, tenant_id: int, user_ids: Iterable[int], members: Iterable[Membership] | None = None) -> None:
-        wanted = list(dict.fromkeys(user_ids))
-        if members is None:
-            members = responders.known(tenant_id, wanted)
-        self.members = {member.user_id: member for member in members}
-        self.integrations = db.session.scalars(_IN_USE, {"tenant_id": tenant_id}).all()
-        links = db.session.scalars(_LINKS, {"tenant_id": tenant_id, "user_ids": wanted})
-        self.links = {(link.integration_id, link.user_id): link for link in links}
-
-    def routes(self, user_id: int, severity: str, personal: Personal) -> list[Route]:
-        """At least one: somebody who is not told is shown with the reason."""
-        kinds = self._kinds(user_id, severity, personal)
-        if kinds is None:
-            return [Route("", skip="severity_filtered")]
-        return [self.route(user_id, kind) for kind in kinds] or [Route("", failure=self._failure_of(user_id))]
-
-    def route(self, user_id: int, kind: str) -> Route:
-        """One person through one channel kind."""
-        failure = self._member_failure(user_id)
-        found = [one for one in self.integrations if kind_of(one) == kind]
-        active = [one for one in found if one.status is IntegrationStatus.ACTIVE]
-        if failure or not active:
-            failure = failure or ("integration_disabled" if found else "no_channel")
-            return Route(kind, next(iter(active or found), None), failure=failure)
-        integration = next((one for one in active if (one.id, user_id) in self.links), active[0])
-        link = self.links.get((integration.id, user_id))
-        return Route(kind, integration, link, failure=link_failure(link))
-
-    def _kinds(self, user_id: int, severity: str, personal: Personal) -> list[str] | None:
-        """Channel kinds to use; None if the level tells nobody at this severity."""
-        if personal.mode == UNIFIED:
-            return list(personal.unified.get(severity, ())) or None
-        member = self.members.get(user_id)
-        chosen = member.preferences.get(severity) if member else None
-        if chosen is not None:
-            return list(dict.fromkeys(chosen))
-        in_use = [one for one in self.integrations if one.status is IntegrationStatus.ACTIVE] or self.integrations
-        return list(dict.fromkeys(kind_of(one) for one in in_use))
-
-    def _failure_of(self, user_id: int) -> str:
-        return self._member_failure(user_id) or "no_channel"
-
-    def _member_failure(self, user_id: int) -> str | None:
-        member = self.members.get(user_id)
-        if member is not None and member.state is MembershipState.UNDER_REVIEW:
-            return "link_pending"
-        if member is None or member.state is not MembershipState.ACTIVE or member.user.is_disabled:
-            return "member_inactive"
-        return None
-
-
-def kind_of(integration: Integration) -> str:
-    """The personal channel that an integration is."""
-    return PLATFORMS[integration.platform].capabilities.channel_kind
-
-
-def link_failure(link: AccountLink | None) -> str | None:
-    """Why nothing can be sent over a link. A broken one is tried: the platform may see the person again."""
-    if link is None:
-        return "app_not_linked"
-    return "link_pending" if link.state is LinkState.PENDING else None

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 
 from extensions import db
 from models import (
@@ -22,39 +23,57 @@ from models import (
     DeliveryState,
     Incident,
     Notification,
-    Progress,
     Responder,
     Severity,
     Tenant,
 )
 from services import dispatch, filters, notifications, outbox, policies, responders, timeline, timers
-from services.notifications import AddressBook
+from services.address_book import AddressBook
+from services.alert_sources import ChannelState, SourceValues
 from services.policies import Rule
-from services.statements import inserting
+from services.statements import Statement, inserting
 from services.timers import AUTO_CLOSE, Timer
 
 Values = dict[str, Any]
+AnySource = AlertSource | SourceValues
 TAKEN = ("title", "description", "severity", "status", "labels", "images", "started_at", "last_event_at", "event_count")
 """What an incident has from the alert that it is made of."""
 
-_NUMBERS = (
+_NUMBERS = Statement(
     update(Tenant.__table__)  # type: ignore[arg-type]
     .where(Tenant.id == bindparam("of_tenant"))
     .values(last_incident_num=Tenant.last_incident_num + bindparam("taken"))
     .returning(Tenant.last_incident_num)
 )
-_INCIDENTS = insert(Incident.__table__).returning(Incident.id, Incident.num)  # type: ignore[arg-type]
-_ALERTS = insert(Alert.__table__).returning(Alert.id, Alert.alert_key)  # type: ignore[arg-type]
-_ATTACH = (
+_INCIDENTS = inserting(
+    Incident,
+    *("tenant_id", "channel_id", "num", "changed_at", "alert_count", "active_alert_count", "assignment", *TAKEN),
+    returning=("id", "num"),
+)
+_ALERTS = inserting(
+    Alert,
+    *("tenant_id", "source_id", "channel_id", "incident_id", "alert_key", "title", "description", "severity"),
+    *("status", "state", "labels", "images", "started_at", "last_event_at", "event_count"),
+    returning=("id", "alert_key"),
+)
+_ATTACH = Statement(
     update(Alert.__table__)  # type: ignore[arg-type]
     .where(Alert.id == bindparam("of_alert"), Alert.tenant_id == bindparam("of_tenant"))
-    .values(incident_id=bindparam("incident_id"))
+    .values(incident_id=bindparam("of_incident"))
 )
 _RESPONDERS = inserting(Responder, "tenant_id", "incident_id", "user_id", "source", "is_current", "assigned_at")
-_NOTIFICATIONS = insert(Notification.__table__).returning(  # type: ignore[arg-type]
-    Notification.id, Notification.incident_id
+_NOTIFICATIONS = inserting(
+    Notification,
+    *("tenant_id", "incident_id", "cause", "level", "times", "policy_name", "created_at"),
+    returning=("id", "incident_id"),
 )
-_DELIVERIES = insert(Delivery.__table__).returning(Delivery.id, Delivery.reference)  # type: ignore[arg-type]
+_DELIVERIES = inserting(
+    Delivery,
+    *("tenant_id", "notification_id", "incident_id", "source", "channel_kind", "integration_id", "integration_name"),
+    *("user_id", "group_chat_id", "recipient_name", "external_user_id", "state", "reference", "failure_code"),
+    "created_at",
+    returning=("id", "reference"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class Opening:
     notification_id: int | None = None
 
 
-def open_all(alerts: Sequence[Values], source: AlertSource, *, now: datetime) -> list[Opening]:
+def open_all(alerts: Sequence[Values], source: AnySource, *, now: datetime) -> list[Opening]:
     """Store these alerts of a source, each with an incident of its own, and begin to dispatch these.
 
     alerts  columns of alerts with different keys; those that are stored already (`id`) are given an incident
@@ -100,11 +119,11 @@ def open_all(alerts: Sequence[Values], source: AlertSource, *, now: datetime) ->
 
 def next_nums(tenant_id: int, count: int) -> int:
     """Reserve so many running numbers and return the first; two transactions never get the same ones."""
-    last = db.session.connection().execute(_NUMBERS, {"of_tenant": tenant_id, "taken": count}).scalar_one()
+    ((last,),) = _NUMBERS.rows(db.session.connection(), {"of_tenant": tenant_id, "taken": count})
     return int(last) - count + 1
 
 
-def auto_close(channel: Channel | None, *, now: datetime) -> list[Timer]:
+def auto_close(channel: Channel | ChannelState | None, *, now: datetime) -> list[Timer]:
     """The channel's time limit, if it has one, counted from now."""
     minutes = channel.close_timeout_minutes if channel else 0
     return [Timer(AUTO_CLOSE, now + timedelta(minutes=minutes))] if minutes else []
@@ -113,9 +132,10 @@ def auto_close(channel: Channel | None, *, now: datetime) -> list[Timer]:
 class Beginnings:
     """How incidents of one source's channel are dispatched at one moment, by what their alerts say."""
 
-    def __init__(self, source: AlertSource, now: datetime) -> None:
+    def __init__(self, source: AnySource, now: datetime) -> None:
         self.source, self.now = source, now
-        self.rules = policies.rules(policies.in_channel(source.channel), now, policies.zone_of(source.tenant))
+        tried = policies.values_in_channel(source.channel_id, tenant_id=source.tenant_id)
+        self.rules = policies.rules(tried, now, ZoneInfo(source.tenant.timezone))
         self._known: dict[tuple[int | None, Severity], Beginning] = {}
         self._books: dict[int, AddressBook] = {}
 
@@ -151,32 +171,23 @@ class Beginnings:
         """The people of a policy's first level and how they are reached, read once for all severities."""
         policy_id = assignment["policy"]["id"]
         if policy_id not in self._books:
-            members = responders.known(self.source.tenant_id, timers.level(assignment).user_ids)
-            user_ids = [member.user_id for member in members]
-            self._books[policy_id] = AddressBook(self.source.tenant_id, user_ids, members)
+            self._books[policy_id] = AddressBook(self.source.tenant_id, timers.level(assignment).user_ids)
         return self._books[policy_id]
 
 
-def _write_incidents(openings: Sequence[Opening], source: AlertSource, now: datetime) -> None:
+def _write_incidents(openings: Sequence[Opening], source: AnySource, now: datetime) -> None:
     shared = {
         "tenant_id": source.tenant_id,
         "channel_id": source.channel_id,
-        "progress": Progress.TRIGGERED,
         "changed_at": now,
-        "is_private": False,
         "alert_count": 1,
         "active_alert_count": 1,
-        "impact": "",
-        "root_cause": "",
-        "resolution": "",
-        "overrides": [],
-        "version": 1,
     }
     rows = [
         shared | {name: each.alert[name] for name in TAKEN} | {"num": each.num, "assignment": each.beginning.assignment}
         for each in openings
     ]
-    ids = {num: id for id, num in db.session.connection().execute(_INCIDENTS, rows)}
+    ids = {num: id for id, num in _INCIDENTS.rows_each(db.session.connection(), rows)}
     for each in openings:
         each.incident_id = ids[each.num]
 
@@ -185,7 +196,7 @@ def _write_alerts(openings: Sequence[Opening]) -> None:
     on = db.session.connection()
     new = [each for each in openings if "id" not in each.alert]
     if new:
-        found = on.execute(_ALERTS, [each.alert | {"incident_id": each.incident_id} for each in new])
+        found = _ALERTS.rows_each(on, [each.alert | {"incident_id": each.incident_id} for each in new])
         ids = {alert_key: id for id, alert_key in found}
         for each in new:
             each.alert_id = ids[each.alert["alert_key"]]
@@ -193,7 +204,7 @@ def _write_alerts(openings: Sequence[Opening]) -> None:
         if "id" in each.alert:
             each.alert_id = each.alert["id"]
             about = {"of_alert": each.alert_id, "of_tenant": each.alert["tenant_id"]}
-            on.execute(_ATTACH, about | {"incident_id": each.incident_id})
+            _ATTACH.run(on, about | {"of_incident": each.incident_id})
 
 
 def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
@@ -204,7 +215,7 @@ def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
     on = db.session.connection()
     if people := [_about(each) | person for each in told for person in each.beginning.responders]:
         _RESPONDERS.run_each(on, people)
-    found = on.execute(_NOTIFICATIONS, [_about(each) | (each.beginning.notification or {}) for each in told])
+    found = _NOTIFICATIONS.rows_each(on, [_about(each) | (each.beginning.notification or {}) for each in told])
     ids = {incident_id: id for id, incident_id in found}
     deliveries: dict[str, tuple[Values, Severity]] = {}
     for each in told:
@@ -215,7 +226,7 @@ def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
             deliveries[reference] = _about(each) | values | own, each.alert["severity"]
     if deliveries:
         rows = [row for row, _ in deliveries.values()]
-        stored = [(id, *deliveries[reference]) for id, reference in on.execute(_DELIVERIES, rows)]
+        stored = [(id, *deliveries[reference]) for id, reference in _DELIVERIES.rows_each(on, rows)]
         outbox.stage(
             notifications.sending(id, row["tenant_id"], row["integration_id"], severity, now=now)
             for id, row, severity in sorted(stored, key=lambda one: one[0])
@@ -223,7 +234,7 @@ def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
         )
 
 
-def _write_entries(openings: Iterable[Opening], source: AlertSource, now: datetime) -> None:
+def _write_entries(openings: Iterable[Opening], source: AnySource, now: datetime) -> None:
     rows = []
     for each in openings:
         system = _about(each) | {"at": now, "actor_id": None, "actor_name": "", "via": "system"}
@@ -236,7 +247,7 @@ def _write_entries(openings: Iterable[Opening], source: AlertSource, now: dateti
     timeline.write(db.session.connection(), rows)
 
 
-def _write_timers(openings: Iterable[Opening], source: AlertSource, now: datetime) -> None:
+def _write_timers(openings: Iterable[Opening], source: AnySource, now: datetime) -> None:
     closing = auto_close(source.channel, now=now)
     outbox.stage(
         outbox.row(

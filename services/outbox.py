@@ -23,8 +23,8 @@ from services.statements import Statement, inserting
 
 WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
-ONE_AT_A_TIME, QUICK = 0, 1
-"""Queues of our own work: what may take its time, and what takes a few statements and is claimed by the handful."""
+ONE_AT_A_TIME, QUICK, INTAKE = 0, 1, 2
+"""Queues of our own work: what may take its time, what takes a few statements, and what the intake journal holds."""
 QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "refresh_cards"})
 URGENCIES = 4
 """Queues of each connection, the most urgent one first."""
@@ -157,7 +157,7 @@ def _ensure_pending(dialect: str) -> Statement:
     statement = insert(Job.__table__).values({name: bindparam(name) for name in _ONE_OF_A_KIND})
     executable = statement.on_conflict_do_update(
         index_elements=["unique_key"],
-        set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload")},
+        set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload", "queue")},
         where=~IS_PENDING,
     ).returning(Job.id)
     return Statement(executable)

@@ -15,6 +15,7 @@ from extensions import db
 from models import Alert, Channel, DispatchPolicy, Membership, Template, Tenant
 from services import audit, filters, groups, ownership, responders, visibility
 from services.policy_levels import Level, TimeWindow
+from services.statements import Statement
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION = 39, 500
@@ -25,11 +26,41 @@ AUDITED = (
     *("name", "description", "priority", "is_enabled", "delay_seconds"),
     *("time_windows", "filters", "levels", "template_id"),
 )
-_IN_CHANNEL = (
-    select(DispatchPolicy)
-    .where(DispatchPolicy.tenant_id == bindparam("tenant_id"), DispatchPolicy.channel_id == bindparam("channel_id"))
+_OF_CHANNEL = (
+    DispatchPolicy.tenant_id == bindparam("tenant_id"),
+    DispatchPolicy.channel_id == bindparam("channel_id"),
+)
+_IN_CHANNEL = select(DispatchPolicy).where(*_OF_CHANNEL).order_by(DispatchPolicy.priority, DispatchPolicy.id)
+_VALUES_IN_CHANNEL = Statement(
+    select(
+        DispatchPolicy.id,
+        DispatchPolicy.name,
+        DispatchPolicy.priority,
+        DispatchPolicy.is_enabled,
+        DispatchPolicy.delay_seconds,
+        DispatchPolicy.time_windows,
+        DispatchPolicy.filters,
+        DispatchPolicy.levels,
+        DispatchPolicy.template_id,
+    )
+    .where(*_OF_CHANNEL)
     .order_by(DispatchPolicy.priority, DispatchPolicy.id)
 )
+
+
+@dataclass(slots=True)
+class PolicyValues:
+    """A policy as plain values, with the names that the row of the session has; for every new incident."""
+
+    id: int
+    name: str
+    priority: int
+    is_enabled: bool
+    delay_seconds: int
+    time_windows: list[Any]
+    filters: list[Any]
+    levels: list[Any]
+    template_id: int | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +82,7 @@ class Draft:
 class Rule:
     """A policy that is in force at a moment, ready to be tried on many alerts."""
 
-    policy: DispatchPolicy
+    policy: DispatchPolicy | PolicyValues
     groups: filters.Groups
 
 
@@ -104,6 +135,13 @@ def draft(
 def in_channel(channel: Channel) -> list[DispatchPolicy]:
     """The policies of a channel in the order in which they are tried."""
     return list(db.session.scalars(_IN_CHANNEL, {"tenant_id": channel.tenant_id, "channel_id": channel.id}))
+
+
+def values_in_channel(channel_id: int, *, tenant_id: int) -> list[PolicyValues]:
+    """The same as plain values."""
+    db.session.flush()
+    found = _VALUES_IN_CHANNEL.rows(db.session.connection(), {"tenant_id": tenant_id, "channel_id": channel_id})
+    return [PolicyValues(*row) for row in found]
 
 
 def get(policy_id: int, *, viewer: Membership) -> DispatchPolicy:
@@ -217,19 +255,19 @@ def duplicate(policy: DispatchPolicy, *, name: str, by: Membership, now: datetim
     return copy
 
 
-def levels_of(policy: DispatchPolicy) -> tuple[Level, ...]:
+def levels_of(policy: DispatchPolicy | PolicyValues) -> tuple[Level, ...]:
     return tuple(Level.from_json(level) for level in policy.levels)
 
 
 def match(
-    policies: Iterable[DispatchPolicy], facts: filters.Facts, at: datetime, zone: ZoneInfo
-) -> DispatchPolicy | None:
+    policies: Iterable[DispatchPolicy | PolicyValues], facts: filters.Facts, at: datetime, zone: ZoneInfo
+) -> DispatchPolicy | PolicyValues | None:
     """The first enabled policy, lower priority first, whose windows (in `zone`) and filters fit. Pure."""
     found = first_fitting(rules(policies, at, zone), facts)
     return found.policy if found else None
 
 
-def rules(policies: Iterable[DispatchPolicy], at: datetime, zone: ZoneInfo) -> list[Rule]:
+def rules(policies: Iterable[DispatchPolicy | PolicyValues], at: datetime, zone: ZoneInfo) -> list[Rule]:
     """The enabled policies whose windows (in `zone`) hold, in the order in which they are tried. Pure."""
     local = at.astimezone(zone)
     tried = sorted(
@@ -243,7 +281,7 @@ def first_fitting(rules: Iterable[Rule], facts: filters.Facts) -> Rule | None:
     return next((rule for rule in rules if filters.matches(rule.groups, facts)), None)
 
 
-def snapshot(policy: DispatchPolicy) -> dict[str, Any]:
+def snapshot(policy: DispatchPolicy | PolicyValues) -> dict[str, Any]:
     """What an incident keeps, so that later edits do not change a running dispatch; its template is looked up."""
     return {
         "id": policy.id,
@@ -279,7 +317,7 @@ def facts_of_alert(alert: Alert) -> filters.Facts:
     return filters.Facts(alert.severity, alert.title, alert.description, alert.source_id, alert.labels)
 
 
-def _is_open(policy: DispatchPolicy, local: datetime) -> bool:
+def _is_open(policy: DispatchPolicy | PolicyValues, local: datetime) -> bool:
     windows = [TimeWindow.from_json(window) for window in policy.time_windows]
     return not windows or any(window.holds(local) for window in windows)
 

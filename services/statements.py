@@ -44,6 +44,12 @@ class Statement:
             return on.execute(self.statement, values).rowcount
         return self._render(on.dialect).execute(on, values).rowcount
 
+    def rows_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[Any]]:
+        """What executing it once for each of the rows returns, in any order: for an insert with RETURNING."""
+        if on.dialect.name != "sqlite":
+            return on.execute(self.statement, rows).all()
+        return [found for values in rows for found in self.rows(on, values)]
+
     def run_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it once for each of the rows."""
         if on.dialect.name != "sqlite":
@@ -64,9 +70,10 @@ class Statement:
         return self._rendered
 
 
-def inserting(table: Any, *names: str) -> Statement:
-    """The insertion of one row with these columns."""
-    return Statement(insert(table.__table__).values({name: bindparam(name) for name in names}))
+def inserting(table: Any, *names: str, returning: Sequence[str] = ()) -> Statement:
+    """The insertion of one row with these columns; the others have their defaults."""
+    statement = insert(table.__table__).values({name: bindparam(name) for name in names})
+    return Statement(statement.returning(*(table.__table__.c[name] for name in returning)) if returning else statement)
 
 
 class _Rendered:
@@ -82,10 +89,14 @@ class _Rendered:
         self.text = str(compiled)
         self.fixed: list[Any] = []
         self.changing: list[tuple[int, str, Convert | None]] = []
+        defaults = {column.key: column.default for column in compiled.insert_prefetch or ()}
         for position, name in enumerate(compiled.positiontup):
             bound = compiled.binds[name]
             convert = _to_sqlite(bound.type, dialect)
-            if bound.required:
+            if name in defaults:
+                default = defaults[name].arg if defaults[name].is_scalar else defaults[name].arg({})
+                self.fixed.append(convert(default) if convert else default)
+            elif bound.required:
                 self.changing.append((position, name, convert))
                 self.fixed.append(None)
             else:

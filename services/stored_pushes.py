@@ -20,6 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from extensions import db
 from models import AlertSource, Membership, Severity, StoredPush
 from services import alert_sources, alerts, audit, outbox, rights
+from services.alert_sources import SourceValues
 from services.statements import Statement, inserting
 from sources import IncomingEvent, Push
 
@@ -31,18 +32,30 @@ ERROR_CHARS = 500
 
 log = logging.getLogger(__name__)
 
-_WAITING = (
-    select(StoredPush.id, StoredPush.event_count)
-    .where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None))
+_OF_SOURCE = (StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None))
+_WAITING = Statement(
+    select(StoredPush.id, StoredPush.event_count).where(*_OF_SOURCE).order_by(StoredPush.id).limit(EVENTS_A_TURN)
+)
+_UP_TO = Statement(
+    select(StoredPush.id, StoredPush.received_at, StoredPush.truncated, StoredPush.event_count, StoredPush.events)
+    .where(*_OF_SOURCE, StoredPush.id <= bindparam("last_id"))
     .order_by(StoredPush.id)
-    .limit(EVENTS_A_TURN)
 )
-_THESE = select(StoredPush).where(StoredPush.id.in_(bindparam("ids", expanding=True))).order_by(StoredPush.id)
-_IS_WAITING = Statement(
-    select(StoredPush.id).where(StoredPush.source_id == bindparam("source_id"), StoredPush.error.is_(None)).limit(1)
-)
+_IS_WAITING = Statement(select(StoredPush.id).where(*_OF_SOURCE).limit(1))
+_DELETE = Statement(delete(StoredPush.__table__).where(StoredPush.id == bindparam("of_id")))  # type: ignore[arg-type]
 _INSERT = insert(StoredPush)
 _STORE = inserting(StoredPush, "source_id", "tenant_id", "received_at", "truncated", "events", "event_count")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A row that waits in its order."""
+
+    id: int
+    received_at: datetime
+    truncated: int
+    event_count: int
+    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,32 +77,35 @@ def rows_of(push: Push, *, source_id: int, tenant_id: int, now: datetime) -> lis
     ]
 
 
-def insert_rows(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Stage rows of any sources. With them belongs `outbox.ensure_pending(INGEST)` for each of these sources."""
+def insert_rows(connection: Connection, rows: list[dict[str, Any]], *, now: datetime) -> bool:
+    """Stage rows of any sources, and that they will be taken. True if the worker must be woken for it."""
     _STORE.run_each(connection, rows)
+    sources = {(row["tenant_id"], row["source_id"]) for row in rows}
+    is_new = [_have_taken(connection, source_id, tenant_id, now) for tenant_id, source_id in sorted(sources)]
+    return any(is_new)
 
 
-def drain(source_id: int, *, now: datetime, at_most: int = EVENTS_A_TURN) -> int:
+def _have_taken(on: Connection, source_id: int, tenant_id: int, now: datetime) -> bool:
+    return outbox.ensure_pending(on, INGEST, tenant_id=tenant_id, subject_id=source_id, now=now, queue=outbox.INTAKE)
+
+
+def drain(source_id: int, *, now: datetime, at_most: int = EVENTS_A_TURN, is_careful: bool = True) -> int:
     """Stage what the oldest waiting pushes of a source say, so many alerts or one row; how many that were.
+
+    is_careful  set alerts aside that cannot be taken; else that is raised, and nothing may be committed
 
     One transaction at a time does this for a source; what is inserted meanwhile is for the next one.
     """
     source = alert_sources.hold(source_id)
     if source is None:
         return 0  # deleted, and its rows with it
-    ids = _first(db.session.execute(_WAITING, {"source_id": source_id}), at_most)
-    if not ids:
+    rows = _oldest(source_id, at_most)
+    if not rows:
         return 0
-    rows = db.session.scalars(_THESE, {"ids": ids}).all()
-    try:
-        with db.session.begin_nested():
-            _ingest(source, rows, now)
-    except (OperationalError, InterfaceError, StaleDataError):
-        raise  # the database's fault: nothing is stored, the same again later
-    except Exception:  # whatever one of them broke must not hold up the others
-        log.exception("pushes of source %s are taken alert by alert", source_id)
-        for row in rows:
-            _ingest_singly(source, row, now)
+    if is_careful:
+        _ingest_carefully(source, rows, now)
+    else:
+        _ingest(source, rows, now)
     _delete(rows)
     events = sum(row.event_count for row in rows)
     alert_sources.count_push(source, events=events, rejections=[], now=rows[-1].received_at)
@@ -141,8 +157,7 @@ def try_again(source: AlertSource, *, by: Membership, now: datetime) -> int:
     again = update(StoredPush).where(*_set_aside_of(source)).values(error=None)
     db.session.execute(again.execution_options(synchronize_session=False))
     on = db.session.connection()
-    is_new = outbox.ensure_pending(on, INGEST, tenant_id=source.tenant_id, subject_id=source.id, now=now)
-    db.session.info["wake_worker"] = is_new
+    db.session.info["wake_worker"] = _have_taken(on, source.id, source.tenant_id, now)
     audit.record("alert_source.tried_again", by=by, target=source.name)
     return count
 
@@ -156,27 +171,40 @@ def _parts(events: Sequence[IncomingEvent], size: int) -> Iterable[Sequence[Inco
     return (events[start : start + size] for start in range(0, len(events), size))
 
 
-def _first(waiting: Iterable[Any], at_most: int) -> list[int]:
-    """The ids of as many as make up a turn, at least one."""
-    taken: list[int] = []
-    events = 0
-    for id, event_count in waiting:
+def _oldest(source_id: int, at_most: int) -> list[Waiting]:
+    """As many as make up a turn, at least one."""
+    on, last_id, events = db.session.connection(), None, 0
+    for id, event_count in _WAITING.rows(on, {"source_id": source_id}):
         events += event_count
-        if taken and events > at_most:
+        if last_id is not None and events > at_most:
             break
-        taken.append(id)
-    return taken
+        last_id = id
+    if last_id is None:
+        return []
+    return [Waiting(*row) for row in _UP_TO.rows(on, {"source_id": source_id, "last_id": last_id})]
 
 
-def _ingest(source: AlertSource, rows: Iterable[StoredPush], now: datetime) -> None:
+def _ingest_carefully(source: SourceValues, rows: Sequence[Waiting], now: datetime) -> None:
+    try:
+        with db.session.begin_nested():
+            _ingest(source, rows, now)
+    except (OperationalError, InterfaceError, StaleDataError):
+        raise  # the database's fault: nothing is stored, the same again later
+    except Exception:  # whatever one of them broke must not hold up the others
+        log.exception("pushes of source %s are taken alert by alert", source.id)
+        for row in rows:
+            _ingest_singly(source, row, now)
+
+
+def _ingest(source: SourceValues, rows: Iterable[Waiting], now: datetime) -> None:
     alerts.ingest_all(source, [_arrival(row, row.events) for row in rows], now=now)
 
 
-def _arrival(row: StoredPush, stored: Iterable[dict[str, Any]]) -> alerts.Arrival:
+def _arrival(row: Waiting, stored: Iterable[dict[str, Any]]) -> alerts.Arrival:
     return alerts.Arrival([_from_json(event) for event in stored], row.received_at, row.truncated)
 
 
-def _ingest_singly(source: AlertSource, row: StoredPush, now: datetime) -> None:
+def _ingest_singly(source: SourceValues, row: Waiting, now: datetime) -> None:
     """Take what can be taken; what cannot is set aside with its error, for the page of the source and its metric."""
     for stored in row.events:
         try:
@@ -189,7 +217,7 @@ def _ingest_singly(source: AlertSource, row: StoredPush, now: datetime) -> None:
             _set_aside(source, row, stored, f"{type(error).__name__}: {error}"[:ERROR_CHARS])
 
 
-def _set_aside(source: AlertSource, row: StoredPush, stored: dict[str, Any], error: str) -> None:
+def _set_aside(source: SourceValues, row: Waiting, stored: dict[str, Any], error: str) -> None:
     values = {"source_id": source.id, "tenant_id": source.tenant_id, "received_at": row.received_at}
     values |= {"events": [stored], "event_count": 1, "truncated": row.truncated, "error": error}
     db.session.execute(_INSERT, [values])
@@ -197,10 +225,9 @@ def _set_aside(source: AlertSource, row: StoredPush, stored: dict[str, Any], err
     alert_sources.count_refusal(source.id, source.tenant_id, code="SetAside", message=message, now=row.received_at)
 
 
-def _delete(rows: Sequence[StoredPush]) -> None:
+def _delete(rows: Iterable[Waiting]) -> None:
     """By their ids and nothing else: an id below the last one may belong to a push that is just being stored."""
-    ids = [row.id for row in rows]
-    db.session.execute(delete(StoredPush).where(StoredPush.id.in_(ids)).execution_options(synchronize_session=False))
+    _DELETE.run_each(db.session.connection(), [{"of_id": row.id} for row in rows])
 
 
 def _to_json(event: IncomingEvent) -> dict[str, Any]:

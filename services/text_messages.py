@@ -17,8 +17,9 @@ from extensions import db
 from models import Delivery, Integration, IntegrationStatus, LinkState, Membership, Severity, User
 from platforms import PLATFORMS
 from platforms.base import Capabilities
-from services import accounts, linking, notifications, rights
-from services.notifications import AddressBook, Personal, Route
+from services import accounts, linking, notifications, responders, rights
+from services.address_book import AddressBook, Route, kind_of
+from services.policy_levels import Personal
 from services.send_scenes import Scene
 from services.throttling import fold
 from texts import N_
@@ -58,7 +59,7 @@ def send(platform: str, usernames: Sequence[str], content: str, *, by: Membershi
     for name in usernames:
         wanted.setdefault(fold(name), name)
     members = _members(by.tenant_id, wanted)
-    book = AddressBook(by.tenant_id, [member.user_id for member in members.values()], members.values())
+    book = AddressBook(by.tenant_id, [member.user_id for member in members.values()])
     kind = PLATFORMS[platform].capabilities.channel_kind
     staged = {
         folded: _delivery(book.route(member.user_id, kind), member, content, now) for folded, member in members.items()
@@ -158,20 +159,18 @@ def _linked(connections: Sequence[Integration], tenant_id: int) -> list[tuple[Me
         for link in linking.active_links(one)
     ]
     book = AddressBook(tenant_id, user_ids)
-    kind = notifications.kind_of(connections[0])
-    routes = {user_id: book.route(user_id, kind) for user_id in book.members}
+    kind = kind_of(connections[0])
+    routes = ((member, book.route(member.user_id, kind)) for member in responders.known(tenant_id, user_ids))
     return [
-        (book.members[user_id], route)
-        for user_id, route in routes.items()
+        (member, route)
+        for member, route in routes
         if route.failure is None and route.link is not None and route.link.state is LinkState.ACTIVE
     ]
 
 
 def _to_all(integration: Integration, everybody: str, tenant_id: int, content: str, now: datetime) -> Delivery:
     is_in_use = integration.status is IntegrationStatus.ACTIVE
-    route = Route(
-        notifications.kind_of(integration), integration, failure=None if is_in_use else "integration_disabled"
-    )
+    route = Route(kind_of(integration), integration, failure=None if is_in_use else "integration_disabled")
     delivery = notifications.make_delivery(route, None, None, tenant_id, now=now)
     delivery.external_user_id = delivery.recipient_name = everybody
     return _with_words(delivery, content)

@@ -11,8 +11,8 @@ from extensions import db
 from models import AccountLink, Delivery, GroupChat, Integration, Membership, Tenant
 from platforms.base import CardButton, Fact, IncidentCard
 from services import audit, card_keys, groups, integrations, linking, notifications, rights
+from services.address_book import AddressBook, Route, kind_of, link_failure
 from services.instance import current_settings
-from services.notifications import Route
 from services.wording import Home, clock_time, say, speaking
 from texts import N_, Text
 
@@ -51,7 +51,7 @@ def send(
 
 
 def _to_members(integration: Integration, user_ids: Sequence[int], now: datetime) -> list[Delivery]:
-    book = notifications.AddressBook(integration.tenant_id, user_ids)
+    book = AddressBook(integration.tenant_id, user_ids)
     links = {
         link.user_id: link
         for link in db.session.scalars(
@@ -65,7 +65,7 @@ def _to_members(integration: Integration, user_ids: Sequence[int], now: datetime
     sent = []
     for user_id in dict.fromkeys(user_ids):
         link = links.get(user_id)
-        route = _route(integration, link=link, failure=notifications.link_failure(link))
+        route = _route(integration, link=link, failure=link_failure(link))
         member = book.members.get(user_id)
         sent.append(notifications.make_delivery(route, member, user_id, integration.tenant_id, now=now))
     return sent
@@ -90,7 +90,7 @@ def _is_of(chat: GroupChat, integration: Integration) -> bool:
 
 
 def _route(integration: Integration, *, link: AccountLink | None = None, failure: str | None = None) -> Route:
-    return Route(notifications.kind_of(integration), integration, link, failure=failure)
+    return Route(kind_of(integration), integration, link, failure=failure)
 
 
 def build(

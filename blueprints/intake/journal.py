@@ -92,10 +92,4 @@ def _write(connection: Connection, batch: Sequence[Entry]) -> bool:
     rows = [row for entry in stored for row in entry.rows]
     if not rows:
         return False
-    stored_pushes.insert_rows(connection, rows)
-    sources = {row["source_id"]: row["tenant_id"] for row in rows}
-    pending = [
-        outbox.ensure_pending(connection, stored_pushes.INGEST, tenant_id=tenant_id, subject_id=source_id, now=now)
-        for source_id, tenant_id in sorted(sources.items())
-    ]
-    return any(pending)
+    return stored_pushes.insert_rows(connection, rows, now=now)

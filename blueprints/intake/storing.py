@@ -16,7 +16,7 @@ from blueprints.intake.sender import Sender
 from crashpoints import crash_here
 from extensions import db, wait_at_most
 from group_commit import GroupCommit
-from services import alert_sources, alerts, outbox, stored_pushes
+from services import alert_sources, alerts, stored_pushes
 from sources import Push
 
 ATTEMPTS = 6
@@ -126,8 +126,7 @@ def _queue(waiting: _Waiting) -> None:
     sender, push, now = waiting.sender, waiting.push, waiting.now
     on = db.session.connection()
     of_source = {"source_id": sender.source_id, "tenant_id": sender.tenant_id}
-    stored_pushes.insert_rows(on, stored_pushes.rows_of(push, now=now, **of_source))
-    outbox.ensure_pending(on, stored_pushes.INGEST, tenant_id=sender.tenant_id, subject_id=sender.source_id, now=now)
+    stored_pushes.insert_rows(on, stored_pushes.rows_of(push, now=now, **of_source), now=now)
     waiting.results = [alerts.Result(event.alert_key, alerts.ResultKind.ACCEPTED) for event in push.events]
 
 

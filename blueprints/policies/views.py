@@ -18,8 +18,8 @@ from extensions import db
 from models import Channel, DispatchPolicy
 from platforms import PLATFORMS
 from services import alert_sources, channels, filters, groups, ownership, policies, responders, templates
+from services.address_book import AddressBook
 from services.clock import utcnow
-from services.notifications import AddressBook
 
 CHANNEL = "/channels/<int:channel_id>/policies"
 POLICY = "/policies/<int:policy_id>"

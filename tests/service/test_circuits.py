@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -170,45 +169,37 @@ def test_a_platform_that_is_down_is_probed_more_and_more_seldom(age: int, second
 
 def test_no_lane_takes_the_threads_of_the_others():
     lanes = Lanes(32)
-    with ExitStack() as held:
-        assert _filled(held, lanes, 7, "wecom") == 16
-        assert _filled(held, lanes, 8, "feishu") == 8
-        assert _filled(held, lanes, 9, "dingtalk") == 4
+    assert lanes.take(_queue(7, "wecom"), 40) == 16
+    assert lanes.take(_queue(8, "feishu"), 40) == 8
+    assert lanes.take(_queue(9, "dingtalk"), 40) == 4
 
 
 def test_no_platform_takes_the_threads_of_the_others_however_many_connections_it_has():
     lanes = Lanes(32)
-    with ExitStack() as held:
-        hanging = [_filled(held, lanes, lane, "feishu") for lane in range(1, 41)]
-        assert hanging[0] == sum(hanging) == 16
-        assert _filled(held, lanes, 50, "wecom") == 8
-        assert _filled(held, lanes, 0, "") == 4
+    hanging = [lanes.take(_queue(lane, "feishu"), 40) for lane in range(1, 41)]
+    assert hanging[0] == sum(hanging) == 16
+    assert lanes.take(_queue(50, "wecom"), 40) == 8
+    assert lanes.take(_queue(0, ""), 40) == 4
 
 
 def test_connections_of_one_platform_share_what_it_may_have():
     lanes = Lanes(32)
-    with ExitStack() as held, ExitStack() as first:
-        taken = [first.enter_context(lanes.place(_queue(1, "feishu"))) for _ in range(9)]
-        assert all(taken)
-        assert _filled(held, lanes, 2, "feishu") == 7
-        first.close()
-        assert _filled(held, lanes, 3, "feishu") == 9
+    first = _queue(1, "feishu")
+    assert lanes.take(first, 9) == 9
+    assert lanes.take(_queue(2, "feishu"), 40) == 7
+    lanes.leave(first, 9)
+    assert lanes.take(_queue(3, "feishu"), 40) == 9
 
 
 def _queue(lane: int, platform: str) -> DueQueue:
     return DueQueue(outbox.queue_of(lane), platform=platform)
 
 
-def _filled(held: ExitStack, lanes: Lanes, lane: int, platform: str) -> int:
-    """How many places a lane gets when it takes all that it can."""
-    return sum(held.enter_context(lanes.place(_queue(lane, platform))) for _ in range(40))
-
-
 def test_what_is_urgent_is_taken_first_and_then_who_has_least():
     lanes = Lanes(32)
     urgent, calm, other = (DueQueue(outbox.queue_of(*which)) for which in ((1, 0), (1, 2), (2, 2)))
-    with lanes.place(calm):
-        assert lanes.in_turn([calm, other, urgent], NOW) == [urgent, other, calm]
+    assert lanes.take(calm, 1) == 1
+    assert lanes.in_turn([calm, other, urgent], NOW) == [urgent, other, calm]
 
 
 def test_a_closed_lane_is_not_taken_from():

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from errors import AccessDenied
 from extensions import db
 from models import (
+    AccountLink,
     CheckState,
     Delivery,
     DeliveryState,
@@ -156,7 +157,7 @@ def test_what_will_never_work_is_tried_once(office: Office, error):
 def test_an_account_that_is_gone_breaks_the_link_and_a_message_that_arrives_mends_it(office: Office):
     office.platform.errors.append(RecipientUnreachable("81013"))
     office.tell()
-    (found,) = notifications.AddressBook(0, [office.lin.user_id]).links.values()
+    found = db.session.execute(select(AccountLink).filter_by(user_id=office.lin.user_id)).scalar_one()
     assert found.state is LinkState.BROKEN
     assert office.tell().state is DeliveryState.SENT
     db.session.refresh(found)

@@ -18,7 +18,7 @@ from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Alert, AlertSource, AlertState, Incident, IntegrationKey, Job, JobState, Role, Severity, StoredPush
-from services import alert_sources, alerts, outbox, stored_pushes
+from services import alert_sources, alerts, stored_pushes
 from services.clock import utcnow
 from sources import IncomingEvent, Push
 from tests.factories import NOW, make_channel, make_member, make_policy, make_source
@@ -94,44 +94,37 @@ def test_all_pushes_of_a_source_are_one_row_of_the_outbox(sender, worker):
 
 
 def test_a_push_stored_while_the_worker_ends_its_row_is_not_forgotten(app, sender, worker, monkeypatch):
-    """The push commits between the worker's last look at the journal and the end of its row."""
+    """The push comes between the worker's last look at the journal and the end of its row."""
     accept(sender, event())
-    looked, stored = threading.Event(), threading.Event()
-    drain = stored_pushes.drain
+    looked = threading.Event()
+    is_waiting = stored_pushes.is_waiting
 
-    def drain_slowly(*args, **kwargs):
-        found = drain(*args, **kwargs)
-        if not found and not looked.is_set():
-            db.session.commit()  # SQLite: lets the push in
-            looked.set()
-            assert stored.wait(10)
+    def look(source_id):
+        found = is_waiting(source_id)
+        looked.set()
         return found
 
     def push():
         assert looked.wait(10)
         with app.app_context():
             accept(sender, event(key="k2"))
-        stored.set()
 
-    monkeypatch.setattr(stored_pushes, "drain", drain_slowly)
+    monkeypatch.setattr(stored_pushes, "is_waiting", look)
     thread = threading.Thread(target=push)
     thread.start()
     worker.run_due()
     thread.join()
+    worker.run_due()
     assert (count(Alert), count(StoredPush)) == (2, 0)
 
 
 def test_an_end_of_the_row_waits_for_a_push_that_is_being_stored(app, sender, worker):
     """The push has its rows in, and has not committed; the worker must not end the row over it."""
     with db.engine.begin() as connection:
-        stored_pushes.insert_rows(
-            connection,
-            stored_pushes.rows_of(
-                Push([event()]), source_id=sender.source_id, tenant_id=sender.tenant_id, now=utcnow()
-            ),
+        rows = stored_pushes.rows_of(
+            Push([event()]), source_id=sender.source_id, tenant_id=sender.tenant_id, now=utcnow()
         )
-        about = {"tenant_id": sender.tenant_id, "subject_id": sender.source_id, "now": utcnow()}
-        assert outbox.ensure_pending(connection, stored_pushes.INGEST, **about)
+        assert stored_pushes.insert_rows(connection, rows, now=utcnow())
     worker.run_due()
     assert only(Job).state is JobState.DONE
     assert count(Alert) == 1
@@ -204,7 +197,7 @@ def test_a_source_that_is_disabled_keeps_what_was_accepted(sender, source, worke
 
 
 def test_a_commit_that_fails_is_told_to_everybody_in_it(app, sender, monkeypatch):
-    def full(*_args):
+    def full(*_args, **_options):
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     with monkeypatch.context() as broken:
