@@ -163,10 +163,11 @@ def tune_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
-        if has_app_context() and g.get("reads_only", False):
+        known = g._get_current_object() if has_app_context() else None
+        if known is not None and known.get("reads_only", False):
             _execute(driver, "BEGIN")
             return
-        limit = g.get("busy_seconds") if has_app_context() else None
+        limit = known.get("busy_seconds") if known is not None else None
         seconds = SQLITE_BUSY_SECONDS if limit is None else limit
         until = time.monotonic() + seconds
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 import structlog
 from flask import Flask, Request, Response, g, request, session
@@ -47,9 +48,10 @@ def finish(response: Response) -> Response:
 
 
 def finish_call(asked: Request, response: Response) -> Response:
-    """The same for a program that signs its requests: without its parameters, and nothing about those refused.
+    """The same for a program that signs its requests, after it was answered: for its platform counts milliseconds.
 
-    There may be thousands of forgeries a second; what there is to say about them is said by whoever refused them.
+    Without its parameters, and nothing about those refused: there may be thousands of forgeries a second, and what
+    there is to say about them is said by whoever refused them.
     """
     seconds, endpoint = measure(asked, response)
     if response.status_code not in REFUSED:
@@ -62,7 +64,7 @@ def finish_call(asked: Request, response: Response) -> Response:
             "address": asked.remote_addr,
             "endpoint": endpoint,
         }
-        logs.write_quickly(quick_log, "request", values)
+        response.call_on_close(partial(logs.write_quickly, quick_log, "request", values))
     return response
 
 

@@ -8,7 +8,6 @@ is told in a private message where the platform has no place to say it.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+import json_text
 from extensions import db
 from models import (
     CardState,
@@ -133,7 +133,7 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
     )
     if scene is None or scene.version != integration.version:
         raise Outdated
-    pressed = hashlib.sha256(json.dumps([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
+    pressed = hashlib.sha256(json_text.written([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
     moment = _Moment(on, integration, press, scene, now)
     if scene.is_repeat:
         return moment.repeated(pressed)

@@ -95,7 +95,8 @@ def tell_administrators(tenant_id: int, content: str, *, now: datetime) -> list[
     for user_id, member in book.members.items():
         routes = book.routes(user_id, Severity.WARNING.value, Personal())
         for route in [one for one in routes if not one.failure and not one.skip] or routes[:1]:
-            staged.append(_delivery(route, member, content, now, source=NOTICE))
+            made = notifications.make_delivery(route, member, user_id, tenant_id, now=now)
+            staged.append(_with_words(made, content, NOTICE))
     _hand_over(staged, now)
     return staged
 
@@ -176,9 +177,9 @@ def _to_all(integration: Integration, everybody: str, tenant_id: int, content: s
     return _with_words(delivery, content)
 
 
-def _delivery(route: Route, member: Membership, content: str, now: datetime, *, source: str = SOURCE) -> Delivery:
+def _delivery(route: Route, member: Membership, content: str, now: datetime) -> Delivery:
     made = notifications.make_delivery(route, member, member.user_id, member.tenant_id, now=now)
-    return _with_words(made, content, source)
+    return _with_words(made, content)
 
 
 def _with_words(delivery: Delivery, content: str, source: str = SOURCE) -> Delivery:

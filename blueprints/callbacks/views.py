@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from flask.globals import request_ctx
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -93,9 +94,10 @@ def receive(platform: str, public_key: str, purpose: str = "") -> Response:
 
 
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
-    request.max_content_length = BODY_BYTES
-    body = request.get_data(cache=False)
-    return CallbackRequest(request.method, request.args, request.headers, body, now, purpose)
+    asked = request_ctx.request
+    asked.max_content_length = BODY_BYTES
+    body = asked.get_data(cache=False)
+    return CallbackRequest(asked.method, asked.args, asked.headers, body, now, purpose)
 
 
 def _respond(called: Called) -> Response:
