@@ -22,9 +22,9 @@ from services.clock import utcnow
 from services.contact_facts import Row, Scope, facts_of
 from services.contact_writing import TakenOver
 
-LOCKED_SECONDS = 0.015
+LOCKED_SECONDS = 0.008
 """How long SQLite's write lock may be held before the commit; others wait for it."""
-FEWEST, FIRST, MOST = 5, 15, 60
+FEWEST, FIRST, MOST = 5, 8, 40
 MARKED = 200
 
 _PEOPLE: Any = SyncPerson.__table__

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 from extensions import insert_unless_there, reading, writing
 from models import Department, DepartmentKind, DepartmentMember, DepartmentOrigin
 
-BATCH = 20
+BATCH = 8
 """Departments of one transaction: some milliseconds of SQLite's write lock."""
 MARKED = 200
 LONGEST_NAME = 100
