@@ -20,7 +20,7 @@ from texts import N_
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-SELF_AUTHENTICATING = frozenset({"intake", "api", "send_message", "callbacks"})
+SELF_AUTHENTICATING = frozenset({"intake", "api", "send_message", "callbacks", "provider_callbacks"})
 """Blueprints that look at a key, token or signature in each request and at no cookie."""
 OWN_DOOR = SELF_AUTHENTICATING | {"h5", "h5_tenant_home"}
 """Blueprints that decide by themselves who comes in."""

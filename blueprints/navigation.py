@@ -74,7 +74,10 @@ PLACES = (
     ),
     Place(_l("个人中心"), "user-circle", "me.index"),
 )
-INSTANCE_PLACES = (Place(_l("租户管理"), "building-community", "instance.list_all"),)
+INSTANCE_PLACES = (
+    Place(_l("租户管理"), "building-community", "instance.list_all"),
+    Place(_l("服务商配置"), "plug-connected", "providers.index"),
+)
 """For super-administrators, whether or not they are in an organisation."""
 ACCOUNT_PLACES = (
     Place(_l("个人中心"), "user-circle", "me.index"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs import (
+    authorisations,
     contact_syncs,
     deliver,
     group_lists,
@@ -31,6 +32,9 @@ HANDLERS = {
     "auto_close": Handler(timers.auto_close, timers.gave_up),
     "refresh_cards": Handler(timers.refresh_cards),
     "run_check": Handler(setup_checks.run),
+    "take_authorisation": Handler(authorisations.take),
+    "read_authorisation": Handler(authorisations.read),
+    "check_provider": Handler(authorisations.check),
     "list_groups": Handler(group_lists.run),
     "read_group_name": Handler(group_names.run),
     "read_contacts": Handler(contact_syncs.read, contact_syncs.gave_up),

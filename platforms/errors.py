@@ -167,6 +167,21 @@ class SettingsIncomplete(PlatformError):
         super().__init__(field, field=field)
 
 
+class NotAuthorised(PlatformError):
+    """The company did not install the provider's application, or took that back.
+
+    The sentence is documented word for word, so it has no code and no translation.
+    """
+
+    code = "platform.not_authorised"
+    message = N_("authorize app first")
+    hint = N_(
+        "请检查：1. 是否已完成应用的安装——在企业微信工作台中可以看到本应用；2. 填写的企业 ID（Corp ID）是否正确。"
+    )
+    status = 400
+    failure = "app_unauthorised"
+
+
 class CredentialInvalid(PlatformError):
     """Id and secret do not fit. Asking again with them can get the server's address banned, so nobody does."""
 

@@ -106,7 +106,13 @@ class Extent:
 def connections(viewer: Membership) -> list[Integration]:
     """The organisation's connections whose platform can list people, oldest first."""
     wanted = select(Integration).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
-    return [one for one in db.session.scalars(wanted) if PLATFORMS[one.platform].capabilities.lists_contacts]
+    return [one for one in db.session.scalars(wanted) if lists_contacts(one)]
+
+
+def lists_contacts(integration: Integration) -> bool:
+    """Whether people can be read through it, as its platform and its mode allow."""
+    is_withheld = "contacts" in setup.mode_of(integration).withheld
+    return PLATFORMS[integration.platform].capabilities.lists_contacts and not is_withheld
 
 
 def get(sync_id: int, *, viewer: Membership) -> ContactSync:

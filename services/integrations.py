@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 
 from extensions import db, read_only, reading
 from models import Integration, IntegrationStatus, Tenant
-from platforms import PLATFORMS
+from platforms import PLATFORMS, PROVIDERS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
@@ -166,11 +166,28 @@ def addresses(integration: Integration) -> dict[str, str]:
     settings = current_settings()
     base = _app_base(integration)
     ownership_file = integration.settings.get("ownership_file_name")
-    return platform_addresses(integration) | {
-        "trusted_domain": settings.public_host,
-        "ownership_file_url": f"{base}/{ownership_file}" if ownership_file else "",
-        "egress_ips": ";".join(settings.egress_ips),
-    }
+    return (
+        platform_addresses(integration)
+        | _of_provider(integration)
+        | {
+            "trusted_domain": settings.public_host,
+            "ownership_file_url": f"{base}/{ownership_file}" if ownership_file else "",
+            "egress_ips": ";".join(settings.egress_ips),
+        }
+    )
+
+
+def _of_provider(integration: Integration) -> dict[str, str]:
+    """What an administrator is told about the provider's application, where the connection is one of its."""
+    if not mode_of(integration).needs_provider:
+        return {}
+    name = str(provider_reading.stored(integration.platform).settings.get("app_name") or "")
+    return {"app_name": name, "install_url": install_url(integration.platform)}
+
+
+def install_url(platform: str) -> str:
+    """Where an administrator of any company begins to install the provider's application."""
+    return f"{current_settings().public_url}/install/{PROVIDERS[platform].address}"
 
 
 def platform_addresses(integration: Integration) -> dict[str, str]:

@@ -13,18 +13,27 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm.attributes import flag_modified
 
-from errors import AccessDenied, InvalidInput, NotFound
+from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db, insert_once
 from models import CheckState, Integration, Provider, User
 from platforms import PLATFORMS, PROVIDERS
 from platforms.provider import ProviderApplication, TicketArrived
 from platforms.setup import SetupCheck, SetupField, SetupMode
-from services import audit, integrations, provider_reading, tokens
+from services import audit, integrations, outbox, provider_reading, tokens
 from services.instance import DEFAULT_TENANT_ID, current_settings
 from texts import N_
 
+CHECK = "check_provider"
+"""Kind of a row: the provider's settings are tried."""
 NOT_CONFIGURED = N_("本实例未配置企业微信服务商，请使用自建应用")
 """Documented for WeCom word for word, which is the only platform with providers."""
+
+
+class NotConfigured(Conflict):
+    """Whoever runs this installation has not entered what it is as a provider."""
+
+    code = "provider.not_configured"
+    message = NOT_CONFIGURED
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,12 @@ def is_configured(platform: str) -> bool:
     """Whether everything that is needed was entered, so that organisations may choose the mode."""
     provider = of(platform)
     return provider is not None and not missing(provider)
+
+
+def require_configured(platform: str) -> None:
+    """Raise NotConfigured unless organisations may choose the mode."""
+    if not is_configured(platform):
+        raise NotConfigured
 
 
 def missing(provider: Provider) -> list[SetupField]:
@@ -113,6 +128,7 @@ def save(platform: str, values: Mapping[str, str], *, by: User, now: datetime) -
     changed = [field.name for field, value in entered.items() if _keep(provider, field, value)]
     if changed:
         _forget_proofs(provider)
+        check_later(platform, now=now)
         audit.record("provider.changed", user=by, target=platform, now=now, fields=sorted(changed))
     db.session.flush()
     return provider
@@ -168,13 +184,16 @@ def take_ticket(platform: str, arrived: TicketArrived) -> None:
     text = provider_reading.sealed(platform, "ticket", arrived.ticket)
     newer = (Provider.ticket_at.is_(None)) | (Provider.ticket_at <= arrived.sent_at)
     wanted = update(Provider).where(Provider.platform == platform, newer)
+    is_first = (provider := of(platform)) is not None and provider.ticket_at is None
     db.session.execute(wanted.values(ticket=text, ticket_at=arrived.sent_at))
+    if is_first:
+        check_later(platform, now=arrived.sent_at)
 
 
 def note(platform: str, purpose: str, *, now: datetime) -> None:
     """Stage that an address was called rightly."""
     provider = of(platform)
-    if provider is not None:
+    if provider is not None and purpose not in provider.seen:
         provider.seen = provider.seen | {purpose: now.isoformat()}
 
 
@@ -200,9 +219,16 @@ def _shown(provider: Provider | None, check: SetupCheck) -> Shown:
     return Shown(check, CheckState.FAILED, datetime.fromisoformat(found["at"]), found["detail"])
 
 
-def try_all(platform: str, *, by: User, now: datetime) -> None:
+def check_later(platform: str, *, now: datetime) -> None:
+    """Stage a try of every check that can be tried, unless one is waiting."""
+    provider = ensured(platform, now=now)
+    if outbox.pending(CHECK, provider.id) is None:
+        about: dict[str, Any] = {"tenant_id": DEFAULT_TENANT_ID, "subject_id": provider.id, "due_at": now, "now": now}
+        outbox.enqueue(CHECK, **about, payload={"platform": platform})
+
+
+def try_all(platform: str, *, now: datetime) -> None:
     """Try every check that can be tried, and stage what came of it. Commits before it calls."""
-    require_superadmin(by)
     db.session.commit()
     called = application(platform)
     found: dict[str, Any] = {}

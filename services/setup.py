@@ -29,7 +29,7 @@ from models import (
 from platforms import PLATFORMS
 from platforms.errors import recall
 from platforms.setup import SetupCheck, SetupField, SetupMode, SetupStep
-from services import audit, checks, integrations, outbox, rights
+from services import audit, checks, integrations, outbox, providers, rights
 from services.integrations import mode_of
 from texts import N_
 
@@ -98,6 +98,8 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
     kind = PLATFORMS.get(platform)
     if kind is None or mode not in {known.slug for known in kind.modes}:
         raise NotFound
+    if next(known for known in kind.modes if known.slug == mode).needs_provider:
+        providers.require_configured(platform)
     for existing in all_for(by):
         if existing.platform == platform and existing.status is IntegrationStatus.DRAFT and existing.mode == mode:
             return existing
@@ -145,6 +147,13 @@ def missing(integration: Integration) -> list[SetupField]:
     return [field for field in asked if field.is_needed and not is_filled(integration, field)]
 
 
+def is_ready(integration: Integration) -> bool:
+    """Whether it can begin to work: nothing is missing and, where that is asked for, it was proven."""
+    proof = mode_of(integration).proven_by
+    check = checks.get(integration, proof) if proof else None
+    return not missing(integration) and (not proof or (check is not None and check.state is CheckState.PASSED))
+
+
 def is_filled(integration: Integration, field: SetupField) -> bool:
     return bool(stored(integration, field)) or has_secret(integration, field)
 
@@ -158,7 +167,7 @@ def notes(integration: Integration) -> list[str]:
 def save(integration: Integration, values: Mapping[str, str], *, by: Membership, now: datetime) -> list[str]:
     """Keep values as keep() does; a draft whose needed values are complete then becomes active."""
     changed = keep(integration, values, by=by, now=now)
-    if integration.status is IntegrationStatus.DRAFT and not missing(integration):
+    if integration.status is IntegrationStatus.DRAFT and is_ready(integration):
         integration.status = IntegrationStatus.ACTIVE
         db.session.flush()
     return changed
@@ -389,7 +398,7 @@ def set_enabled(integration: Integration, is_enabled: bool, *, by: Membership) -
     if not is_enabled:
         integration.status = IntegrationStatus.DISABLED
     else:
-        integration.status = IntegrationStatus.DRAFT if missing(integration) else IntegrationStatus.ACTIVE
+        integration.status = IntegrationStatus.ACTIVE if is_ready(integration) else IntegrationStatus.DRAFT
     event = "integration.enabled" if is_enabled else "integration.disabled"
     audit.record(event, by=by, target=f"{integration.name} #{integration.id}")
 

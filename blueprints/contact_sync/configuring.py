@@ -105,7 +105,7 @@ def begin(integration_id: int) -> ResponseReturnValue:
 def listing(integration_id: int) -> Integration:
     """A connection of this organisation whose platform lists people. Raises NotFound."""
     integration = setup.get(integration_id, viewer=current_member())
-    if not PLATFORMS[integration.platform].capabilities.lists_contacts:
+    if not contact_syncs.lists_contacts(integration):
         raise NotFound(str(integration_id))
     return integration
 

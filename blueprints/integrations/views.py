@@ -21,7 +21,7 @@ from errors import InvalidInput
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import calls, checks, circuits, deliveries, integrations, licences, linking, setup
+from services import calls, checks, circuits, deliveries, integrations, licences, linking, providers, setup
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -39,9 +39,20 @@ def index() -> ResponseReturnValue:
         integrations=existing,
         health={item.id: health(item) for item in existing},
         platforms=[(slug, kind) for slug, kind in PLATFORMS.items() if slug not in taken],
+        withheld=withheld_modes(),
         kinds=PLATFORMS,
         licence_warnings=licences.warnings(existing, now=utcnow()),
     )
+
+
+def withheld_modes() -> dict[tuple[str, str], str]:
+    """Modes that cannot be chosen now, (platform, mode) → why."""
+    return {
+        (slug, mode.slug): _(providers.NOT_CONFIGURED)
+        for slug, kind in PLATFORMS.items()
+        for mode in kind.modes
+        if mode.needs_provider and not providers.is_configured(slug)
+    }
 
 
 def health(integration: Integration) -> dict[str, int]:

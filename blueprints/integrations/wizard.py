@@ -16,14 +16,14 @@ from blueprints.integrations import bp
 from blueprints.integrations.back import back_to
 from blueprints.integrations.forms import saving_step, step_form, typed_name
 from blueprints.integrations.qr import qr_code
-from blueprints.integrations.showing import shown_checks, sketch, step_rows
+from blueprints.integrations.showing import failure, shown_checks, sketch, step_rows
 from blueprints.integrations.trials import trial_choice
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
 from models import GroupChat, Integration
 from platforms import PLATFORMS
 from platforms.setup import SetupStep
-from services import groups, integrations, setup
+from services import groups, integrations, proving, setup
 from services.clock import utcnow
 from services.wording import error_sentence
 
@@ -161,9 +161,23 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
     db.session.commit()
     if refused:
         return page(integration, opened, form), 422
+    if unproven := not_proven(integration, opened):
+        form.form_errors.append(unproven)
+        return page(setup.get(integration_id, viewer=member), opened, form), 400
+    integration = setup.get(integration_id, viewer=member)
     if integration.status is not was_draft:
         flash(_("集成已保存并启用，请继续完成余下的步骤"), "success")
     return redirect(url_for(".step", integration_id=integration.id, key=following(integration, opened)), code=303)
+
+
+def not_proven(integration: Integration, opened: SetupStep) -> str:
+    """Try what a connection of this mode cannot begin without, where this step is about it; why it failed, or ""."""
+    proof = setup.mode_of(integration).proven_by
+    if not proof or proof not in opened.checks:
+        return ""
+    result = proving.try_now(integration, proof, now=utcnow())
+    db.session.commit()
+    return "" if result.passed else failure(result.detail)[0]
 
 
 def typed_values(form: FlaskForm, opened: SetupStep) -> dict[str, str]:

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from platforms import checks
-from platforms.errors import CredentialInvalid
+from platforms.errors import CredentialInvalid, NotAuthorised
 from platforms.setup import CheckResult
 from platforms.wecom.client import Client
 from platforms.wecom.errors import IpNotTrusted, WeComError
 from texts import N_
 
 ROOT_DEPARTMENT = 1
-OWNERS: checks.Owners = ((IpNotTrusted, ("trusted_ip",)), (CredentialInvalid, ("credentials", "endpoint")))
+OWNERS: checks.Owners = (
+    (IpNotTrusted, ("trusted_ip",)),
+    (CredentialInvalid, ("credentials", "endpoint")),
+    (NotAuthorised, ("authorised",)),
+)
 
 
 class NobodyVisible(WeComError):

@@ -14,6 +14,7 @@ from platforms.errors import (
     CredentialInvalid,
     GroupGone,
     LicenceLacking,
+    NotAuthorised,
     PlatformBusy,
     PlatformError,
     RateLimited,
@@ -429,19 +430,10 @@ class RoomsNeedEverybody(PlatformError):
 # --- third-party applications -------------------------------------------------------------------------------------
 
 
-class AuthorizeAppFirst(PlatformError):
-    """48001, and 40013 or 2000002 for an id that no company has: nothing connects it with the provider's application.
-
-    The sentence is documented word for word, so it has no code and no translation.
-    """
+class AuthorizeAppFirst(NotAuthorised):
+    """48001, and 40013 or 2000002 for an id that no company has: nothing connects it with the provider."""
 
     code = "wecom.authorize_app_first"
-    message = N_("authorize app first")
-    hint = N_(
-        "请检查：1. 是否已完成应用的安装——在企业微信工作台中可以看到本应用；2. 填写的企业 ID（Corp ID）是否正确。"
-    )
-    status = 400
-    failure = "app_unauthorised"
 
 
 class InstallAgain(PlatformError):

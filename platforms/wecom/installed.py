@@ -29,6 +29,11 @@ class InstalledClient(Client):
         if not self.is_authorised:
             raise AuthorizeAppFirst("no authorisation")
 
+    def _agent_id(self) -> int:
+        """Every company has another number for the application; it comes with the authorisation."""
+        self._check_credentials()
+        return super()._agent_id()
+
     def _fetch_token(self) -> tuple[str, int]:
         return self.suite.fetch_corp_token(self.settings.own_corp_id, self.settings.secret)
 

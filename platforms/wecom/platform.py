@@ -27,7 +27,7 @@ from platforms.errors import PlatformError, UpdateCodeSpent
 from platforms.http import Transport
 from platforms.licences import LicenceDesk
 from platforms.setup import CheckResult, SetupMode
-from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in
+from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in, third_party
 from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client, text_of
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
 from platforms.wecom.rooms import LIMITS, WeComRooms
@@ -78,7 +78,7 @@ class WeCom(Application):
             (N_("应用主页：填写下面的地址，末尾是租户 id。"), "home_url"),
         ),
     )
-    modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT,)
+    modes: ClassVar[tuple[SetupMode, ...]] = (setup.SELF_BUILT, third_party.THIRD_PARTY)
     hosts: ClassVar[Hosts] = {
         "api": "https://qyapi.weixin.qq.com",
         "oauth": "https://open.weixin.qq.com",

@@ -144,5 +144,8 @@ THIRD_PARTY = SetupMode(
     proven_by=AUTHORISED,
     exact_ids=True,
     licences=licences.RULES,
-    withheld={"war_room": N_("作战室功能仅支持在企业自建应用模式下开启。")},
+    withheld={
+        "war_room": N_("作战室功能仅支持在企业自建应用模式下开启。"),
+        "contacts": N_("第三方应用读不到成员姓名，通讯录同步仅支持企业自建应用。"),
+    },
 )

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.wecom import chats, contacts, messages, oauth, tickets, tokens, updates
+from simulator.wecom import chats, contacts, messages, oauth, suite_api, tickets, tokens, updates
 from simulator.wecom.context import PLATFORM, Call, WeCom, current_wecom
 from simulator.wecom.errors import ApiError, error_body
 from simulator.wecom.state import CONTACT_SYNC
@@ -66,6 +66,8 @@ ENDPOINTS = {
     "department/simplelist": Endpoint("GET", contacts.department_simplelist, for_contact_sync=True),
     "department/get": Endpoint("GET", contacts.department_get, for_contact_sync=True),
     "agent/get": Endpoint("GET", contacts.agent_get),
+    "batch/userid_to_openuserid": Endpoint("POST", contacts.userid_to_openuserid),
+    "batch/openuserid_to_userid": Endpoint("POST", contacts.openuserid_to_userid),
     "get_api_domain_ip": Endpoint("GET", tickets.api_domain_ip),
     "getcallbackip": Endpoint("GET", tickets.callback_ip),
     "get_jsapi_ticket": Endpoint("GET", tickets.corp_ticket),
@@ -93,6 +95,9 @@ def _answer(wecom: WeCom, name: str, raw: bytes, fault: faults.Fault | None) -> 
         with wecom.store.lock:
             if fault and fault.fault in faults.ERRORS:
                 raise _injected(wecom, fault, query, raw)
+            if suite_api.is_provider_call(name):
+                body = _body(wecom, raw) if request.method == "POST" else {}
+                return _ok(suite_api.answer(wecom, name, query, body, client_ip))
             if name == "gettoken":
                 tokens.check_frequency(wecom, query.get("corpid", ""), name, query, client_ip)
                 return _ok(tokens.gettoken(wecom, query, client_ip))

@@ -138,7 +138,8 @@ def _post_of(wecom: WeCom, corp: Corp, app: App, settings: Callback, *, plaintex
     key = (corp.corp_id, app.agent_id)
     if odd.tamper == "replay" and key in wecom.last_callbacks:
         return wecom.last_callbacks[key]
-    receive_id = "ww0000000000000000" if odd.tamper == "receive_id" else corp.corp_id
+    named = wecom.shown_corp(corp, app)
+    receive_id = "ww0000000000000000" if odd.tamper == "receive_id" else named
     encrypted = sealing.encrypt(settings.encoding_aes_key, plaintext.encode(), receive_id)
     query = _signed_query(wecom, settings, encrypted, odd.timestamp)
     if odd.tamper == "signature":
@@ -147,7 +148,7 @@ def _post_of(wecom: WeCom, corp: Corp, app: App, settings: Callback, *, plaintex
         del query["msg_signature"]
     if odd.tamper == "ciphertext":
         encrypted = encrypted[:-8] + ("AAAA" if encrypted[-8:-4] != "AAAA" else "BBBB") + encrypted[-4:]
-    post = (_with_query(settings.url, query), xml.envelope(corp.corp_id, str(app.agent_id), encrypted))
+    post = (_with_query(settings.url, query), xml.envelope(named, str(app.agent_id), encrypted))
     wecom.last_callbacks[key] = post
     return post
 
@@ -170,7 +171,7 @@ def _try(
     reply = ""
     if answer.status == 200 and answer.body.strip() not in (b"", b"success", b"ok"):
         try:
-            reply = delivery.reply = read_reply(settings, corp.corp_id, answer.body)
+            reply = delivery.reply = read_reply(settings, wecom.shown_corp(corp, app), answer.body)
         except (sealing.CryptoError, xml.XmlError) as error:
             note = f"passive reply ignored: {error}"
     _record(wecom, url, body, answer, plaintext=plaintext, plain_answer=reply, note=note)

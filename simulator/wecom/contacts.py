@@ -16,17 +16,17 @@ Json = dict[str, Any]
 
 def user_get(call: Call) -> Json:
     _refuse_contact_sync(call)
-    return _full(_visible_person(call, call.query.get("userid", "")))
+    return _full(call, _visible_person(call, call.query.get("userid", "")))
 
 
 def user_simplelist(call: Call) -> Json:
     people = _direct_members(call)
-    return {"userlist": [{"userid": p.userid, "name": p.name, "department": p.departments} for p in people]}
+    return {"userlist": [_named(call, person) | {"department": person.departments} for person in people]}
 
 
 def user_list(call: Call) -> Json:
     _refuse_contact_sync(call)
-    return {"userlist": [_full(person) for person in _direct_members(call)]}
+    return {"userlist": [_full(call, person) for person in _direct_members(call)]}
 
 
 def user_list_id(call: Call) -> Json:
@@ -68,6 +68,30 @@ def department_get(call: Call) -> Json:
     return {"department": _department(_visible_department(call, call.query.get("id", "")))}
 
 
+def userid_to_openuserid(call: Call) -> Json:
+    """Plain ids as the provider of this app sees them. https://developer.work.weixin.qq.com/document/path/97062"""
+    if not call.app.suite_id:
+        raise ApiError(48002)
+    wanted = [str(userid) for userid in call.body.get("userid_list") or []]
+    if not 1 <= len(wanted) <= 1000:
+        raise bad_parameter("userid_list size must be 1 to 1000")
+    seen = [person for person in call.corp.visible_people(call.app) if person.userid.lower() in map(str.lower, wanted)]
+    known = {person.userid.lower(): call.shown(person.userid) for person in seen}
+    rows = [{"userid": userid, "open_userid": known[userid.lower()]} for userid in wanted if userid.lower() in known]
+    return {"open_userid_list": rows, "invalid_userid_list": [u for u in wanted if u.lower() not in known]}
+
+
+def openuserid_to_userid(call: Call) -> Json:
+    """The other way, for the corp's own app. https://developer.work.weixin.qq.com/document/path/95884"""
+    source = call.corp.apps.get(int(call.body.get("source_agentid") or 0))
+    if call.app.suite_id or source is None or not source.suite_id:
+        raise ApiError(48002)
+    people = {call.wecom.shown_user(call.corp, source, p.userid): p.userid for p in call.corp.visible_people(call.app)}
+    wanted = [str(userid) for userid in call.body.get("open_userid_list") or []]
+    rows = [{"open_userid": userid, "userid": people[userid]} for userid in wanted if userid in people]
+    return {"userid_list": rows, "invalid_open_userid_list": [u for u in wanted if u not in people]}
+
+
 def agent_get(call: Call) -> Json:
     """https://developer.work.weixin.qq.com/document/path/90227"""
     agent_id = call.query.get("agentid", "")
@@ -83,7 +107,7 @@ def agent_get(call: Call) -> Json:
         "name": app.name,
         "square_logo_url": "",
         "description": app.description,
-        "allow_userinfos": {"user": [{"userid": userid} for userid in app.visible_users]},
+        "allow_userinfos": {"user": [{"userid": call.shown(userid)} for userid in app.visible_users]},
         "allow_partys": {"partyid": app.visible_departments},
         "allow_tags": {"tagid": []},
         "close": 0 if app.enabled else 1,
@@ -101,7 +125,7 @@ def _refuse_contact_sync(call: Call) -> None:
 
 
 def _visible_person(call: Call, userid: str) -> Person:
-    person = call.corp.person(userid)
+    person = call.person(userid)
     if person is None:
         raise ApiError(60111)
     if not call.corp.can_see(call.app, person):
@@ -145,11 +169,15 @@ def _department(department: Department) -> Json:
     }
 
 
-def _full(person: Person) -> Json:
+def _named(call: Call, person: Person) -> Json:
+    """Id and name; a provider's app is told no names but the id."""
+    userid = call.shown(person.userid)
+    return {"userid": userid, "name": userid if call.app.suite_id else person.name}
+
+
+def _full(call: Call, person: Person) -> Json:
     """A member record of an app made after 2022-06-20: sensitive keys are absent."""
-    return {
-        "userid": person.userid,
-        "name": person.name,
+    return _named(call, person) | {
         "department": person.departments,
         "order": [0] * len(person.departments),
         "position": person.position,

@@ -9,8 +9,9 @@ from simulator.base import current_laboratory
 from simulator.counters import Counters
 from simulator.faults import Fault, Faults
 from simulator.store import Store
+from simulator.wecom import ids
 from simulator.wecom.errors import PAIRINGS, ApiError
-from simulator.wecom.state import App, Corp, WeComState
+from simulator.wecom.state import App, Corp, Person, WeComState
 from simulator.wire import WireLog
 
 PLATFORM = "wecom"
@@ -52,6 +53,16 @@ class WeCom:
         if code is not None:
             raise ApiError(code, detail)
 
+    def shown_corp(self, corp: Corp, app: App) -> str:
+        """The corp as it is named to an app."""
+        suite = self.state.suites.get(app.suite_id)
+        return ids.own_corp_id(suite, corp.corp_id) if suite else corp.corp_id
+
+    def shown_user(self, corp: Corp, app: App, userid: str) -> str:
+        """The same of a member."""
+        suite = self.state.suites.get(app.suite_id)
+        return ids.own_userid(suite, corp.corp_id, userid) if suite else userid
+
     def pairing(self, name: str) -> int | None:
         return self.state.pairings.get(name, PAIRINGS[name])
 
@@ -72,6 +83,16 @@ class Call:
     @property
     def now(self) -> float:
         return self.wecom.store.now()
+
+    def shown(self, userid: str) -> str:
+        """A member's id as this app sees it."""
+        return self.wecom.shown_user(self.corp, self.app, userid)
+
+    def person(self, text: str) -> Person | None:
+        """The member whom this app means by an id: a provider's app knows no plain ones."""
+        if not self.app.suite_id:
+            return self.corp.person(text)
+        return next((person for person in self.corp.people.values() if self.shown(person.userid) == text), None)
 
 
 def current_wecom() -> WeCom:

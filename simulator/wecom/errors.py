@@ -10,6 +10,11 @@ import time
 from typing import Any
 
 TEXTS = {
+    40080: "invalid suite_secret",
+    40083: "invalid suite_id",
+    41021: "missing suite_id",
+    41023: "missing suite_secret",
+    41024: "missing suite_ticket",
     -1: "system busy",
     6000: "data version conflict",
     40001: "invalid credential",

@@ -118,7 +118,7 @@ def resolve(call: Call, users: Any, parties: Any, tags: Any) -> Receivers:
         return found
     chosen: dict[str, None] = {}
     for userid in _split(users):
-        person = call.corp.person(userid)
+        person = call.person(userid)
         if person and call.corp.can_see(call.app, person):
             chosen[person.userid] = None
         else:
@@ -186,7 +186,7 @@ def _leave_out(call: Call, receivers: Receivers) -> dict[str, str]:
     receivers.userids = [userid for userid in receivers.userids if userid not in out]
     name = "invaliduser" if call.fault.fault == "invalid_users" else "unlicenseduser"
     named = receivers.invalid_users if name == "invaliduser" else []
-    return {name: "|".join([*named, *(userid.lower() for userid in out)])} if out else {}
+    return {name: "|".join([*named, *(call.shown(userid).lower() for userid in out)])} if out else {}
 
 
 def _leave_out_unlicensed(call: Call, receivers: Receivers) -> None:

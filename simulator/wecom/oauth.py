@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from simulator.ids import random_text
 from simulator.wecom.context import Call, WeCom
 from simulator.wecom.errors import ApiError
-from simulator.wecom.state import App, Corp, LoginCode, Ticket
+from simulator.wecom.state import App, Corp, LoginCode, Suite, Ticket
 
 CODE_SECONDS = 300
 TICKET_SECONDS = 1800
@@ -42,12 +42,15 @@ class Authorisation:
     agent_id: int
 
 
-def read_link(wecom: WeCom, query: dict[str, str], *, is_web_login: bool) -> Authorisation:
+def read_link(wecom: WeCom, query: dict[str, str], *, is_web_login: bool, corp_id: str = "") -> Authorisation:
     """Check an authorise link, or the link of the web login. Raises BadLink.
+
+    corp_id  of whoever opened it: a provider's link names no corp
 
     https://developer.work.weixin.qq.com/document/path/91022 and 98152
     """
-    corp = wecom.state.corps.get(query.get("appid", ""))
+    suite = wecom.state.suites.get(query.get("appid", ""))
+    corp = wecom.state.corps.get(corp_id if suite else query.get("appid", ""))
     if corp is None:
         raise BadLink("appid参数错误", f"appid={query.get('appid', '')} 不是任何企业ID")
     if not is_web_login:
@@ -56,6 +59,9 @@ def read_link(wecom: WeCom, query: dict[str, str], *, is_web_login: bool) -> Aut
     domain = urlsplit(redirect_uri).netloc.lower()
     if not domain:
         raise BadLink("redirect_uri参数错误", f"redirect_uri={redirect_uri}")
+    if suite:
+        app = _installed(corp, suite, domain)
+        return Authorisation(corp, app, redirect_uri, query.get("state", ""), query.get("scope", ""), app.agent_id)
     app = _app_of(corp, query.get("agentid", ""), domain, is_web_login=is_web_login)
     agent_id = app.agent_id if query.get("agentid") else 0
     return Authorisation(corp, app, redirect_uri, query.get("state", ""), query.get("scope", ""), agent_id)
@@ -146,9 +152,21 @@ def _check_authorise(query: dict[str, str]) -> None:
         raise BadLink("链接缺少 #wechat_redirect", "授权链接必须以 #wechat_redirect 结尾")
 
 
+def _installed(corp: Corp, suite: Suite, domain: str) -> App:
+    """The provider's app in the corp; its domain, port included, is that of the redirect address."""
+    app = next((app for app in corp.own_apps() if app.suite_id == suite.suite_id), None)
+    if app is None:
+        raise BadLink("应用未安装", f"{corp.name} 没有安装 {suite.name}")
+    if domain != suite.trusted_domain:
+        raise BadLink(
+            NOT_TRUSTED, f"redirect_uri 的域名是 {domain}，应用的可信域名是 {suite.trusted_domain or '（未设置）'}"
+        )
+    return app
+
+
 def _app_of(corp: Corp, agent_id: str, domain: str, *, is_web_login: bool) -> App:
     """The enabled app whose domain, port included, is that of the redirect address."""
-    apps = [app for app in corp.own_apps() if app.enabled]
+    apps = [app for app in corp.own_apps() if app.enabled and not app.suite_id]
     if agent_id:
         apps = [app for app in apps if str(app.agent_id) == agent_id]
     elif is_web_login:

@@ -87,7 +87,7 @@ class WeComPlatform(Platform):
         query = request.args.to_dict()
         try:
             with self.world.store.lock:
-                link = oauth.read_link(self.world, query, is_web_login=False)
+                link = oauth.read_link(self.world, query, is_web_login=False, corp_id=view.organisation)
                 if link.scope == "snsapi_privateinfo" and request.method != "POST":
                     return Response(render_template("wecom/consent.html", app=link.app))
                 target = oauth.grant(self.world, link, view.organisation, view.person)

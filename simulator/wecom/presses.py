@@ -33,7 +33,8 @@ def press(wecom: WeCom, message_id: str, userid: str, key: str, selected: dict[s
         presser = person.userid if person else userid
         item = _item(message, presser, key)
         code = wecom.state.new_response_code(message, wecom.store.now())
-        plaintext = _event(wecom, message, presser, item, code=code, selected=selected or {})
+        names = wecom.shown_corp(corp, app), wecom.shown_user(corp, app, presser)
+        plaintext = _event(wecom, message, presser, item, names=names, code=code, selected=selected or {})
         wecom.store.touch()
     result = Press(code, deliver(wecom, corp, app, plaintext))
     if not result.delivery.is_accepted:
@@ -63,14 +64,22 @@ def _item(message: Message, userid: str, key: str) -> dict[str, Any]:
 
 
 def _event(
-    wecom: WeCom, message: Message, userid: str, item: dict[str, Any], *, code: str, selected: dict[str, list[str]]
+    wecom: WeCom,
+    message: Message,
+    userid: str,
+    item: dict[str, Any],
+    *,
+    names: tuple[str, str],
+    code: str,
+    selected: dict[str, list[str]],
 ) -> str:
-    """The XML of template_card_event or template_card_menu_event."""
+    """The XML of template_card_event or template_card_menu_event; names: of the corp and the presser, for this app."""
+    to, sender = names
     card = message.copy_of(userid).card
     is_menu = bool(item.get("menu"))
     fields: list[tuple[str, str | int]] = [
-        ("ToUserName", message.corp_id),
-        ("FromUserName", userid),
+        ("ToUserName", to),
+        ("FromUserName", sender),
         ("CreateTime", int(wecom.store.now())),
         ("MsgType", "event"),
         ("Event", "template_card_menu_event" if is_menu else "template_card_event"),

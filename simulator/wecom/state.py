@@ -62,7 +62,7 @@ class TrustedIp:
 class App:
     """A self-built app, or the contact-sync assistant when agent_id is CONTACT_SYNC. Empty text means not set.
 
-    suite_id  of the provider's app that this is an installation of
+    suite_id  of the provider's app that this is an installation of; permanent_code: what the corp gave the provider
     """
 
     agent_id: int
@@ -84,6 +84,7 @@ class App:
     token: str = ""
     token_expires_at: float = 0.0
     suite_id: str = ""
+    permanent_code: str = ""
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> App:
@@ -119,7 +120,7 @@ class Corp:
         return self.people.get(userid.lower())
 
     def own_apps(self) -> list[App]:
-        """The self-built apps, without the contact-sync assistant."""
+        """The self-built and the installed apps, without the contact-sync assistant."""
         return [app for app in self.apps.values() if app.agent_id != CONTACT_SYNC]
 
     def below(self, department_ids: list[int]) -> set[int]:
@@ -235,6 +236,40 @@ class Ticket:
     at: float
 
 
+@dataclass
+class Suite:
+    """A provider's application (第三方应用) and the provider behind it.
+
+    tickets  the pushed suite_tickets and when; access_tokens: "suite" and "provider" → token, when it expires
+    """
+
+    suite_id: str
+    name: str
+    secret: str
+    provider_corp_id: str
+    provider_secret: str
+    token: str = ""
+    encoding_aes_key: str = ""
+    command_url: str = ""
+    data_url: str = ""
+    home_url: str = ""
+    trusted_domain: str = ""
+    trusted_ips: list[str] = field(default_factory=lambda: ["127.0.0.1", "::1"])
+    tickets: dict[str, float] = field(default_factory=dict)
+    pushed_at: float = 0.0
+    access_tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+
+@dataclass
+class SuiteCode:
+    """An auth_code (ten minutes, one use) or a pre_auth_code (twenty). corp_id: of the company that agreed."""
+
+    suite_id: str
+    kind: str
+    corp_id: str
+    at: float
+
+
 class TokenOwner(NamedTuple):
     corp_id: str
     agent_id: int
@@ -266,6 +301,8 @@ class WeComState:
     """Everything above by its key. Only touched while the store's lock is held."""
 
     corps: dict[str, Corp] = field(default_factory=dict)
+    suites: dict[str, Suite] = field(default_factory=dict)
+    suite_codes: dict[str, SuiteCode] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     chats: dict[str, Chat] = field(default_factory=dict)
     response_codes: dict[str, ResponseCode] = field(default_factory=dict)
@@ -280,6 +317,8 @@ class WeComState:
 
     def load(self, data: dict[str, Any]) -> None:
         self.corps = {key: Corp.load(value) for key, value in data["corps"].items()}
+        self.suites = {key: Suite(**value) for key, value in data.get("suites", {}).items()}
+        self.suite_codes = {key: SuiteCode(**value) for key, value in data.get("suite_codes", {}).items()}
         self.messages = {key: Message.load(value) for key, value in data["messages"].items()}
         self.chats = {key: Chat(**value) for key, value in data.get("chats", {}).items()}
         self.response_codes = {key: ResponseCode(**value) for key, value in data["response_codes"].items()}

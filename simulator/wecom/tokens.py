@@ -29,10 +29,16 @@ def gettoken(wecom: WeCom, query: dict[str, str], client_ip: str) -> dict[str, A
     corp = wecom.state.corps.get(query["corpid"])
     if corp is None:
         raise ApiError(40013)
-    app = next((app for app in corp.apps.values() if app.secret == query["corpsecret"]), None)
+    app = next((app for app in corp.apps.values() if app.secret == query["corpsecret"] and not app.suite_id), None)
     if app is None or not app.enabled:
         wecom.counters.add(failures, now, HOUR)
         raise ApiError(40001)
+    return current(wecom, corp, app)
+
+
+def current(wecom: WeCom, corp: Corp, app: App) -> dict[str, Any]:
+    """The app's token while it lives, else a new one."""
+    now = wecom.store.now()
     if not app.token or app.token_expires_at <= now:
         _issue(wecom, corp, app, now)
     return {"access_token": app.token, "expires_in": int(app.token_expires_at - now)}
@@ -71,8 +77,12 @@ def expire(wecom: WeCom, app: App) -> None:
 
 
 def check_address(wecom: WeCom, app: App, client_ip: str) -> None:
-    """企业可信IP: an address works once it is listed and its delay has passed."""
+    """企业可信IP: an address works once it is listed and its delay has passed. A provider has a list of its own."""
     now = wecom.store.now()
+    if app.suite_id:
+        if client_ip not in wecom.state.suites[app.suite_id].trusted_ips:
+            raise ApiError(60020)
+        return
     if not any(ip.address == client_ip and ip.effective_at <= now for ip in app.trusted_ips):
         raise ApiError(60020)
 

@@ -88,9 +88,9 @@ def _targets(call: Call, message: Message) -> tuple[list[str], list[str]]:
         return list(message.to), []
     if not users and not parties and not tags:
         call.wecom.refuse("no_update_target")
-    receivers = {userid.lower(): userid for userid in message.to}
+    receivers = {call.shown(userid).lower(): userid for userid in message.to}
     below = call.corp.below([int(party) for party in parties if str(party).isdigit()])
     wanted = [str(userid).lower() for userid in users]
-    wanted += [p.userid.lower() for p in call.corp.people.values() if not below.isdisjoint(p.departments)]
+    wanted += [call.shown(p.userid).lower() for p in call.corp.people.values() if not below.isdisjoint(p.departments)]
     targets = {key: receivers[key] for key in wanted if key in receivers}
     return list(targets.values()), [key.lower() for key in map(str, users) if key.lower() not in receivers]

@@ -213,7 +213,7 @@ def test_no_get_changes_anything(app: Flask, client: Browser, own: World, admin:
 
 def test_what_takes_no_form_token_is_listed(app: Flask) -> None:
     """Monitoring systems, programs and platforms: each request proves itself by a key, a token or a signature."""
-    assert {"intake", "api", "send_message", "callbacks"} == SELF_AUTHENTICATING
+    assert {"intake", "api", "send_message", "callbacks", "provider_callbacks"} == SELF_AUTHENTICATING
     assert {getattr(each, "name", each) for each in csrf._exempt_blueprints} == SELF_AUTHENTICATING
     assert not csrf._exempt_views
 

@@ -14,40 +14,11 @@ from errors import AccessDenied, InvalidInput, NotFound
 from extensions import db
 from models import CheckState, PlatformToken, Provider
 from platforms.errors import SettingsIncomplete
-from platforms.http import Answer
 from platforms.provider import TicketArrived
 from platforms.wecom.errors import AuthorizeAppFirst, SuiteTicketInvalid
 from services import integrations, providers
 from tests.factories import NOW, default_tenant, make_integration, make_member
-
-VALUES = {
-    "provider_corp_id": "ww00000000provider",
-    "provider_secret": "provider-secret-of-some-length",
-    "app_name": "Dutybell",
-    "suite_id": "ww0000000000suite1",
-    "suite_secret": "suite-secret-of-some-length",
-    "token": "SuiteToken2026",
-    "encoding_aes_key": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg",
-}
-
-
-class Script:
-    """A transport that answers from a list by the last part of the path and counts what was asked."""
-
-    def __init__(self, **answers: dict[str, Any]) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, Any]] = []
-
-    def post_json(self, url: str, content: Any, params: Any = None, **_: Any) -> Answer:
-        return self.get(url, {**(params or {}), "body": content})
-
-    def get(self, url: str, params: Any = None) -> Answer:
-        name = url.rpartition("/")[2]
-        self.asked.append((name, params))
-        return Answer(200, {}, json.dumps({"errcode": 0, "errmsg": "ok"} | self.answers[name]).encode())
-
-    def times(self, name: str) -> int:
-        return sum(1 for asked, _ in self.asked if asked == name)
+from tests.suites import VALUES, script
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +36,6 @@ def entered(operator: Any) -> Provider:
     provider = providers.save("wecom", VALUES, by=operator, now=NOW)
     db.session.commit()
     return provider
-
-
-def script(app: Flask, **answers: dict[str, Any]) -> Script:
-    app.extensions["platform_transport"] = Script(**answers)
-    return app.extensions["platform_transport"]
 
 
 def arrive(ticket: str, *, minutes: int = 0) -> None:
@@ -125,13 +91,7 @@ def test_without_a_ticket_nothing_is_asked(app, entered):
 
 def test_the_tokens_are_fetched_once_for_all_organisations(app, entered):
     arrive("ticket-1")
-    asked = script(
-        app,
-        get_suite_token={"suite_access_token": "suite-token", "expires_in": 7200},
-        get_provider_token={"provider_access_token": "provider-token", "expires_in": 7200},
-        get_pre_auth_code={"pre_auth_code": "pre-1", "expires_in": 1200},
-        corpid_to_opencorpid={"open_corpid": "wpOpen1"},
-    )
+    asked = script(app, corpid_to_opencorpid={"open_corpid": "wpOpen1"})
     for _ in range(2):
         url = providers.application("wecom").install_url("https://x.example/back", "state1")
         assert "pre_auth_code=pre-1" in url and "suite_id=ww0000000000suite1" in url
@@ -145,9 +105,9 @@ def test_the_tokens_are_fetched_once_for_all_organisations(app, entered):
 
 
 def test_other_values_prove_themselves_again(app, entered, operator):
-    script(app, get_provider_token={"provider_access_token": "p", "expires_in": 7200})
+    script(app)
     providers.note("wecom", "command", now=NOW)
-    providers.try_all("wecom", by=operator, now=NOW)
+    providers.try_all("wecom", now=NOW)
     db.session.commit()
     states = {shown.check.name: shown.state for shown in providers.progress(entered, "wecom")}
     assert states["provider_token"] is states["command"] is CheckState.PASSED
@@ -161,11 +121,7 @@ def test_other_values_prove_themselves_again(app, entered, operator):
 
 @pytest.mark.parametrize("code", [48001, 40013, 2000002])
 def test_an_unknown_company_is_told_the_documented_sentence(app, entered, code):
-    script(
-        app,
-        get_provider_token={"provider_access_token": "p", "expires_in": 7200},
-        corpid_to_opencorpid={"errcode": code, "errmsg": "no"},
-    )
+    script(app, corpid_to_opencorpid={"errcode": code, "errmsg": "no"})
     with pytest.raises(AuthorizeAppFirst) as refused:
         providers.application("wecom").own_id_of("ww1234567890abcdef")
     assert refused.value.message == "authorize app first"
