@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from flask import Flask
 from sqlalchemy import inspect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
 import json_text
@@ -65,6 +65,8 @@ def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:
 def check_keys(app: Flask) -> bool:
     """Refuse to run with keys that do not open what is stored; a database that is not there yet has nothing stored.
 
+    One that an earlier version made lacks tables: it is checked after its migration.
+
     Returns whether there are tables. Raises ConfigError.
     """
     with app.app_context():
@@ -72,8 +74,8 @@ def check_keys(app: Flask) -> bool:
             if inspect(db.engine).has_table("canaries"):
                 vault.check_keys()
                 return True
-        except OperationalError as error:
-            log.warning("the database does not answer yet, keys are not checked: %s", error.orig)
+        except (OperationalError, ProgrammingError) as error:
+            log.warning("the database does not answer yet as this version's does, keys are not checked: %s", error.orig)
     return False
 
 
