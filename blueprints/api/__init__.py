@@ -21,6 +21,7 @@ from blueprints.api import (
     sync_jobs,
     teams,
     templates,
+    war_rooms,
 )
 from blueprints.api.operations import bp
 
@@ -43,4 +44,5 @@ __all__ = [
     "sync_jobs",
     "teams",
     "templates",
+    "war_rooms",
 ]

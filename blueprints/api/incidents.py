@@ -158,13 +158,13 @@ def edit_incident(call: Call, num: int) -> dict[str, Any]:
     return _done(call, num, incidents.edit, changes=call.body)
 
 
-def _action(name: str, summary: str, verb: Callable[..., Outcome], body: Schema | None = None) -> None:
+def action(name: str, summary: str, verb: Callable[..., Outcome], body: Schema | None = None) -> None:
     """POST /incidents/{num}/{name}: the body's members are the verb's arguments."""
 
     def act(call: Call, num: int) -> dict[str, Any]:
         return _done(call, num, verb, **call.body)
 
-    act.__name__ = name.replace("-", "_")
+    act.__name__ = name.replace("-", "_").replace("/", "_")
     path = f"/incidents/<int:num>/{name}"
     decorate = operation("POST", path, summary, right="incident.handle", scope=Scope.HANDLE, body=body, answers=OUTCOME)
     decorate(act)
@@ -182,17 +182,17 @@ COMMENT = record({"text": words(1024, shortest=1)})
 CAUSES = record({}, {"root_cause": TEXT, "resolution": TEXT})
 LEVEL = record({}, {"level": whole(0, 9, about="0-based; without it the next one")})
 
-_action("acknowledge", "Take an incident on", incidents.acknowledge)
-_action("unacknowledge", "Withdraw one's own acknowledgement", incidents.unacknowledge)
-_action("close", "Close an incident", incidents.close, CAUSES)
-_action("reopen", "Open a closed incident again", incidents.reopen, REASON)
-_action("snooze", "Stop reminders and escalation for a while", incidents.snooze, MINUTES)
-_action("wake", "End a snooze", incidents.wake)
-_action("comment", "Comment on an incident", incidents.comment, COMMENT)
-_action("escalate", "Go to the next level, or to a chosen one", incidents.escalate, LEVEL)
-_action("reassign", "Name others who must respond", incidents.reassign, record({"user_ids": PEOPLE}))
-_action("add-responders", "Add people who respond", incidents.add_responders, record({"user_ids": PEOPLE}))
-_action("refresh", "Note that somebody looked; answers with the present state", incidents.refresh)
+action("acknowledge", "Take an incident on", incidents.acknowledge)
+action("unacknowledge", "Withdraw one's own acknowledgement", incidents.unacknowledge)
+action("close", "Close an incident", incidents.close, CAUSES)
+action("reopen", "Open a closed incident again", incidents.reopen, REASON)
+action("snooze", "Stop reminders and escalation for a while", incidents.snooze, MINUTES)
+action("wake", "End a snooze", incidents.wake)
+action("comment", "Comment on an incident", incidents.comment, COMMENT)
+action("escalate", "Go to the next level, or to a chosen one", incidents.escalate, LEVEL)
+action("reassign", "Name others who must respond", incidents.reassign, record({"user_ids": PEOPLE}))
+action("add-responders", "Add people who respond", incidents.add_responders, record({"user_ids": PEOPLE}))
+action("refresh", "Note that somebody looked; answers with the present state", incidents.refresh)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from blueprints.api.operations import OPERATIONS
 from extensions import db
 from models import AuditEntry, Delivery, DeliveryState, Incident, Progress, Role
+from platforms import PLATFORMS
 from services import api_tokens, notifications
 from services.clock import utcnow
 from tests.api_samples import body_of, path_of, query_of
@@ -21,6 +22,7 @@ from tests.factories import (
     make_policy,
     make_source,
 )
+from tests.fakes import GroupPlatform
 from tests.web.api_caller import boss, call
 
 __all__ = ["boss", "call"]
@@ -286,3 +288,26 @@ def test_a_connection_is_set_up_as_the_wizard_does(call):
     assert call("POST", f"/integrations/{integration_id}/checks/credentials", 202) == {"started": True}
     assert call("POST", f"/integrations/{integration_id}/checks/nothing", 404)["code"] == "ResourceNotFound"
     assert call("GET", path)["integration"]["missing"] == kept["integration"]["missing"]
+
+
+def test_a_war_room_is_wished_for_filled_and_ended(call, boss, monkeypatch):
+    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
+    lin, wu = make_member("lin"), make_member("wu")
+    num = make_incident(make_channel(), responders=(lin,)).num
+    path = f"/incidents/{num}/war-room"
+    assert call("GET", path, 404)["code"] == "ResourceNotFound"
+    assert call("POST", path, 400)["code"] == "InvalidParameter"
+    integration = make_integration(platform="chat", name="值班", enhanced={"war_room": True})
+    for member in (lin, wu, boss):
+        make_link(integration, member)
+    assert call("POST", path, user_ids=[wu.user_id])["changed"] is True
+    assert call("POST", path)["changed"] is False
+    room = call("GET", path)
+    assert (room["state"], room["integration"], room["problem"]) == ("creating", "值班", "")
+    assert {(one["user_id"], one["source"]) for one in room["members"]} == {
+        (wu.user_id, "chosen"),
+        (lin.user_id, "responder"),
+    }
+    assert call("POST", f"{path}/invite", user_ids=[boss.user_id])["changed"] is True
+    assert len(call("GET", path)["members"]) == 3
+    assert call("POST", f"{path}/dismiss", 409)["code"] == "Conflict"
