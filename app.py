@@ -76,6 +76,7 @@ BLUEPRINTS = (
     plan.bp,
     organisations.instance,
     audit.bp,
+    audit.instance,
     contact_sync.bp,
     message_templates.bp,
     me.bp,

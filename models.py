@@ -86,10 +86,11 @@ def _tenant() -> Mapped[int]:
 class TenantStatus(enum.StrEnum):
     ACTIVE = "active"
     FROZEN = "frozen"
+    DELETED = "deleted"
 
 
 class Tenant(Base):
-    """An organisation, the isolation boundary. Id 0 is the default one."""
+    """An organisation, the isolation boundary. Id 0 is the default one. A deleted one keeps its id and house number."""
 
     __tablename__ = "tenants"
 

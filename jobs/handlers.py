@@ -14,6 +14,7 @@ from jobs import (
     retention,
     setup_checks,
     tell,
+    tenant_deletion,
     timers,
     trial_cards,
     update_cards,
@@ -46,4 +47,5 @@ HANDLERS = {
     "war_room": Handler(war_rooms.run, war_rooms.gave_up),
     "check_rooms": Handler(war_rooms.try_requirements),
     "purge": Handler(retention.purge),
+    "delete_organisation": Handler(tenant_deletion.run),
 }

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select
 
@@ -165,7 +165,7 @@ def purge(_mine: Claim) -> Outcome:
     _purge_small(now)
     for rule in rules(current_settings()):
         while ids := _found(rule, now):
-            _delete_all(rule, ids)
+            delete_all(rule, ids)
             if time.monotonic() > ends:
                 return Later(utcnow() + AGAIN_AFTER)
     return Done()
@@ -184,7 +184,11 @@ def _found(rule: Found, now: datetime) -> list[int]:
         return rule.find(now)
 
 
-def _delete_all(rule: Found, ids: list[int]) -> None:
+class Deletable(Protocol):
+    def delete(self, ids: Sequence[Any], /) -> None: ...
+
+
+def delete_all(rule: Deletable, ids: Sequence[Any]) -> None:
     """Delete these rows in short transactions, with a rest after each: SQLite has one writer at a time."""
     while ids:
         held_until = time.monotonic() + HELD_SECONDS

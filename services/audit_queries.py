@@ -1,4 +1,8 @@
-"""Reading the audit record: the administrators of an organisation see what concerns it, page by page or as a file."""
+"""Reading the audit record, page by page or as a file.
+
+The administrators of an organisation see what concerns it. Super-administrators see what concerns the instance and all
+organisations, but for what is done to incidents and messages: they stand above these, not inside.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ from flask_babel import gettext
 from sqlalchemy import ColumnElement, or_, select
 
 from extensions import db
-from models import AuditEntry, Membership
-from services import audit, rights
+from models import AuditEntry, Membership, Tenant, User
+from services import audit, rights, tenants
 from services.audit_events import say_event
 from services.id_order import first_since
 from texts import N_
@@ -24,6 +28,8 @@ PAGE = 50
 CHUNK = 500
 OUT_OF_ORDER = timedelta(minutes=1)
 """Transactions end in another order than they began."""
+INSIDE = ("incident.", "delivery.", "message.")
+"""How events begin that are an organisation's own affair."""
 COLUMNS = (
     N_("时间（UTC）"),
     N_("操作人"),
@@ -53,6 +59,31 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """Whose reading it is: `where` narrows the record to what they may see; names_organisations: it holds several's."""
+
+    where: tuple[ColumnElement[bool], ...]
+    names_organisations: bool = False
+
+
+def inside(viewer: Membership) -> Reader:
+    """An administrator of an organisation. Raises AccessDenied."""
+    rights.require(viewer, "audit.view")
+    return Reader((AuditEntry.tenant_id == viewer.tenant_id,))
+
+
+def above(user: User, organisation_id: int | None = None) -> Reader:
+    """A super-administrator, of one organisation or of everything. Raises AccessDenied."""
+    tenants.require_superadmin(user)
+    seen = tuple(~AuditEntry.event.startswith(begin, autoescape=True) for begin in INSIDE)
+    return Reader((*seen, *_of(organisation_id)), names_organisations=True)
+
+
+def _of(organisation_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    return () if organisation_id is None else (AuditEntry.tenant_id == organisation_id,)
+
+
+@dataclass(frozen=True)
 class Page:
     """Newest first. before: the id to go on at, None at the end."""
 
@@ -60,37 +91,41 @@ class Page:
     before: int | None
 
 
-def page(viewer: Membership, search: Search, *, before: int | None = None, limit: int = PAGE) -> Page:
-    """One page of what concerns the viewer's organisation. Raises AccessDenied."""
-    rights.require(viewer, "audit.view")
-    found = _read(viewer.tenant_id, search, before=before, limit=limit + 1)
+def page(reader: Reader, search: Search, *, before: int | None = None, limit: int = PAGE) -> Page:
+    """One page of what the reader may see."""
+    found = _read(reader, search, before=before, limit=limit + 1)
     return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
-def begin_export(viewer: Membership, search: Search, *, now: datetime) -> None:
-    """Stage that somebody took the record away as a file. Raises AccessDenied."""
-    rights.require(viewer, "audit.view")
+def begin_export(search: Search, *, by: Membership | None = None, user: User | None = None, now: datetime) -> None:
+    """Stage that somebody took the record away as a file: `user` the one of the instance."""
     asked = [f"{name}={value}" for name, value in vars(search).items() if value]
-    audit.record("audit.exported", by=viewer, now=now, target=", ".join(asked))
+    audit.record("audit.exported", by=by, user=user, now=now, target=", ".join(asked))
 
 
-def export(viewer: Membership, search: Search) -> Iterator[str]:
+def export(reader: Reader, search: Search) -> Iterator[str]:
     """The found entries as the lines of a CSV file, newest first, in pieces of CHUNK entries.
 
     Begins with a byte order mark, without which Excel takes UTF-8 for something else. No transaction stays open
     between two pieces: whoever downloads slowly holds up nobody.
     """
-    rights.require(viewer, "audit.view")
-    tenant_id, before = viewer.tenant_id, None
-    yield "\ufeff" + _line([gettext(column) for column in COLUMNS])
+    before = None
+    columns = [gettext(column) for column in COLUMNS]
+    names = organisation_names() if reader.names_organisations else {}
+    yield "\ufeff" + _line([*columns, gettext("组织")] if reader.names_organisations else columns)
     while True:
-        found = _read(tenant_id, search, before=before, limit=CHUNK)
+        found = _read(reader, search, before=before, limit=CHUNK)
         before = found[-1].id if found else None
-        lines = [_line(_cells(entry)) for entry in found]
+        lines = [_line(_cells(entry, names if reader.names_organisations else None)) for entry in found]
         db.session.rollback()
         yield from lines
         if len(found) < CHUNK:
             return
+
+
+def organisation_names() -> dict[int, str]:
+    """What organisations are called, by id, for super-administrators."""
+    return {row[0]: row[1] for row in db.session.execute(select(Tenant.id, Tenant.name).order_by(Tenant.id))}
 
 
 def describe(entry: AuditEntry) -> list[tuple[str, str]]:
@@ -98,21 +133,21 @@ def describe(entry: AuditEntry) -> list[tuple[str, str]]:
     return [(name, _plain(value)) for name, value in entry.detail.items() if value not in ("", None, [])]
 
 
-def _read(tenant_id: int, search: Search, *, before: int | None, limit: int) -> list[AuditEntry]:
-    wanted = select(AuditEntry).where(AuditEntry.tenant_id == tenant_id, *_conditions(tenant_id, search))
+def _read(reader: Reader, search: Search, *, before: int | None, limit: int) -> list[AuditEntry]:
+    wanted = select(AuditEntry).where(*reader.where, *_conditions(reader, search))
     if before is not None:
         wanted = wanted.where(AuditEntry.id < before)
     return list(db.session.scalars(wanted.order_by(AuditEntry.id.desc()).limit(limit)))
 
 
-def _conditions(tenant_id: int, search: Search) -> list[ColumnElement[bool]]:
-    mine = AuditEntry.tenant_id == tenant_id
+def _conditions(reader: Reader, search: Search) -> list[ColumnElement[bool]]:
+    mine = () if reader.names_organisations else reader.where  # of the whole instance, ids follow the time as well
     found: list[ColumnElement[bool]] = []
     if search.since is not None:
-        first = first_since(AuditEntry.id, AuditEntry.at, search.since - OUT_OF_ORDER, mine)
+        first = first_since(AuditEntry.id, AuditEntry.at, search.since - OUT_OF_ORDER, *mine)
         found += [AuditEntry.id >= first, AuditEntry.at >= search.since]
     if search.until is not None:
-        end = first_since(AuditEntry.id, AuditEntry.at, search.until + OUT_OF_ORDER, mine)
+        end = first_since(AuditEntry.id, AuditEntry.at, search.until + OUT_OF_ORDER, *mine)
         found += [AuditEntry.id < end, AuditEntry.at < search.until]
     if search.event:
         found.append(AuditEntry.event == search.event)
@@ -123,8 +158,8 @@ def _conditions(tenant_id: int, search: Search) -> list[ColumnElement[bool]]:
     return found
 
 
-def _cells(entry: AuditEntry) -> list[str]:
-    return [
+def _cells(entry: AuditEntry, organisations: dict[int, str] | None) -> list[str]:
+    cells = [
         entry.at.strftime("%Y-%m-%d %H:%M:%S"),
         entry.actor_name,
         say_event(entry.event),
@@ -134,6 +169,14 @@ def _cells(entry: AuditEntry) -> list[str]:
         entry.address,
         entry.request_id,
     ]
+    return cells if organisations is None else [*cells, named(entry, organisations)]
+
+
+def named(entry: AuditEntry, organisations: dict[int, str]) -> str:
+    """The organisation of an entry; "" for the instance's own."""
+    if entry.tenant_id is None:
+        return ""
+    return organisations.get(entry.tenant_id) or f"ID {entry.tenant_id}"
 
 
 def _line(cells: list[str]) -> str:

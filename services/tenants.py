@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from sqlalchemy import func, select
 
-from errors import AccessDenied, InvalidInput, NotFound
+from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Job, JobState, Membership, MembershipState, RetiredHouseNumber, Role, Tenant, TenantStatus, User
 from services import audit, invitations, rights
@@ -31,6 +31,9 @@ PARKED_FROM = datetime(9000, 1, 1, tzinfo=UTC)
 TIMERS = (STEP, SNOOZE_EXPIRY, AUTO_CLOSE)
 
 
+_IS_THERE = Tenant.status != TenantStatus.DELETED
+
+
 @dataclass(frozen=True)
 class Row:
     """An organisation with the number of its active members."""
@@ -44,16 +47,18 @@ class Row:
 
 def everything(by: User) -> list[Row]:
     """All organisations, by id. Raises AccessDenied."""
-    _require_superadmin(by)
+    require_superadmin(by)
     active = (Membership.tenant_id == Tenant.id, Membership.state == MembershipState.ACTIVE)
     counted = select(func.count(Membership.id)).where(*active).scalar_subquery()
-    return [Row(row[0], row[1]) for row in db.session.execute(select(Tenant, counted).order_by(Tenant.id))]
+    return [
+        Row(row[0], row[1]) for row in db.session.execute(select(Tenant, counted).where(_IS_THERE).order_by(Tenant.id))
+    ]
 
 
 def get(tenant_id: int, *, by: User) -> Tenant:
     """Raises AccessDenied, NotFound."""
-    _require_superadmin(by)
-    tenant = db.session.get(Tenant, tenant_id)
+    require_superadmin(by)
+    tenant = db.session.scalar(select(Tenant).where(Tenant.id == tenant_id, _IS_THERE))
     if tenant is None:
         raise NotFound
     return tenant
@@ -64,7 +69,7 @@ def create(name: str, house_number: str = "", *, by: User, now: datetime) -> tup
 
     house_number  empty: one is generated. Raises AccessDenied, InvalidInput.
     """
-    _require_superadmin(by)
+    require_superadmin(by)
     tenant = Tenant(name=_name(name), house_number=_free_number(house_number), created_at=now)
     db.session.add(tenant)
     db.session.flush()
@@ -74,7 +79,7 @@ def create(name: str, house_number: str = "", *, by: User, now: datetime) -> tup
 
 def invite_administrator(tenant: Tenant, *, by: User, now: datetime) -> str:
     """Stage an invitation for an administrator; return its token. Raises AccessDenied."""
-    _require_superadmin(by)
+    require_superadmin(by)
     _invitation, token = invitations.make(tenant, Role.ADMIN, by=by, now=now)
     return token
 
@@ -84,7 +89,7 @@ def rename(tenant: Tenant, name: str, house_number: str, *, by: User, now: datet
 
     Raises AccessDenied, InvalidInput.
     """
-    _require_superadmin(by)
+    require_superadmin(by)
     before = {"name": tenant.name, "house_number": tenant.house_number}
     tenant.name = _name(name)
     wanted = house_number.strip().upper()
@@ -100,7 +105,7 @@ def freeze(tenant: Tenant, *, by: User, now: datetime) -> None:
 
     Raises AccessDenied.
     """
-    _require_superadmin(by)
+    require_superadmin(by)
     if tenant.status is TenantStatus.FROZEN:
         return
     tenant.status = TenantStatus.FROZEN
@@ -110,10 +115,15 @@ def freeze(tenant: Tenant, *, by: User, now: datetime) -> None:
 
 
 def unfreeze(tenant: Tenant, *, by: User, now: datetime) -> None:
-    """Stage that it works again; timers go on with what was left of them. Safe to repeat. Raises AccessDenied."""
-    _require_superadmin(by)
+    """Stage that it works again; timers go on with what was left of them. Safe to repeat.
+
+    Raises AccessDenied, Conflict while it is to be deleted.
+    """
+    require_superadmin(by)
     if tenant.status is TenantStatus.ACTIVE:
         return
+    if tenant.deletion_due_at is not None or tenant.status is TenantStatus.DELETED:
+        raise Conflict("to be deleted")
     tenant.status = TenantStatus.ACTIVE
     for timer in _timers(tenant):
         if timer.due_at >= PARKED_FROM:
@@ -126,7 +136,8 @@ def _timers(tenant: Tenant) -> list[Job]:
     return list(db.session.scalars(select(Job).where(*waiting).with_for_update()))
 
 
-def _require_superadmin(user: User) -> None:
+def require_superadmin(user: User) -> None:
+    """Raises AccessDenied."""
     if not user.is_superadmin or user.is_disabled:
         raise AccessDenied("super-administrator")
 

@@ -192,7 +192,9 @@ AUDIT_ENTRY = component(
 def list_audit(call: Call) -> dict[str, Any]:
     asked = dict(call.query)
     before, limit = id_of(asked.pop("cursor", None)), asked.pop("limit", audit_queries.PAGE)
-    page = audit_queries.page(call.member, audit_queries.Search(**asked), before=before, limit=limit)
+    page = audit_queries.page(
+        audit_queries.inside(call.member), audit_queries.Search(**asked), before=before, limit=limit
+    )
     return {
         "items": [audit_row(entry) for entry in page.items],
         "next_cursor": str(page.before) if page.before else None,

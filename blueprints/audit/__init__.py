@@ -1,5 +1,5 @@
 """The audit record, for administrators."""
 
-from blueprints.audit.views import bp
+from blueprints.audit.views import bp, instance
 
-__all__ = ["bp"]
+__all__ = ["bp", "instance"]

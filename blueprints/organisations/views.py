@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -22,12 +22,13 @@ from blueprints.access import (
 from blueprints.forms import refused
 from blueprints.joining.links import invitation_link
 from blueprints.organisations.forms import OrganisationForm, OwnOrganisationForm
-from errors import AccessDenied, AppError
+from errors import AccessDenied, AppError, InvalidInput
 from extensions import db
 from models import Tenant, User
-from services import tenants
+from services import tenant_deletion, tenants
 from services.clock import utcnow
-from services.instance import current_settings
+from services.instance import DEFAULT_TENANT_ID, current_settings
+from services.wording import error_sentence, say_error
 
 bp = Blueprint("organisation", __name__, url_prefix="/organisation")
 instance = Blueprint("instance", __name__, url_prefix="/instance/organisations")
@@ -125,7 +126,13 @@ def create() -> ResponseReturnValue:
 def detail(organisation_id: int) -> ResponseReturnValue:
     tenant = tenants.get(organisation_id, by=_me())
     form = OrganisationForm(name=tenant.name, house_number=tenant.house_number)
-    return render_template("organisations/detail.html", tenant=tenant, form=form)
+    return _detail_page(tenant, form)
+
+
+def _detail_page(tenant: Tenant, form: OrganisationForm, **context: object) -> str:
+    shown: dict[str, object] = {"is_default": tenant.id == DEFAULT_TENANT_ID, "wait": tenant_deletion.WAIT.days}
+    shown["has_begun"] = tenant_deletion.has_begun(tenant, now=utcnow())
+    return render_template("organisations/detail.html", tenant=tenant, form=form, **shown, **context)
 
 
 @instance.post("/<int:organisation_id>")
@@ -133,12 +140,13 @@ def detail(organisation_id: int) -> ResponseReturnValue:
 def rename(organisation_id: int) -> ResponseReturnValue:
     tenant, form = tenants.get(organisation_id, by=_me()), OrganisationForm()
     if not form.validate_on_submit():
-        return render_template("organisations/detail.html", tenant=tenant, form=form), 422
+        return _detail_page(tenant, form), 422
     number = form.house_number.data or tenant.house_number
     try:
         tenants.rename(tenant, form.name.data or "", number, by=_me(), now=utcnow())
     except AppError as error:
-        return refused("organisations/detail.html", form, error, tenant=tenant)
+        shown = {"tenant": tenant, "is_default": tenant.id == DEFAULT_TENANT_ID, "wait": tenant_deletion.WAIT.days}
+        return refused("organisations/detail.html", form, error, **shown)
     db.session.commit()
     flash(_("组织信息已保存"), "ok")
     return redirect(url_for(".detail", organisation_id=organisation_id), code=303)
@@ -156,6 +164,31 @@ def unfreeze(organisation_id: int) -> ResponseReturnValue:
     return _change(organisation_id, tenants.unfreeze, _("组织已解冻，计时从现在继续"))
 
 
+@instance.post("/<int:organisation_id>/delete")
+@superadmin_only
+def delete(organisation_id: int) -> ResponseReturnValue:
+    """Have a frozen organisation deleted in a week; its name has to be typed."""
+    tenant = tenants.get(organisation_id, by=_me())
+    try:
+        tenant_deletion.ask(tenant, request.form.get("confirm_name", ""), by=_me(), now=utcnow())
+    except AppError as error:
+        db.session.rollback()
+        tenant = tenants.get(organisation_id, by=_me())
+        form = OrganisationForm(formdata=None, name=tenant.name, house_number=tenant.house_number)
+        told = say_error(error)[0] if isinstance(error, InvalidInput) else error_sentence(error)
+        return _detail_page(tenant, form, delete_error=told), error.status if error.status == 409 else 422
+    db.session.commit()
+    flash(_("%(days)s 天后删除，在此之前可以撤回", days=tenant_deletion.WAIT.days), "ok")
+    return redirect(url_for(".detail", organisation_id=organisation_id), code=303)
+
+
+@instance.post("/<int:organisation_id>/keep")
+@superadmin_only
+def keep(organisation_id: int) -> ResponseReturnValue:
+    """Take the wish to delete it back; it stays frozen."""
+    return _change(organisation_id, tenant_deletion.take_back, _("组织不会被删除，仍然处于冻结状态"))
+
+
 @instance.post("/<int:organisation_id>/invite")
 @superadmin_only
 def invite(organisation_id: int) -> ResponseReturnValue:
@@ -166,9 +199,16 @@ def invite(organisation_id: int) -> ResponseReturnValue:
 
 
 def _change(organisation_id: int, verb: Callable[..., None], said: str) -> ResponseReturnValue:
-    verb(tenants.get(organisation_id, by=_me()), by=_me(), now=utcnow())
-    db.session.commit()
-    flash(said, "ok")
+    try:
+        verb(tenants.get(organisation_id, by=_me()), by=_me(), now=utcnow())
+    except AppError as error:
+        if error.status != 409:
+            raise
+        db.session.rollback()
+        flash(error_sentence(error), "error")
+    else:
+        db.session.commit()
+        flash(said, "ok")
     return redirect(url_for(".detail", organisation_id=organisation_id), code=303)
 
 

@@ -289,6 +289,10 @@ def _instance() -> Iterator[Step]:
     yield Step("instance.rename", "organisation.changed", {"name": "改名", "house_number": "NEWNUMBER"}, other)
     yield Step("instance.invite", "invitation.created", values=other)
     yield Step("instance.freeze", "organisation.frozen", values=other)
+    meant = {"confirm_name": "改名"}
+    yield Step("instance.delete", "organisation.deletion_asked", meant, values=other)
+    yield Step("instance.keep", "organisation.deletion_taken_back", values=other)
+    yield Step("instance_audit.export_all", "audit.exported")
     yield Step("instance.unfreeze", "organisation.unfrozen", values=other)
 
 

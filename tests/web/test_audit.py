@@ -127,3 +127,39 @@ def test_every_event_has_a_name() -> None:
     recorded = {event for event in recorded if isinstance(event, str) and EVENT.fullmatch(event)}
     assert "member.added" in recorded
     assert recorded - EVENTS.keys() == set(), "give them a name in services/audit_events.py"
+
+
+# --- of the whole instance ----------------------------------------------------------------------------------------
+
+
+def test_super_administrators_see_what_concerns_the_instance_and_nothing_of_incidents(
+    admin_client: Browser, admin: Membership
+) -> None:
+    other = make_tenant("别家")
+    foreigner = make_member("zhou", Role.ADMIN, tenant=other)
+    audit.record("member.added", by=foreigner, target="of-another-organisation")
+    audit.record("incident.close", by=foreigner, target="secret-incident")
+    audit.record("sign_in.failed", target="of-the-instance")
+    path = "/instance/audit"
+    page = admin_client.get(path).text
+    file = admin_client.submit(f"{path}/export", page=path).text
+    for text in (page, file):
+        assert "of-another-organisation" in text
+        assert "of-the-instance" in text
+        assert "secret-incident" not in text
+        assert "别家" in text
+    narrowed = admin_client.get(f"{path}?organisation={other.id}&event=member.added").text
+    assert "of-another-organisation" in narrowed
+    assert "of-the-instance" not in narrowed
+    export = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "audit.exported")).one()
+    assert (export.tenant_id, export.actor_name) == (None, "wang")
+
+
+def test_others_do_not_see_the_instances_record(client: Browser, admin: Membership, responder: Membership) -> None:
+    admin.user.is_superadmin = False
+    for member in (admin, responder):
+        client.sign_in(member)
+        assert client.get("/instance/audit").status_code == 403
+        assert "/instance/audit" not in client.get("/me").text
+        assert client.submit("/instance/audit/export", page="/me").status_code == 403
+        client.submit("/sign-out", page="/me")

@@ -149,3 +149,26 @@ def test_administrators_say_how_their_organisation_speaks(admin_client: Browser,
 def test_others_do_not(client: Browser, responder: Membership) -> None:
     client.sign_in(responder)
     assert client.get("/organisation").status_code == 403
+
+
+def test_deleting_is_asked_for_and_taken_back_on_the_page(admin_client: Browser) -> None:
+    other = make_tenant("别家")
+    page = f"{ALL}/{other.id}"
+    assert f"{page}/delete" not in admin_client.get(page).text
+    assert admin_client.submit(f"{page}/delete", {"confirm_name": "别家"}, page=page).status_code == 409
+    admin_client.submit(f"{page}/freeze", page=page)
+    refused = admin_client.submit(f"{page}/delete", {"confirm_name": "别"}, page=page)
+    assert refused.status_code == 422
+    assert "输入的名称不一致" in refused.text
+    admin_client.submit(f"{page}/delete", {"confirm_name": "别家"}, page=page)
+    shown = admin_client.get(page).text
+    assert "撤回删除" in shown
+    assert f"{page}/unfreeze" not in shown
+    assert "待删除" in admin_client.get(ALL).text
+    refused = admin_client.submit(f"{page}/unfreeze", page=page, follow_redirects=True)
+    assert other.status is TenantStatus.FROZEN
+    admin_client.submit(f"{page}/keep", page=page)
+    assert other.deletion_due_at is None
+    assert admin_client.get(f"{ALL}/0").text.count("/delete") == 0
+    events = db.session.scalars(db.select(AuditEntry.event).where(AuditEntry.tenant_id == other.id)).all()
+    assert events == ["organisation.frozen", "organisation.deletion_asked", "organisation.deletion_taken_back"]
