@@ -30,6 +30,7 @@ from services import (
     incidents,
     integrations,
     pacing,
+    pictures,
     send_scenes,
     storms,
     text_messages,
@@ -298,6 +299,8 @@ def _send(plan: Plan, card: IncidentCard | str) -> SentMessage | PlatformError:
 def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard | str, made: Try, message: SentMessage) -> Outcome:
     """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two."""
     incident = plan.scene.incident
+    if incident is not None and pictures.are_missing(incident.images, plan.connected.integration):
+        pictures.ask(incident.id, plan.connected.integration, now=utcnow())
     delivery_outcomes.sent(
         delivery_outcomes.Arrived(
             plan.scene,

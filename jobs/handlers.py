@@ -18,6 +18,7 @@ from jobs import (
     timers,
     trial_cards,
     update_cards,
+    upload_pictures,
     war_rooms,
 )
 from jobs.runner import Handler
@@ -46,6 +47,7 @@ HANDLERS = {
     "read_licences": Handler(licences.run),
     "war_room": Handler(war_rooms.run, war_rooms.gave_up),
     "check_rooms": Handler(war_rooms.try_requirements),
+    "upload_pictures": Handler(upload_pictures.run),
     "purge": Handler(retention.purge),
     "delete_organisation": Handler(tenant_deletion.run),
 }

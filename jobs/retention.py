@@ -31,6 +31,7 @@ from models import (
     Job,
     JobState,
     Notification,
+    PlatformToken,
     Progress,
     Receipt,
     SignInAttempt,
@@ -134,6 +135,7 @@ def rules(settings: Settings) -> list[Found]:
         Rule(Receipt, Receipt.at, DAY),
         Rule(SignInAttempt, SignInAttempt.at, DAY),
         Rule(Job, Job.created_at, JOBS_KEPT, (finished,)),
+        Rule(PlatformToken, PlatformToken.expires_at, DAY, (PlatformToken.kind.startswith("picture:"),)),
         SyncReports(SYNC_REPORTS_KEPT),
     ]
     if days := settings.retention_audit_days:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from platforms.base import Hosts, TokenStore
 from platforms.callbacks import LostEvents
-from platforms.errors import SettingsIncomplete
+from platforms.errors import PlatformError, SettingsIncomplete
 from platforms.http import Transport
 from platforms.licences import LicenceDesk
 from platforms.people import Group, GroupList
@@ -64,6 +64,9 @@ class Application:
 
     def client_sign_in(self) -> Mapping[str, str]:
         return {}
+
+    def upload_picture(self, content: bytes, content_type: str) -> str:
+        raise PlatformError("no pictures")
 
     def read_groups(self, known: Sequence[Group]) -> GroupList:
         return GroupList(calls=0)

@@ -30,6 +30,7 @@ from platforms.cards import (
     CardHandle,
     Fact,
     IncidentCard,
+    Picture,
     SentMessage,
 )
 from platforms.http import Transport
@@ -65,6 +66,7 @@ __all__ = [
     "LicenceEvent",
     "LostEvents",
     "OtherEvent",
+    "Picture",
     "Platform",
     "PlatformIdentity",
     "PressAnswer",
@@ -147,6 +149,9 @@ class Platform(Protocol):
         """Send a text. reference: our key of it, by which a platform knows a repeat if it can; "": there is none."""
 
     def update_card(self, handle: CardHandle, card: IncidentCard) -> None: ...
+    def upload_picture(self, content: bytes, content_type: str) -> str:
+        """Give the platform a picture for cards and return its key there; capabilities.pictures is "uploaded"."""
+
     def read_callback(self, request: CallbackRequest) -> Callback: ...
     def answer(self, callback: Callback, answer: PressAnswer | None) -> CallbackReply: ...
     def sign_in_url(self, redirect_uri: str, state: str, *, in_client: bool) -> str:

@@ -19,6 +19,7 @@ class Capabilities:
     browser_hint        how a person has the client open links in the system's browser, where that is a secret
     body_lines, menu_items, buttons, facts   how much of a card is shown
     body_characters     as much of the custom area as the platform advises; 0: it advises nothing
+    pictures            how cards show an alert's: by "address", "uploaded" by upload_picture(), "": not at all
     body_bytes          more of the custom area, in UTF-8, is cut with …; 0: the lines alone count
     escape_body         writes any text so that it is no markup in the custom area; None: the area is plain text
     refuses_markup      a card whose markup it does not understand is not drawn (an update goes once more without it)
@@ -98,6 +99,7 @@ class Capabilities:
     everybody: str = ""
     rooms: RoomLimits | None = None
     sending_name: str = ""
+    pictures: str = ""
     body_characters: int = 0
     body_bytes: int = 0
     escape_body: Callable[[str], str] | None = None

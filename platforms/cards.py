@@ -9,6 +9,9 @@ from typing import Any
 import json_text
 from platforms.people import Recipient
 
+PICTURES = 3
+"""Shown on a card; the incident's page names all of them."""
+
 
 @dataclass(frozen=True)
 class CardButton:
@@ -30,6 +33,15 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture of the alert. address: http(s); alt: what it shows; key: the platform's own name once it has it."""
+
+    address: str
+    alt: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class IncidentCard:
     """An incident as one card shows it, a person's or a group's, before any platform's limits are applied.
 
@@ -38,6 +50,7 @@ class IncidentCard:
     title       "[严重] db-03 / disk.used>95%"; subtitle: "#1024 · 待处理 · 09:31 触发"
     elapsed     "持续 5 分钟", kept apart because it alone does not make a card out of date
     facts       label and value rows; body: lines of the custom area; footer: last row
+    pictures    at most PICTURES; of a platform that takes no addresses those that it has
     body_is_markup  a template wrote the body in the platform's own markup, values escaped; else it is plain text
     url         the in-app page of the incident
     buttons     in the order to be shown; menu: choices behind "…"
@@ -61,22 +74,25 @@ class IncidentCard:
     footer_label: str = "动态"
     open_label: str = "查看详情"
     body_is_markup: bool = False
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
         content = self.as_json()
         del content["elapsed"]
+        if not self.pictures:
+            del content["pictures"]
         return hashlib.sha256(json_text.in_order(content)).hexdigest()
 
     @property
     def bare(self) -> IncidentCard:
         """The card without what the alert itself said, for a platform whose review refuses that."""
-        return replace(self, facts=(), body=(), body_is_markup=False)
+        return replace(self, facts=(), body=(), body_is_markup=False, pictures=())
 
     def as_json(self) -> dict[str, Any]:
         """The same as values of JSON, for keeping an answer; not copied, so not to be changed."""
-        parts = ("facts", "buttons", "menu")
+        parts = ("facts", "buttons", "menu", "pictures")
         return vars(self) | {name: [vars(part) for part in getattr(self, name)] for name in parts}
 
 

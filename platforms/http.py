@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout, encode_multipart_formdata
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
@@ -80,10 +80,25 @@ class Answer:
         return raw_excerpt(self.body) if self.is_quotable else ""
 
 
+@dataclass(frozen=True)
+class Form:
+    """A form with one file: (field, file name, content, content type)."""
+
+    fields: Mapping[str, str]
+    file: tuple[str, str, bytes, str]
+
+    def encoded(self) -> tuple[bytes, str]:
+        """The body and its Content-Type."""
+        field, name, content, content_type = self.file
+        parts: dict[str, Any] = {**self.fields, field: (name, content, content_type)}
+        return encode_multipart_formdata(parts)
+
+
 class Transport:
     """Sends requests for every platform of a process; safe to share between threads.
 
     resolve  decides where a host may be looked for; the guard of platforms/outbound.py replaces the plain look-up
+    most_bytes  a larger answer is AnswerNotUnderstood
     quotes   whether failures carry the beginning of the answer: not where people choose the host, or they could
              read what else answers there
     Raises NetworkFailed (nothing left), AnswerLost (it left, no whole answer), AnswerNotUnderstood, PlatformBusy
@@ -91,10 +106,16 @@ class Transport:
     """
 
     def __init__(
-        self, *, resolve: Resolve | None = None, connect_seconds: float = CONNECT_SECONDS, quotes: bool = True
+        self,
+        *,
+        resolve: Resolve | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        quotes: bool = True,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._resolve = resolve or look_up
         self._quotes = quotes
+        self._most_bytes = most_bytes
         self._connect_seconds = connect_seconds
         self._sessions: dict[str, requests.Session] = {}
         self._lock = threading.Lock()
@@ -149,6 +170,12 @@ class Transport:
             known["Content-Type"] = "application/x-www-form-urlencoded"
         return self._exchange(method, url, None, body, headers=known, total_seconds=TOTAL_SECONDS)
 
+    def exchange_file(self, method: str, url: str, form: Form, *, headers: Mapping[str, str]) -> Answer:
+        """The same with a form that holds a file."""
+        body, content_type = form.encoded()
+        known = {**headers, "Content-Type": content_type}
+        return self._exchange(method, url, None, body, headers=known, total_seconds=TOTAL_SECONDS)
+
     def _exchange(
         self,
         method: str,
@@ -173,7 +200,7 @@ class Transport:
                 answer = Answer(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
-                    _read(response),
+                    _read(response, self._most_bytes),
                     self._quotes,
                 )
             return answer
@@ -339,12 +366,12 @@ def look_up(host: str, port: int) -> list[str]:
     return answer
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, most: int) -> bytes:
     body = bytearray()
     while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise AnswerNotUnderstood("answer larger than 1 MiB", http_status=response.status_code)
+        if len(body) > most:
+            raise AnswerNotUnderstood(f"answer larger than {most} bytes", http_status=response.status_code)
     return bytes(body)
 
 

@@ -84,10 +84,11 @@ class AddressGuard:
             raise AddressRefused(NOT_LISTED)
         found = self._resolve(host, port)
         for address in () if in_demo else found:
-            self._check_ip(address)
+            self.check_ip(address)
         return found
 
-    def _check_ip(self, text: str) -> None:
+    def check_ip(self, text: str) -> None:
+        """Raises AddressRefused for what no list opens."""
         try:
             ip = ipaddress.ip_address(text)
         except ValueError:
@@ -96,6 +97,26 @@ class AddressGuard:
             raise AddressRefused(FORBIDDEN)
         if ip in self._own_ips:
             raise AddressRefused(OURSELVES)
+
+
+class PublicGuard:
+    """Where pictures that alerts name may be fetched from: anywhere public, and where the operator's list leads."""
+
+    def __init__(self, listed: AddressGuard, *, resolve: Resolve = look_up) -> None:
+        self._listed = listed
+        self._resolve = resolve
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        """As AddressGuard.resolve()."""
+        try:
+            return self._listed.resolve(host, port)
+        except AddressRefused:
+            found = self._resolve(host, port)
+        for address in found:
+            self._listed.check_ip(address)
+            if not ipaddress.ip_address(address).is_global:
+                raise AddressRefused(FORBIDDEN)
+        return found
 
 
 def is_closed(ip: Address) -> bool:

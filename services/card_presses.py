@@ -27,7 +27,7 @@ from models import (
     MembershipState,
 )
 from platforms import PLATFORMS
-from platforms.base import Capabilities, CardButton, CardPress, Fact, IncidentCard, PressAnswer
+from platforms.base import Capabilities, CardButton, CardPress, Fact, IncidentCard, Picture, PressAnswer
 from services import (
     card_keys,
     cards,
@@ -437,4 +437,5 @@ def _remembered(known: dict[str, Any]) -> PressAnswer:
 def _card(stored: dict[str, Any]) -> IncidentCard:
     buttons = {name: tuple(CardButton(**button) for button in stored[name]) for name in ("buttons", "menu")}
     facts = tuple(Fact(**fact) for fact in stored["facts"])
-    return IncidentCard(**(stored | buttons | {"facts": facts, "body": tuple(stored["body"])}))
+    shown = tuple(Picture(**picture) for picture in stored.get("pictures", ()))
+    return IncidentCard(**(stored | buttons | {"facts": facts, "body": tuple(stored["body"]), "pictures": shown}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from extensions import db
 from models import Delivery, Incident, Integration, Progress, Severity, Tenant
 from platforms import PLATFORMS
 from platforms.base import CardButton, Fact, IncidentCard
-from services import card_bodies, card_keys, integrations
+from services import card_bodies, card_keys, integrations, pictures
 from services.card_bodies import Wording
 from services.durations import duration_text
 from services.incident_decisions import State, acknowledged, acknowledged_text, closed_text, current
@@ -69,6 +69,8 @@ class Shown(State, Protocol):
     def started_at(self) -> datetime: ...
     @property
     def alert_count(self) -> int: ...
+    @property
+    def images(self) -> list[dict[str, Any]]: ...
     @property
     def channel(self) -> Named | None: ...
 
@@ -176,6 +178,7 @@ def draw(
             ),
             menu_label=say(N_("更多屏蔽时长")) if snoozes_shown else "",
             menu=tuple(_menu(delivery)) if snoozes_shown else (),
+            pictures=pictures.shown(incident.images, integration),
         )
 
 

@@ -68,6 +68,7 @@ class IncidentValues:
     assignment: dict[str, Any]
     alert_count: int
     version: int
+    images: list[dict[str, Any]] = field(default_factory=list)
     channel: ChannelValues | None = None
     snoozed_by: Account | None = None
     closed_by: Account | None = None
@@ -107,6 +108,7 @@ _OWN = (
     Incident.assignment,
     Incident.alert_count,
     Incident.version,
+    Incident.images,
 )
 _CHANNEL = (Channel.tenant_id, Channel.name, Channel.is_private, Channel.created_by_id, Channel.team_id)
 _PEOPLE = tuple(column for who in (_SNOOZER, _CLOSER) for column in (who.c.id, who.c.real_name, who.c.username))

@@ -14,7 +14,8 @@ from models import Integration, IntegrationStatus, Tenant
 from platforms import PLATFORMS, PROVIDERS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
-from platforms.outbound import AddressGuard
+from platforms.outbound import AddressGuard, PublicGuard
+from platforms.pictures import PICTURE_BYTES
 from platforms.setup import SetupMode
 from services import provider_reading, vault
 from services.instance import current_settings
@@ -262,6 +263,15 @@ def _transport_for(endpoint: str) -> Transport:
         return plain_transport()
     endpoint_guard().check(endpoint)
     return _kept_transport("guarded_transport", endpoint_guard())
+
+
+def picture_transport() -> Transport:
+    """What fetches the pictures that alerts name."""
+    if "picture_transport" not in current_app.extensions:
+        made = Transport(resolve=PublicGuard(endpoint_guard()).resolve, quotes=False, most_bytes=PICTURE_BYTES)
+        current_app.extensions.setdefault("picture_transport", made)
+    transport: Transport = current_app.extensions["picture_transport"]
+    return transport
 
 
 def plain_transport() -> Transport:

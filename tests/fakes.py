@@ -238,6 +238,7 @@ class GroupPlatform(FakePlatform):
     members: dict[str, list[Contact] | PlatformError] = field(default_factory=dict)
     recipients: list[Recipient] = field(default_factory=list)
     lost_events: deque[LostEvents] = field(default_factory=deque)
+    uploads: list[bytes] = field(default_factory=list)
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
@@ -260,6 +261,12 @@ class GroupPlatform(FakePlatform):
         if error := self._next_error():
             raise error
         self.by_reference(handle.reference).updates.append(card)
+
+    def upload_picture(self, content: bytes, content_type: str) -> str:
+        if error := self._next_error():
+            raise error
+        self.uploads.append(content)
+        return f"img_{len(self.uploads)}"
 
     def read_groups(self, known: Sequence[Group]) -> GroupList:
         self.groups_asked = list(known)

@@ -18,7 +18,7 @@ class MemoryTokens:
         return self.values[kind] if kind in self.values else self.renew(kind, fetch)
 
     def renew(self, kind: str, fetch: Fetch) -> str:
-        self.fetches += not kind.startswith("route:")
+        self.fetches += not kind.startswith(("route:", "picture:"))
         self.values[kind] = fetch()[0]
         return self.values[kind]
 

@@ -12,7 +12,7 @@ from demo.simulated.control import Control, letters_and_digits
 SCOPES = [
     "im:chat",
     "im:message",
-    "contact:user.id:readonly",
+    "im:resource:upload",
     "contact:contact.base:readonly",
     "contact:user.base:readonly",
     "contact:department.base:readonly",

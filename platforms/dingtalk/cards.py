@@ -34,6 +34,7 @@ BUTTONS = 4
 MENU_ITEMS = 3
 LABEL_CHARACTERS = 12
 KEY_BYTES = 128
+ALT_CHARACTERS = 40
 LINKS = 5
 """A message has at most five buttons, all of them links."""
 MARKS = {"critical": "🔴", "warning": "🟠", "info": "🔵", "ok": "🟢", "muted": "⚪"}
@@ -97,7 +98,7 @@ def variables(card: IncidentCard) -> dict[str, str]:
         "title": _title(card),
         "subtitle": _linked(card),
         "facts": _value(NEXT_LINE.join(_facts(card))),
-        "body": _value(NEXT_LINE.join(body_lines(card))),
+        "body": _body(card),
         "footer": shorten(plain(card.footer), FOOTER_CHARACTERS),
         "buttons": _drawn(card.buttons[:BUTTONS]),
         "menu": _drawn(card.menu[:MENU_ITEMS]),
@@ -155,7 +156,7 @@ def _markdown(card: IncidentCard) -> str:
         head,
         subtitle,
         NEXT_LINE.join(_facts(card)),
-        _value(NEXT_LINE.join(body_lines(card))),
+        _body(card),
         escape(card.footer),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -179,7 +180,7 @@ def _linked(card: IncidentCard) -> str:
     """Number, state and times, leading to the incident's page."""
     both = " · ".join(part for part in (plain(card.subtitle), plain(card.elapsed)) if part)
     text = escape(shorten(both or plain(card.title), SUBTITLE_CHARACTERS))
-    return f"[{text}]({quote(card.url, safe=':/?&=%#~+,;@')})" if card.url.startswith(("https://", "http://")) else text
+    return f"[{text}]({_address(card.url)})" if card.url.startswith(("https://", "http://")) else text
 
 
 def _facts(card: IncidentCard) -> list[str]:
@@ -192,6 +193,22 @@ def _facts(card: IncidentCard) -> list[str]:
 
 def _fact_value(value: str) -> str:
     return escape(shorten(plain(value), FACT_VALUE_CHARACTERS))
+
+
+def _body(card: IncidentCard) -> str:
+    """The custom area, and below it as many pictures as there is room for: a word counts more than a picture."""
+    text = _value(NEXT_LINE.join(body_lines(card)))
+    for picture in card.pictures:
+        drawn = f"![{escape(shorten(plain(picture.alt), ALT_CHARACTERS))}]({_address(picture.address)})"
+        more = f"{text}\n\n{drawn}" if text else drawn
+        if len(more.encode()) <= VALUE_BYTES:
+            text = more
+    return text
+
+
+def _address(url: str) -> str:
+    """An address as Markdown takes it for a link or a picture, whatever stands in it."""
+    return quote(url, safe=":/?&=%#~+,;@")
 
 
 def _lines(card: IncidentCard) -> list[str]:

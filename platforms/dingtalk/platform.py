@@ -76,6 +76,7 @@ class DingTalk(Application):
         body_lines=cards.BODY_LINES,
         body_bytes=cards.VALUE_BYTES,
         escape_body=cards.escape,
+        pictures="address",
         menu_items=cards.MENU_ITEMS,
         buttons=cards.BUTTONS,
         facts=cards.FACTS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from platforms.base import CardButton, IncidentCard
+from platforms.base import CardButton, IncidentCard, Picture
 from platforms.errors import ContentRefused
 from platforms.shortening import ELLIPSIS, plain, shorten, shorten_to_width
 
@@ -44,6 +44,7 @@ def as_json(card: IncidentCard) -> Json:
     elements = [_note(_moment(card)), *_facts(card)]
     if lines := body_lines(card):
         elements += [{"tag": "hr"}, {"tag": "markdown", "content": "\n".join(lines)}]
+    elements += [_picture(picture) for picture in card.pictures if picture.key]
     elements += _interaction(card)
     if footer := shorten(plain(card.footer), LINE_CHARACTERS):
         elements.append(_note(footer))
@@ -156,6 +157,11 @@ def _facts(card: IncidentCard) -> list[Json]:
 
 def _cell(text: str, columns: int) -> str:
     return escaped(shorten_to_width(plain(text), columns)) or "-"
+
+
+def _picture(picture: Picture) -> Json:
+    alt = _text(shorten(plain(picture.alt), LINE_CHARACTERS))
+    return {"tag": "img", "img_key": picture.key, "alt": alt, "scale_type": "fit_horizontal", "preview": True}
 
 
 def _interaction(card: IncidentCard) -> list[Json]:

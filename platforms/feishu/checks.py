@@ -19,7 +19,7 @@ NEEDED = (
     ("im:chat", frozenset({"im:chat", "im:chat:readonly", "im:chat:read"})),
 )
 """What we ask for, and what does as well: any one of them."""
-RECOMMENDED = ("contact:user.id:readonly",)
+RECOMMENDED = ("im:resource:upload",)
 OWNERS: checks.Owners = (
     (CredentialInvalid, ("credentials",)),
     (IpNotAllowed, ("ip_allowlist",)),

@@ -63,6 +63,7 @@ class Feishu(Application):
         reply_reaches_all=True,
         tells_in_reply=True,
         refuses_markup=True,
+        pictures="uploaded",
         has_refresh_button=False,
         coalesce_seconds=1.0,
         sends_per_member_minute=0,
@@ -159,6 +160,10 @@ class Feishu(Application):
         """Replace the card for everybody who sees it, as often as needed within 14 days."""
         _as_far_as_taken(card, lambda drawn: self.client.update_card(handle.message_id, cards.as_json(drawn)))
 
+    def upload_picture(self, content: bytes, content_type: str) -> str:
+        """The same content is uploaded once."""
+        return self.client.upload_image(content, content_type)
+
     def read_callback(self, request: CallbackRequest) -> Callback:
         return callbacks.read(self.settings, request)
 
@@ -217,11 +222,14 @@ class Feishu(Application):
 def _as_far_as_taken(card: IncidentCard, use: Callable[[IncidentCard], Given]) -> tuple[Given, IncidentCard]:
     """What `use` gives, and the card that Feishu took: what it refuses of a card must not lose the news.
 
-    A template's markup that cannot be drawn is shown as it is written; what the review refuses is left out.
+    Pictures that it does not know go first. A template's markup that cannot be drawn is shown as it is written; what
+    the review refuses is left out.
     """
     try:
         return use(card), card
     except CardInvalid:
+        if card.pictures:
+            return _as_far_as_taken(replace(card, pictures=()), use)
         if not card.body_is_markup:
             raise
         return _as_far_as_taken(replace(card, body_is_markup=False), use)

@@ -248,13 +248,13 @@ GRANT_PERMISSIONS = SetupStep(
         N_("进入 权限管理 页面，点击「开通权限」，选择「应用身份权限」。"),
         N_("逐个搜索并开通下面的权限；im:chat 和 im:message 是必需的。"),
         N_(
-            '也可以点击「批量导入」，粘贴：{"scopes":{"tenant":["im:chat","im:message","contact:user.id:readonly"],"user":[]}}'
+            '也可以点击「批量导入」，粘贴：{"scopes":{"tenant":["im:chat","im:message","im:resource:upload"],"user":[]}}'
         ),
     ),
     codes=(
         SetupCode("im:chat", N_("获取应用所在的群")),
         SetupCode("im:message", N_("向群聊或个人发送消息")),
-        SetupCode("contact:user.id:readonly", N_("按手机号或邮箱一键关联成员"), required=False),
+        SetupCode("im:resource:upload", N_("在卡片上显示告警的图片"), required=False),
         SetupCode("contact:contact.base:readonly", N_("通讯录同步：读取部门与用户"), required=False),
         SetupCode("contact:user.base:readonly", N_("通讯录同步：用户姓名"), required=False),
         SetupCode("contact:department.base:readonly", N_("通讯录同步：部门名称"), required=False),
@@ -265,7 +265,7 @@ GRANT_PERMISSIONS = SetupStep(
         PERMISSIONS,
         DrawnField(N_("获取与更新群组信息"), "im:chat", button=N_("开通"), highlighted=True),
         DrawnField(N_("获取与发送单聊、群组消息"), "im:message", button=N_("开通"), highlighted=True),
-        DrawnField(N_("通过手机号或邮箱获取用户 ID"), "contact:user.id:readonly", button=N_("开通")),
+        DrawnField(N_("上传图片或文件资源"), "im:resource:upload", button=N_("开通")),
     ),
     cautions=(N_("需要审核的权限在发布版本并通过审核后才生效。"),),
     checks=("scopes",),

@@ -12,7 +12,19 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from simulator import faults, recording
-from simulator.feishu import chats, contacts, gateway, inspection, messages, oauth, scopes, tokens, updates, warrooms
+from simulator.feishu import (
+    chats,
+    contacts,
+    gateway,
+    images,
+    inspection,
+    messages,
+    oauth,
+    scopes,
+    tokens,
+    updates,
+    warrooms,
+)
 from simulator.feishu.context import PLATFORM, Call, Feishu, current_feishu
 from simulator.feishu.errors import ApiError, error_body
 from simulator.feishu.gateway import PERSON, Endpoint
@@ -40,6 +52,7 @@ ENDPOINTS = {
     ("POST", "im/v1/messages/:message_id/reply"): Endpoint(
         messages.reply, scopes.SEND, required=("msg_type", "content")
     ),
+    ("POST", "im/v1/images"): Endpoint(images.upload, scopes.IMAGES, takes_form=True),
     ("PATCH", "im/v1/messages/:message_id"): Endpoint(messages.update, scopes.UPDATE, required=("content",)),
     ("DELETE", "im/v1/messages/:message_id"): Endpoint(messages.recall, scopes.RECALL),
     ("GET", "im/v1/messages/:message_id"): Endpoint(messages.read, scopes.READ),
@@ -184,7 +197,8 @@ def _run(feishu: Feishu, pattern: str, parts: dict[str, str], fault: faults.Faul
         client_ip=request.remote_addr or "",
     )
     raw = request.get_data()
-    body = gateway.body_of(raw, endpoint.required) if request.method in ("POST", "PATCH", "PUT") else {}
+    takes_json = request.method in ("POST", "PATCH", "PUT") and not endpoint.takes_form
+    body = gateway.body_of(raw, endpoint.required) if takes_json else {}
     data = endpoint.run(Call(feishu, app, parts, request.args.to_dict(), body, raw, known.user_id, fault))
     if endpoint.is_counted:
         gateway.count(feishu, app)

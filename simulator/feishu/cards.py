@@ -48,11 +48,14 @@ def elements_of(card: Json) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def check(card: Any, knows: KnowsPerson) -> None:
-    """Refuse a card that cannot be shown. knows: whether an id may be mentioned. Raises CardRefused."""
+def check(card: Any, knows: KnowsPerson, has_image: Callable[[str], bool] = bool) -> None:
+    """Refuse a card that cannot be shown. Raises CardRefused.
+
+    knows  whether an id may be mentioned; has_image: whether the application was given such an image_key
+    """
     if not isinstance(card, dict):
         raise CardRefused(200621)
-    _Check(knows, is_v2=is_v2(card)).card(card)
+    _Check(knows, is_v2=is_v2(card), has_image=has_image).card(card)
 
 
 # --- what can be pressed ---------------------------------------------------------------------------------------------
@@ -169,6 +172,7 @@ class _Check:
 
     knows: KnowsPerson
     is_v2: bool
+    has_image: Callable[[str], bool] = bool
     count: int = 0
     tables: int = 0
     ids: set[str] = field(default_factory=set)
@@ -258,7 +262,8 @@ class _Check:
             for part in [element.get("text"), *(field.get("text") for field in element.get("fields") or [])]:
                 if part is not None:
                     self.text(part, f"{path} -> text")
-        if tag == "img" and not IMAGE_KEY.match(str(element.get("img_key") or "")):
+        key = str(element.get("img_key") or "")
+        if tag == "img" and not (IMAGE_KEY.match(key) and self.has_image(key)):
             raise CardRefused(200570, f"{path} -> img_key")
         if tag == "button":
             self.button(element, path)

@@ -15,7 +15,7 @@ from simulator.feishu.state import CARD_CALLBACK, App, Chat, Department, Feature
 
 bp = Blueprint("feishu_control", __name__, url_prefix="/control/feishu")
 
-READY_SCOPES = ["im:chat", "im:message", "contact:user.id:readonly"]
+READY_SCOPES = ["im:chat", "im:message", "im:resource:upload", "contact:user.id:readonly"]
 
 # --- set-up ----------------------------------------------------------------------------------------------------------
 
@@ -53,8 +53,8 @@ def create_app() -> Response:
     """`{"tenant_key", "name"?, "app_id"?, "secret"?, "released"?: true, …}` and whatever PATCH takes → its summary with
     `secret`, `verification_token`, `encrypt_key` and everybody's `open_ids`.
 
-    It is ready: released for everybody, with bot, web app, `im:chat`, `im:message`, `contact:user.id:readonly`, all
-    events and the card callback; addresses are still missing."""
+    It is ready: released for everybody, with bot, web app, the permissions of READY_SCOPES, all events and the card
+    callback; addresses are still missing."""
     feishu, body = current_feishu(), request.get_json(force=True)
     with feishu.store.lock:
         tenant = _tenant(feishu, body)

@@ -27,6 +27,7 @@ class Endpoint:
     """An API: its rules, the permissions of which any one suffices, and the tokens that it takes.
 
     is_counted  whether a success uses up the monthly quota
+    takes_form  the body is a form with a file, not JSON
     required    fields of the body without which the gateway refuses the call
     """
 
@@ -35,6 +36,7 @@ class Endpoint:
     takes: frozenset[str] = APPLICATION
     is_counted: bool = True
     required: tuple[str, ...] = ()
+    takes_form: bool = False
 
 
 def admit(

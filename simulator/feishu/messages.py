@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from simulator import faults
-from simulator.feishu import cards
+from simulator.feishu import cards, images
 from simulator.feishu.context import Call, Feishu
 from simulator.feishu.errors import ApiError, CardRefused, bad_parameter
 from simulator.feishu.state import App, Chat, Message, Person, new_id
@@ -80,6 +80,12 @@ def read(call: Call) -> Json:
     return {"items": [shown(call, message, call.feishu.state.chats[message.chat_id])]}
 
 
+def check_card(feishu: Feishu, app: App, card: Any) -> None:
+    """Raises CardRefused."""
+    knows, has = (lambda given: can_mention(feishu, app, given)), (lambda key: images.may_show(feishu, app, key))
+    cards.check(card, knows, has)
+
+
 def check_update(feishu: Feishu, app: App, message: Message, card: Json) -> None:
     """Refuse a card that may not replace the message's: not shared, of an older schema, or wrong in itself."""
     try:
@@ -87,7 +93,7 @@ def check_update(feishu: Feishu, app: App, message: Message, card: Json) -> None
             raise CardRefused(200621, "ROOT -> config -> update_multi", message="update_multi must be true")
         if cards.is_v2(message.content) and not cards.is_v2(card):
             raise CardRefused(200830)
-        cards.check(card, lambda given: can_mention(feishu, app, given))
+        check_card(feishu, app, card)
     except CardRefused as refusal:
         raise refusal.as_api_error() from refusal
 
@@ -149,7 +155,7 @@ def _post(call: Call, chat: Chat, kind: str, content: Json, parent_id: str = "")
         raise ApiError(230020)
     if kind == "interactive":
         try:
-            cards.check(content, lambda given: can_mention(call.feishu, call.app, given))
+            check_card(call.feishu, call.app, content)
         except CardRefused as refusal:
             raise refusal.as_api_error() from refusal
     message = Message(new_id("om"), call.app.app_id, chat.chat_id, kind, content, call.now, parent_id=parent_id)

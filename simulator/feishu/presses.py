@@ -303,6 +303,6 @@ def _check_card(feishu: Feishu, clicked: _Clicked, card: Json) -> None:
     if cards.is_v2(clicked.message.content) and not cards.is_v2(card):
         raise _Invalid(200830)
     try:
-        cards.check(card, lambda given: messages.can_mention(feishu, clicked.app, given))
+        messages.check_card(feishu, clicked.app, card)
     except CardRefused as refusal:
         raise _Invalid(200673) from refusal

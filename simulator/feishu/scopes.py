@@ -9,6 +9,7 @@ from simulator.feishu.state import App
 
 SEND = ("im:message", "im:message:send_as_bot", "im:message:send")
 UPDATE = ("im:message", "im:message:send_as_bot", "im:message:update")
+IMAGES = ("im:resource", "im:resource:upload")
 RECALL = ("im:message", "im:message:send_as_bot", "im:message:recall")
 READ = ("im:message", "im:message:readonly")
 CHATS = ("im:chat", "im:chat:readonly", "im:chat:read")
@@ -31,6 +32,8 @@ NAMES = {
     "im:message:update": "更新消息",
     "im:message:recall": "撤回消息",
     "im:message:readonly": "获取单聊、群组消息",
+    "im:resource": "获取与上传图片或文件资源",
+    "im:resource:upload": "上传图片或文件资源",
     "im:chat": "获取与更新群组信息",
     "im:chat:readonly": "获取群组信息",
     "im:chat:read": "查看群信息",

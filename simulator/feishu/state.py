@@ -308,6 +308,7 @@ class FeishuState:
     pending: dict[str, Pending] = field(default_factory=dict)
     uuids: dict[str, list[Any]] = field(default_factory=dict)  # app_id/uuid: message_id, when
     calls: dict[str, int] = field(default_factory=dict)  # tenant_key/YYYY-MM: calls that count to the quota
+    images: dict[str, list[str]] = field(default_factory=dict)  # image_key: app_id, SHA-256 of the content
     webviews: dict[str, list[str]] = field(default_factory=dict)  # label: tenant_key, user_id, origin shown
     limits: Limits = field(default_factory=Limits)
     _lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -322,6 +323,7 @@ class FeishuState:
         self.card_tokens = {key: CardToken(**value) for key, value in data["card_tokens"].items()}
         self.pending = {key: Pending(**value) for key, value in data["pending"].items()}
         self.uuids, self.calls, self.webviews = data["uuids"], data["calls"], data["webviews"]
+        self.images = data.get("images", {})
         self.limits = Limits(**data["limits"])
         for message in self.messages.values():
             self._lines[message.chat_id].append(message.id)

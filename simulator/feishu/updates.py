@@ -58,7 +58,7 @@ def _check(call: Call, message: Message, card: Json) -> None:
     try:
         if cards.is_v2(message.content) and not cards.is_v2(card):
             raise CardRefused(200830)
-        cards.check(card, lambda given: messages.can_mention(call.feishu, call.app, given))
+        messages.check_card(call.feishu, call.app, card)
     except CardRefused as refusal:
         raise ApiError(11311) from refusal
 

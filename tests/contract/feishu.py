@@ -21,7 +21,7 @@ TRANSPORT = Transport()
 SCOPES = [
     "im:chat",
     "im:message",
-    "contact:user.id:readonly",
+    "im:resource:upload",
     "contact:contact.base:readonly",
     "contact:user.base:readonly",
     "contact:department.base:readonly",

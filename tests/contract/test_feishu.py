@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from platforms.base import CardPress, Group, GroupEvent, OtherEvent
+from platforms.base import CardPress, Group, GroupEvent, OtherEvent, Picture
 from platforms.errors import CardTooOld, GroupGone, PlatformError, QuotaExhausted
 from platforms.feishu.callbacks import HistoricPress
 from platforms.feishu.errors import (
@@ -224,6 +225,39 @@ def test_a_templates_markup_that_feishu_will_not_draw_does_not_lose_the_news(con
     assert "＜at id&#61;ou&#95;nobody" in json.dumps(seen["card"], ensure_ascii=False)
 
 
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
+
+
+def drawn_images(connection, of: str = "lin") -> list[str]:
+    (seen,) = connection.messages(of)
+    return re.findall(r"img_v3_[0-9a-z]+", str(seen))
+
+
+def test_a_picture_is_uploaded_once_and_shown(connection, simulator, platform, lin, card):
+    key = platform.upload_picture(PNG, "image/png")
+    assert platform.upload_picture(PNG, "image/png") == key
+    uploads = [call for call in simulator.control("wire") if call["path"].endswith("im/v1/images")]
+    assert len(uploads) == 1
+    shown = Picture("https://grafana.example.com/a.png", "磁盘 <at id=all></at>", key)
+    platform.send_card(lin, replace(card, pictures=(shown,)))
+    assert key in drawn_images(connection)
+
+
+def test_a_picture_that_feishu_does_not_know_does_not_lose_the_news(connection, platform, lin, card):
+    unknown = Picture("https://grafana.example.com/a.png", "", "img_v3_000000000000")
+    platform.send_card(lin, replace(card, pictures=(unknown,)))
+    assert drawn_images(connection) == []
+
+
+def test_what_is_no_picture_or_may_not_be_uploaded_is_refused(connection, platform):
+    with pytest.raises(PlatformError) as failure:
+        platform.upload_picture(b"<html>", "image/png")
+    assert not failure.value.retryable
+    connection.change_app(scopes=["im:chat", "im:message"])
+    with pytest.raises(ScopeMissing):
+        platform.upload_picture(PNG + b"1", "image/png")
+
+
 def test_a_group_that_we_left_or_that_is_gone_is_told(connection, platform, card):
     group = connection.make_group("值班群")
     connection.simulator.control("feishu/remove_bot", {"chat_id": group.external_id, "app_id": connection.app_id})
@@ -378,7 +412,7 @@ def test_missing_permissions_are_named(connection, platform):
     connection.change_app(scopes=["im:message:send_as_bot", "im:chat:readonly"])
     result = platform.run_check("scopes")
     assert result.passed
-    assert result.detail["recommended"] == "contact:user.id:readonly"
+    assert result.detail["recommended"] == "im:resource:upload"
 
 
 def test_groups_are_waited_for(connection, platform):

@@ -98,8 +98,8 @@ def test_an_organisation_may_connect_several(admin_client: Browser, draft: Integ
 
 def test_what_the_checks_found_is_shown(admin_client: Browser, draft: Integration):
     complete(admin_client, draft)
-    checks.passed(draft, "scopes", now=utcnow(), recommended="contact:user.id:readonly")
+    checks.passed(draft, "scopes", now=utcnow(), recommended="im:resource:upload")
     checks.passed(draft, "groups", now=utcnow(), groups=3)
     db.session.commit()
-    assert "建议再开通：contact:user.id:readonly" in admin_client.get(step_url(draft, "permissions")).text
+    assert "建议再开通：im:resource:upload" in admin_client.get(step_url(draft, "permissions")).text
     assert "3 个群" in admin_client.get(step_url(draft, "groups")).text

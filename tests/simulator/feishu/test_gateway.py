@@ -169,6 +169,7 @@ def test_flat_answers_stay_flat(lab: Lab) -> None:
         {"scope_name": "contact:user.id:readonly", "grant_status": 1},
         {"scope_name": "im:chat", "grant_status": 1},
         {"scope_name": "im:message", "grant_status": 1},
+        {"scope_name": "im:resource:upload", "grant_status": 1},
     ]
 
 

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from platforms.errors import AddressRefused
-from platforms.outbound import AddressGuard, is_closed
+from platforms.outbound import AddressGuard, PublicGuard, is_closed
 
 ALLOWED = ["wwlocal.example.com:8443", "https://10.1.2.3", "plain.example.com", "[2001:db8::5]:8443"]
 
@@ -152,3 +152,35 @@ def test_the_reason_is_a_class_not_what_was_found():
     with pytest.raises(AddressRefused) as refusal:
         guard({"wwlocal.example.com": ["127.0.0.1"]}).resolve("wwlocal.example.com", 8443)
     assert "127.0.0.1" not in refusal.value.message % refusal.value.params
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_open"),
+    [
+        (["93.184.216.34"], True),
+        (["2606:2800:220:1::1"], True),
+        (["93.184.216.34", "10.0.0.1"], False),
+        (["192.168.1.1"], False),
+        (["127.0.0.1"], False),
+        (["169.254.169.254"], False),
+        (["100.64.0.1"], False),
+        (["::ffff:10.0.0.1"], False),
+        (["fd00::1"], False),
+        (["203.0.113.9"], False),
+    ],
+)
+def test_pictures_are_fetched_from_public_addresses_alone(addresses: list[str], is_open: bool):
+    guard = PublicGuard(AddressGuard(ALLOWED), resolve=lambda host, port: addresses)
+    if is_open:
+        assert guard.resolve("grafana.example.com", 443) == addresses
+    else:
+        with pytest.raises(AddressRefused):
+            guard.resolve("grafana.example.com", 443)
+
+
+def test_pictures_are_also_fetched_from_where_the_operator_says():
+    listed = AddressGuard(["grafana.internal:3000"], resolve=lambda host, port: ["10.1.2.3"])
+    guard = PublicGuard(listed, resolve=lambda host, port: ["10.1.2.3"])
+    assert guard.resolve("grafana.internal", 3000) == ["10.1.2.3"]
+    with pytest.raises(AddressRefused):
+        guard.resolve("grafana.internal", 22)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from platforms.base import CardButton, Recipient
+from platforms.base import CardButton, Picture, Recipient
 from platforms.dingtalk import cards, template
 from platforms.errors import ContentRefused, RecipientUnreachable
 from tests.contract.conftest import make_card
@@ -178,3 +178,23 @@ def test_no_buttons_make_one_link():
 
 def test_links_go_on_behind_a_query():
     assert cards.action_url("https://x.example/i?a=1", "close") == "https://x.example/i?a=1&do=close"
+
+
+def test_pictures_stand_below_the_text_by_their_address():
+    shown = Picture("https://grafana.example.com/render?a=1", "磁盘 [1]")
+    body = cards.variables(make_card(body=("一行",), pictures=(shown,)))["body"]
+    assert body == "一行\n\n![磁盘 \\[1\\]](https://grafana.example.com/render?a=1)"
+    text = cards.message(make_card(pictures=(shown,)))[1]["text"]
+    assert "](https://grafana.example.com/render?a=1)" in text
+
+
+def test_no_address_of_a_picture_is_more_than_that():
+    odd = Picture("https://example.com/a.png)[x](https://evil.example/) ![", "")
+    body = cards.variables(make_card(body=(), pictures=(odd,)))["body"]
+    assert body.count("](") == 1 and body.endswith(")") and " " not in body
+
+
+def test_a_picture_without_room_is_left_out_and_no_word_for_it():
+    long, short = Picture("https://example.com/" + "a" * 1100, ""), Picture("https://example.com/b.png", "")
+    body = cards.variables(make_card(body=("一行",), pictures=(long, short)))["body"]
+    assert body == "一行\n\n![](https://example.com/b.png)"
