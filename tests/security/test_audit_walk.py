@@ -38,7 +38,7 @@ from tests.security.conftest import World
 from tests.security.test_crawl import UNSAFE
 from tests.web.conftest import Browser
 
-NOT_THE_CONSOLE = {"api", "callbacks", "intake", "send_message", "h5"}
+NOT_THE_CONSOLE = {"api", "callbacks", "provider_callbacks", "intake", "send_message", "h5"}
 """Programs and platforms; in-app pages use the same services (below)."""
 LOOKS = "reads what was typed, and stores nothing"
 TRIES = "asks a platform or a provider again; stores its answer, nothing that somebody set"
@@ -51,6 +51,7 @@ EXEMPT = {
     "integrations.recheck_all": TRIES,
     "integrations.refresh_groups": TRIES,
     "integrations.refresh_licences": TRIES,
+    "providers.check": TRIES,
     "sso.check": TRIES,
     "preferences.set_language": OWN_LOOK,
     "preferences.set_theme": OWN_LOOK,
@@ -292,6 +293,8 @@ def _instance() -> Iterator[Step]:
     meant = {"confirm_name": "改名"}
     yield Step("instance.delete", "organisation.deletion_asked", meant, values=other)
     yield Step("instance.keep", "organisation.deletion_taken_back", values=other)
+    provider = {"provider_corp_id": "ww0123456789abcdef"}
+    yield Step("providers.save", "provider.changed", provider, {"platform": "wecom"})
     yield Step("instance_audit.export_all", "audit.exported")
     yield Step("instance.unfreeze", "organisation.unfrozen", values=other)
 
