@@ -122,6 +122,12 @@ def revoke(token_id: int, *, by: Membership) -> None:
 
 def verify(text: str, *, now: datetime) -> Caller | None:
     """The caller behind a token's text; None if it is unknown or expired, or its owner may not act any more."""
+    found = find(text, now=now)
+    return found if found is not None and rights.is_in_force(found.member) else None
+
+
+def find(text: str, *, now: datetime) -> Caller | None:
+    """The same, also if the owner may not act now: the organisation is frozen, the membership is not in force."""
     statement = (
         select(ApiToken, Membership)
         .join(
@@ -135,7 +141,7 @@ def verify(text: str, *, now: datetime) -> Caller | None:
         return None
     token, member = found
     has_expired = token.expires_at is not None and token.expires_at <= now
-    return None if has_expired or not rights.is_in_force(member) else Caller(token, member)
+    return None if has_expired else Caller(token, member)
 
 
 def is_use_to_be_noted(token: ApiToken, *, now: datetime) -> bool:

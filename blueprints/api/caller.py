@@ -59,7 +59,9 @@ def whoami() -> Caller:
 
 
 def admit(scope: Scope) -> None:
-    """Check the token, its rate and its scope before anything else is read. Raises TokenRequired, TooMany, OutOfScope.
+    """Check the token, its rate and its scope before anything else is read.
+
+    Raises TokenRequired, why its owner may not act (OrganisationFrozen …), TooMany, OutOfScope.
 
     This is a reading transaction that ends here: guessing tokens or sending a body slowly holds no write lock.
     """
@@ -90,9 +92,11 @@ def acting_member(right: str) -> Membership:
 def _caller(now: datetime) -> Caller:
     header = request.headers.get("Authorization", "")
     text = header.removeprefix(BEARER).strip() if header.startswith(BEARER) else ""
-    caller = api_tokens.verify(text, now=now) if 0 < len(text) <= TOKEN_CHARS else None
+    caller = api_tokens.find(text, now=now) if 0 < len(text) <= TOKEN_CHARS else None
     if caller is None:
         raise TokenRequired
+    if not rights.is_in_force(caller.member):
+        raise rights.refusal(caller.member)
     return caller
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from extensions import db
-from models import Progress, Role, Severity
+from models import MembershipState, Progress, Role, Severity, TenantStatus
 from services import api_tokens
 from services.clock import utcnow
 from tests.factories import make_channel, make_incident, make_member, make_tenant
@@ -298,3 +298,19 @@ def test_the_commit_is_before_the_answer(call):
     call("POST", f"/incidents/{num}/close")
     db.session.rollback()
     assert call("GET", f"/incidents/{num}").json["data"]["progress"] == "Closed"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda member: setattr(member.tenant, "status", TenantStatus.FROZEN), "组织已被冻结"),
+        (lambda member: setattr(member, "state", MembershipState.UNDER_REVIEW), "您的加入申请正在审核中"),
+        (lambda member: setattr(member.user, "is_disabled", True), "您已不是该组织的成员"),
+    ],
+)
+def test_whose_owner_may_not_act_is_denied_and_told_why(call, lin, change, code):
+    change(lin)
+    db.session.commit()
+    answer = call("GET", "/incidents")
+    assert error(answer) == (403, "AccessDenied")
+    assert answer.json["title"] == code
