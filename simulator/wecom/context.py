@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 from simulator.base import current_laboratory
@@ -45,6 +46,7 @@ class WeCom:
     recent_bodies: dict[tuple[str, int, str], tuple[float, str]] = field(default_factory=dict)
     unseen: Unseen = field(default_factory=Unseen)
     last_callbacks: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+    pusher: Thread | None = None
     system_events: list[tuple[str, str]] = field(default_factory=list)
 
     def refuse(self, pairing: str, detail: str = "") -> None:

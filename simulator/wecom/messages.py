@@ -199,10 +199,11 @@ def _leave_out_unlicensed(call: Call, receivers: Receivers) -> None:
             given = books.activate_by_itself(userid, call.now)
             if given is None:
                 receivers.userids.remove(userid)
-                receivers.unlicensed_users.append(userid.lower())
+                receivers.unlicensed_users.append(call.shown(userid).lower())
                 continue
             code, status = given
-            event = licence_events.activated(code, userid, scene=licence_events.MESSAGE, status_before=status)
+            shown, scene = call.shown(userid), licence_events.MESSAGE
+            event = licence_events.activated(code, shown, scene=scene, status_before=status)
             call.wecom.system_events.append((call.corp.corp_id, event))
 
 

@@ -8,7 +8,19 @@ from flask import Response, redirect, render_template, request, url_for
 
 from simulator.base import Laboratory, Organisation, Page, Platform, Webview
 from simulator.webview import is_own_port, local_path, notice, origin_of, shows
-from simulator.wecom import api, client, console_apps, control, licence_desk, login, oauth, reports
+from simulator.wecom import (
+    api,
+    client,
+    console_apps,
+    console_suites,
+    control,
+    licence_desk,
+    login,
+    oauth,
+    reports,
+    suite_control,
+    suites,
+)
 from simulator.wecom.context import PLATFORM, WeCom
 from simulator.wecom.login import AUTHORISE_PATH
 from simulator.wecom.state import WeComState
@@ -22,7 +34,16 @@ class WeComPlatform(Platform):
 
     slug = PLATFORM
     name = "企业微信"
-    blueprints = (api.bp, control.bp, licence_desk.scripts, console_apps.bp, client.bp, login.bp)
+    blueprints = (
+        api.bp,
+        control.bp,
+        licence_desk.scripts,
+        suite_control.bp,
+        console_apps.bp,
+        console_suites.provider,
+        client.bp,
+        login.bp,
+    )
     reports = reports
     machine_paths = ("/cgi-bin/",)
     user_agent = "wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh"
@@ -68,6 +89,9 @@ class WeComPlatform(Platform):
                 if app.callback:
                     found.add(origin_of(app.callback.url))
         return found
+
+    def tick(self) -> None:
+        suites.push_due(self.world)
 
     def own_page(self, url: str) -> str | None:
         """The authorise page, on the simulator or on the real host. Its fragment never reaches a server, so that its

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.ids import random_text
-from simulator.wecom import ids, suites, tokens
+from simulator.wecom import ids, licences, suites, tokens
 from simulator.wecom.context import WeCom
 from simulator.wecom.errors import ApiError
 from simulator.wecom.oauth import CODE_SECONDS
@@ -130,6 +130,26 @@ def getuserinfo3rd(call: SuiteCall) -> Json:
     return {"corpid": ids.own_corp_id(call.suite, corp.corp_id), "userid": userid, "open_userid": userid}
 
 
+def licence(call: SuiteCall, name: str) -> Json:
+    """A call about one company's licences, which the provider names as it sees it. 2000002 for one that it does not."""
+    if name not in licences.CALLS:
+        raise ApiError(48002)
+    named = call.text("corpid")
+    corps = call.wecom.state.corps.values()
+    corp = next((c for c in corps if named in (c.corp_id, ids.own_corp_id(call.suite, c.corp_id))), None)
+    app = suites.installed(corp, call.suite) if corp else None
+    if corp is None or app is None:
+        raise ApiError(2000002)
+    people = {ids.own_userid(call.suite, corp.corp_id, p.userid): p.userid for p in corp.visible_people(app)}
+    seen = {userid.lower(): shown for shown, userid in people.items()}
+    now = call.wecom.store.now()
+    books = licences.Books(corp.licences, call.body, now, people.get, lambda userid: seen.get(userid.lower(), userid))
+    answered = licences.CALLS[name](books)
+    call.wecom.store.touch()
+    return answered
+
+
+LICENCE = "license/"
 OPEN: dict[str, Callable[[WeCom, Json], Json]] = {
     "service/get_suite_token": get_suite_token,
     "service/get_provider_token": get_provider_token,
@@ -148,14 +168,15 @@ WITH_TOKEN: dict[str, tuple[str, Callable[[SuiteCall], Json]]] = {
 
 
 def is_provider_call(name: str) -> bool:
-    return name in OPEN or name in WITH_TOKEN
+    return name in OPEN or name in WITH_TOKEN or name.startswith(LICENCE)
 
 
 def answer(wecom: WeCom, name: str, query: dict[str, str], body: Json, client_ip: str) -> Json:
     """Answer a provider's call: its address first, its token, then the call's own rules."""
+    suites.keep_pushing(wecom)
     if name in OPEN:
         return OPEN[name](wecom, body)
-    kind, run = WITH_TOKEN[name]
+    kind, run = WITH_TOKEN.get(name, ("provider", lambda call: licence(call, name.removeprefix(LICENCE))))
     suite = _owner(wecom, kind, query.get(f"{kind}_access_token", ""))
     if client_ip not in suite.trusted_ips:
         raise ApiError(60020)

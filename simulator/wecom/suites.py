@@ -6,6 +6,7 @@ https://developer.work.weixin.qq.com/document/path/90597
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterable
 
 from simulator.ids import random_text
@@ -14,6 +15,7 @@ from simulator.wecom.context import WeCom
 from simulator.wecom.ids import own_corp_id
 from simulator.wecom.state import App, Callback, Corp, Suite, SuiteCode
 
+LOOKS_EVERY_SECONDS = 1.0
 TICKET_EVERY, TICKET_SECONDS = 600.0, 1800.0
 AUTH_CODE_SECONDS, PRE_AUTH_CODE_SECONDS = 600.0, 1200.0
 AUTH_CODE, PRE_AUTH_CODE = "auth", "pre_auth"
@@ -53,6 +55,20 @@ def save_callbacks(wecom: WeCom, suite: Suite, urls: dict[str, str], token: str,
             _follow(suite, app, wecom.store.now())
         wecom.store.touch()
     push_ticket(wecom, suite)
+    keep_pushing(wecom)
+
+
+def keep_pushing(wecom: WeCom) -> None:
+    """Push what is due from now on, beside whatever else happens; asked for again, nothing more."""
+    if wecom.pusher is None:
+        wecom.pusher = threading.Thread(target=_push_for_ever, args=(wecom,), daemon=True, name="wecom-pusher")
+        wecom.pusher.start()
+
+
+def _push_for_ever(wecom: WeCom) -> None:
+    pause = threading.Event()
+    while not pause.wait(LOOKS_EVERY_SECONDS):
+        push_due(wecom)
 
 
 def change_pages(wecom: WeCom, suite: Suite, *, home_url: str, trusted_domain: str) -> None:
@@ -81,6 +97,17 @@ def push_due(wecom: WeCom) -> None:
         due = [s for s in wecom.state.suites.values() if s.command_url and now - s.pushed_at >= TICKET_EVERY]
     for suite in due:
         push_ticket(wecom, suite)
+    push_system_events(wecom)
+
+
+def push_system_events(wecom: WeCom) -> None:
+    """Tell the providers what happened to licences. Do not hold the store's lock."""
+    while wecom.system_events:
+        corp_id, inner = wecom.system_events.pop(0)
+        corp = wecom.state.corps.get(corp_id)
+        for suite in list(wecom.state.suites.values()):
+            if corp is not None and installed(corp, suite) is not None:
+                suite_events.push_system(wecom, suite, own_corp_id(suite, corp_id), inner)
 
 
 # --- installing ---------------------------------------------------------------------------------------------------
@@ -110,6 +137,7 @@ def install(
         setup.remove_app(wecom, corp, app)
         raise
     _follow(suite, app, wecom.store.now())
+    corp.licences.begin_trial(wecom.store.now())
     return app, new_code(wecom, suite, AUTH_CODE, corp.corp_id)
 
 

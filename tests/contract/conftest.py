@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from platforms.base import CardButton, Fact, IncidentCard, Platform
-from tests.contract import dingtalk, feishu, wecom
+from tests.contract import dingtalk, feishu, wecom, wecom_installed
 from tests.contract.connection import Connection
 from tests.contract.receiver import Receiver, running_receiver
 from tests.contract.simulator import Simulator, running_simulator
@@ -39,6 +39,10 @@ def simulator(started_simulator: Simulator) -> Iterator[Simulator]:
 def receiver() -> Iterator[Receiver]:
     with running_receiver() as receiver:
         yield receiver
+
+
+MODES = {"wecom_installed": wecom_installed.make_connection}
+"""Other ways to connect one of them."""
 
 
 @pytest.fixture(params=sorted(CONNECTIONS))

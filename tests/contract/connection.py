@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient, SentMessage
-from platforms.errors import AnswerNotUnderstood, PlatformError
+from platforms.errors import AnswerNotUnderstood, CredentialInvalid, PlatformError
 from tests.contract.receiver import Receiver
 from tests.contract.simulator import Simulator
 from tests.tokens import MemoryTokens
@@ -26,6 +26,7 @@ class Connection(ABC):
                     have been made without being put there
     checks_urls     how many addresses the platform tries when they are entered in its console
     page            what a page instead of an answer means, and whether the request may have been carried out
+    wrong_secret    what somebody is told who entered another secret
     nobody          ids that stand for nobody, or for more people than one
     create_room_path  of the call that makes a group; nobody_known, no_room: ids of the right shape that nothing has
     forbidden_failure  what the check says after forbid_rooms()
@@ -38,6 +39,7 @@ class Connection(ABC):
     repeats_presses: ClassVar[bool]
     checks_urls: ClassVar[int]
     repeats_cards: ClassVar[bool] = False
+    wrong_secret: ClassVar[type[PlatformError]] = CredentialInvalid
     page: ClassVar[tuple[type[PlatformError], bool]] = (AnswerNotUnderstood, True)
     nobody: ClassVar[tuple[str, ...]] = ("@all", "lin|wu", "", "lin\n")
 
@@ -121,6 +123,10 @@ class Connection(ABC):
             f"messages?platform={self.slug}&chat={quote(group.external_id, safe='')}"
         )
         return listed
+
+    def name_of(self, name: str) -> str:
+        """A person's name as the platform tells it to this application."""
+        return PEOPLE[name]
 
     def member(self, name: str) -> Recipient:
         return Recipient(self.id_of(name), PEOPLE.get(name, name))

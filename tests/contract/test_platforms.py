@@ -11,7 +11,6 @@ from platforms.base import CardPress, UrlCheck
 from platforms.errors import (
     AnswerLost,
     AnswerNotUnderstood,
-    CredentialInvalid,
     GroupGone,
     NetworkFailed,
     PlatformBusy,
@@ -21,6 +20,13 @@ from platforms.errors import (
     SignInExpired,
     UpdateCodeSpent,
 )
+from tests.contract.conftest import CONNECTIONS, MODES
+
+
+@pytest.fixture(params=[*sorted(CONNECTIONS), *MODES])
+def connection(request, simulator, receiver):
+    """One for each platform and each way to connect it."""
+    return (CONNECTIONS | MODES)[request.param](simulator, receiver)
 
 
 def test_saving_the_address_in_the_console_is_a_verified_check(connection):
@@ -219,9 +225,9 @@ def test_a_token_that_never_works_is_not_replaced_forever(connection, platform, 
 
 def test_wrong_credentials_say_so_and_are_not_worth_a_retry(connection, card):
     platform = connection.with_wrong_secret()
-    with pytest.raises(CredentialInvalid) as failure:
+    with pytest.raises(connection.wrong_secret) as failure:
         platform.send_card(connection.member("lin"), card)
-    assert failure.value.failure == "credential_invalid"
+    assert failure.value.failure == connection.wrong_secret.failure
     assert not failure.value.retryable
 
 
@@ -296,7 +302,7 @@ def test_a_card_is_not_sent_twice_under_one_reference(connection, platform, card
 
 def test_a_code_says_who_opened_the_page(connection, platform):
     identity = platform.identify(connection.sign_in_code("lin"), in_client=True)
-    assert (identity.external_user_id, identity.name) == (connection.id_of("lin"), "林值班")
+    assert (identity.external_user_id, identity.name) == (connection.id_of("lin"), connection.name_of("lin"))
 
 
 def test_somebody_of_another_company_is_nobody_here(connection, platform):
