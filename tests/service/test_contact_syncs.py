@@ -6,141 +6,40 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from errors import AccessDenied
 from extensions import db
 from jobs import retention
-from jobs.handlers import HANDLERS
-from jobs.outbox import Claim
-from jobs.runner import Runner
 from models import (
     AccountLink,
-    ContactSync,
     ContactSyncState,
     Department,
     DepartmentKind,
     DepartmentMember,
     DepartmentOrigin,
     GeneratedAccount,
-    Integration,
     LinkState,
     Membership,
     MembershipState,
     Pairing,
     Role,
-    SyncPerson,
     User,
 )
-from platforms import PLATFORMS
 from platforms.base import Contact
 from platforms.base import Department as There
-from platforms.errors import CredentialInvalid, PlatformBusy
 from services import (
     admission,
-    contact_applying,
     contact_comparison,
     contact_syncs,
-    contact_writing,
     generated_accounts,
     linking,
-    outbox,
 )
 from services.clock import utcnow
-from tests.factories import default_tenant, make_integration, make_link, make_member, make_tenant
-from tests.fakes import GroupPlatform
+from tests.factories import make_link, make_member, make_tenant
+from tests.service.contact_company import admin, company, count, integration, places_of, platform
 
-
-class Killed(BaseException):
-    """The process is gone: nothing after this runs, and nothing catches it."""
-
-
-@pytest.fixture
-def platform(monkeypatch: pytest.MonkeyPatch) -> GroupPlatform:
-    fake = GroupPlatform()
-    monkeypatch.setitem(PLATFORMS, "chat", GroupPlatform)
-    monkeypatch.setattr("services.integrations.platform_for", lambda integration: fake)
-    fake.departments = [There("1", "示例企业"), There("2", "值班组", "1"), There("3", "夜班", "2")]
-    return fake
-
-
-@pytest.fixture
-def integration(app: Flask, platform: GroupPlatform) -> Integration:
-    default_tenant().house_number = "ABC123"
-    db.session.commit()
-    made: Integration = make_integration(platform="chat", platform_key="chat:company")
-    return made
-
-
-@pytest.fixture
-def admin(integration: Integration) -> Membership:
-    return make_member("admin", Role.ADMIN, real_name="管理员")
-
-
-@pytest.fixture
-def company(app: Flask, platform: GroupPlatform, integration: Integration, admin: Membership) -> Company:
-    return Company(app, platform, integration, admin)
-
-
-class Company:
-    """What a test says about the platform, and the steps of an administrator."""
-
-    def __init__(self, app: Flask, platform: GroupPlatform, integration: Integration, admin: Membership) -> None:
-        self.app, self.platform, self.integration, self.admin = app, platform, integration, admin
-        self.runner = Runner(app, HANDLERS, timedelta(seconds=60))
-
-    def employs(self, place: str = "2", **people: str) -> None:
-        known = self.platform.members.setdefault(place, [])
-        assert isinstance(known, list)
-        known += [Contact(user_id, name) for user_id, name in people.items()]
-
-    def work(self) -> None:
-        db.session.commit()
-        self.runner.run_due()
-        db.session.expire_all()
-
-    def read(self) -> ContactSync:
-        sync = contact_syncs.begin(self.integration, by=self.admin, now=utcnow())
-        self.work()
-        return sync
-
-    def confirm(self, sync: ContactSync, **more: object) -> ContactSync:
-        values = {"initial_passwords": "random", "is_shrinking_meant": False} | more
-        contact_syncs.confirm(sync, seen=sync.version, by=self.admin, now=utcnow(), **values)  # type: ignore[arg-type]
-        db.session.commit()
-        return sync
-
-    def synchronise(self, **more: object) -> ContactSync:
-        sync = self.confirm(self.read(), **more)
-        self.work()
-        return sync
-
-    def person(self, sync: ContactSync, key: str) -> SyncPerson:
-        wanted = select(SyncPerson).where(SyncPerson.sync_id == sync.id, SyncPerson.external_user_id == key)
-        return db.session.scalars(wanted).one()
-
-    def outcomes(self, sync: ContactSync) -> dict[str, str | None]:
-        people = db.session.scalars(select(SyncPerson).where(SyncPerson.sync_id == sync.id))
-        return {one.external_user_id: one.outcome for one in people}
-
-    def link(self, key: str) -> AccountLink | None:
-        return linking.find(self.integration, key)
-
-
-def count(model: type) -> int:
-    return db.session.scalar(select(func.count()).select_from(model)) or 0
-
-
-def places_of(username: str) -> list[str]:
-    wanted = (
-        select(Department.name)
-        .join(DepartmentMember, DepartmentMember.department_id == Department.id)
-        .join(Membership, Membership.id == DepartmentMember.membership_id)
-        .join(User, User.id == Membership.user_id)
-        .where(User.username_folded == username.casefold())
-    )
-    return sorted(db.session.scalars(wanted))
+__all__ = ["admin", "company", "integration", "platform"]
 
 
 # --- reading and comparing ----------------------------------------------------------------------------------------
@@ -252,54 +151,6 @@ def test_only_administrators_synchronise(company):
         contact_syncs.begin(company.integration, by=make_member("lin"), now=utcnow())
 
 
-# --- what the platform may do to us -------------------------------------------------------------------------------
-
-
-def test_nobody_found_changes_nothing(company):
-    lin = make_member("lin")
-    make_link(company.integration, lin, external_user_id="linxiao")
-    sync = company.read()
-    assert sync.state is ContactSyncState.FAILED
-    assert sync.error["code"] == "contact_sync.nobody_found"
-    assert company.link("linxiao").state is LinkState.ACTIVE
-
-
-def test_the_platforms_reason_is_kept(company):
-    company.platform.departments = CredentialInvalid("wrong", platform_code=40001)
-    sync = company.read()
-    assert (sync.state, sync.error["platform_code"]) == (ContactSyncState.FAILED, "40001")
-
-
-def test_a_page_that_fails_is_asked_for_again_and_leaves_nothing_half(company):
-    company.employs(a="甲")
-    company.platform.members["3"] = PlatformBusy("later")
-    sync = company.read()
-    assert sync.state is ContactSyncState.READING
-    assert count(SyncPerson) == 0
-    company.platform.members["3"] = [Contact("b", "乙")]
-    contact_syncs.discard(sync, by=company.admin, now=utcnow())
-    again = company.read()
-    assert again.id != sync.id
-    assert set(company.outcomes(again)) == {"a", "b"}
-
-
-def test_many_missing_at_once_are_asked_about_and_nobody_is_touched(company):
-    people = [make_member(f"user{n}") for n in range(5)]
-    for person in people:
-        make_link(company.integration, person)
-    company.employs(user0="甲", user1="乙", user2="丙")
-    sync = company.read()
-    with pytest.raises(contact_syncs.ShrunkUnconfirmed):
-        company.confirm(sync)
-    db.session.rollback()
-    company.confirm(sync, is_shrinking_meant=True)
-    company.work()
-    gone = company.link("user4")
-    assert (gone.state, gone.missing_since is not None) == (LinkState.ACTIVE, True)
-    assert company.link("user0").missing_since is None
-    assert {one.state for one in db.session.scalars(select(Membership))} == {MembershipState.ACTIVE}
-
-
 # --- applying -----------------------------------------------------------------------------------------------------
 
 
@@ -396,73 +247,6 @@ def test_departments_follow_the_platform_and_what_was_made_here_stays(company):
     assert count(Department) == 4
 
 
-def test_killed_halfway_it_goes_on_and_comes_to_the_same(company, monkeypatch):
-    company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(180)})
-    sync = company.confirm(company.read())
-    write, batches = contact_writing.write, []
-
-    def dies_in_the_third_batch(on: object, scope: object, planned: list[object]) -> None:
-        write(on, scope, planned)  # type: ignore[arg-type]
-        batches.append(len(planned))
-        if len(batches) == 3:
-            raise Killed
-
-    monkeypatch.setattr(contact_writing, "write", dies_in_the_third_batch)
-    with pytest.raises(Killed):
-        contact_applying.run(sync.id, tenant_id=0, until=utcnow() + timedelta(minutes=1))
-    db.session.expire_all()
-    done = Counter(company.outcomes(sync).values())
-    kept = sum(batches[:2])
-    assert done == {"created": kept, None: 180 - kept}
-    assert (count(GeneratedAccount), sync.step) == (kept, kept)
-    company.work()
-    assert Counter(company.outcomes(sync).values()) == {"created": 180}
-    assert (count(GeneratedAccount), count(AccountLink), count(User)) == (180, 180, 181)
-    assert sync.state is ContactSyncState.DONE
-
-
-def test_two_workers_at_the_same_people_make_each_once(company):
-    company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(40)})
-    sync = company.confirm(company.read())
-    rows, pace = contact_applying._next(sync.id, 30), contact_applying.Pace()
-    scope = contact_applying._scope(sync.id)
-    contact_applying._apply(scope, rows, pace)
-    contact_applying._apply(scope, rows, pace)
-    company.work()
-    assert count(GeneratedAccount) == 40
-    assert sync.counts["created"] == 40
-
-
-def test_somebody_else_at_the_same_time_fails_alone(company):
-    company.employs(lilei="李雷", hanmei="韩梅")
-    sync = company.confirm(company.read())
-    rows, scope = contact_applying._next(sync.id, 30), contact_applying._scope(sync.id)
-    with contact_applying.reading() as connection:
-        planned = contact_writing.plan(scope, rows, contact_applying.facts_of(connection, scope, rows))
-    make_member("ABC123hanmei")
-    with pytest.raises(contact_applying.IntegrityError), contact_applying.writing() as connection:
-        contact_writing.write(connection, scope, planned)
-    company.work()
-    assert company.outcomes(sync) == {"lilei": "created", "hanmei": "username_taken"}
-
-
-def test_a_run_that_cannot_go_on_says_so_and_the_next_one_finishes_it(company, monkeypatch):
-    company.employs(**{f"p{n:03}": f"同事{n:03}" for n in range(40)})
-    sync = company.confirm(company.read())
-    rows, scope = contact_applying._next(sync.id, 30), contact_applying._scope(sync.id)
-    contact_applying._apply(scope, rows, contact_applying.Pace())
-    (job,) = outbox.unfinished(contact_syncs.APPLY, sync.id)
-    claim = Claim(job.id, job.kind, 0, sync.id, {}, 1, utcnow())
-    gave_up = HANDLERS[contact_syncs.APPLY].gave_up
-    assert gave_up is not None
-    gave_up(claim, "KeyError: 'x'")
-    outbox.cancel(contact_syncs.APPLY, tenant_id=0, subject_id=sync.id)
-    assert (sync.state, sync.error["code"]) == (ContactSyncState.FAILED, "contact_sync.interrupted")
-    again = company.synchronise()
-    assert again.counts["created"] == 10
-    assert again.counts["updated"] == 30
-
-
 def test_approving_somebody_from_outside_makes_the_link_work(company):
     zhou = make_member("zhou", tenant=make_tenant("别处"))
     company.employs(zhouning="周宁")
@@ -476,12 +260,6 @@ def test_approving_somebody_from_outside_makes_the_link_work(company):
     ).one()
     admission.approve(place, by=company.admin, now=utcnow())
     assert (place.state, company.link("zhouning").state) == (MembershipState.ACTIVE, LinkState.ACTIVE)
-
-
-def test_two_administrators_share_one_synchronisation(company):
-    other = make_member("second", Role.ADMIN)
-    first = contact_syncs.begin(company.integration, by=company.admin, now=utcnow())
-    assert contact_syncs.begin(company.integration, by=other, now=utcnow()) is first
 
 
 def test_a_name_that_cannot_be_part_of_an_account_is_written_otherwise(company):
@@ -505,16 +283,6 @@ def test_passwords_that_nobody_asked_for_are_forgotten_and_reports_in_the_end(co
     db.session.flush()
     rule.delete(rule.find(utcnow()))
     assert company.outcomes(sync) == {}
-
-
-def test_whoever_presses_at_the_same_moment_gets_the_same_one(company, monkeypatch):
-    first = contact_syncs.begin(company.integration, by=company.admin, now=utcnow())
-    db.session.commit()
-    looked: list[ContactSync | None] = [None]
-    monkeypatch.setattr(contact_syncs, "open_one", lambda integration: looked.pop() if looked else first)
-    assert contact_syncs.begin(company.integration, by=company.admin, now=utcnow()) is first
-    db.session.commit()
-    assert count(ContactSync) == 1
 
 
 def test_somebody_of_three_departments_is_one_person(company):
