@@ -151,23 +151,36 @@ def postgresql_url(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         server.leave()
 
 
+@pytest.fixture(scope="session")
+def postgresql_maker(postgresql_url: str) -> Iterator[psycopg.Connection]:
+    """What makes and drops databases in this process: a session costs as much as all that it does."""
+    with psycopg.connect(_plain(postgresql_url) + "/postgres", autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
-def postgresql_database(postgresql_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def postgresql_database(
+    postgresql_url: str, postgresql_maker: psycopg.Connection, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """Address of a migrated, empty PostgreSQL database that this test alone uses."""
-    yield from _database(postgresql_url, request.node.nodeid, TEMPLATE)
+    yield from _database(postgresql_url, postgresql_maker, request.node.nodeid, TEMPLATE)
 
 
 @pytest.fixture
-def empty_postgresql_database(postgresql_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def empty_postgresql_database(
+    postgresql_url: str, postgresql_maker: psycopg.Connection, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """Address of a PostgreSQL database without any table."""
-    yield from _database(postgresql_url, request.node.nodeid, "template1")
+    yield from _database(postgresql_url, postgresql_maker, request.node.nodeid, "template1")
 
 
-def _database(url: str, test: str, template: str) -> Iterator[str]:
+def _database(url: str, maker: psycopg.Connection, test: str, template: str) -> Iterator[str]:
+    """A copy of `template`. Copying files is quicker than to log them; before PostgreSQL 15 there is no other way."""
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{abs(hash(test))}"
-    _sql(url, f'CREATE DATABASE "{name}" TEMPLATE {template} {_how_to_copy(url)}')
+    how = "STRATEGY file_copy" if maker.info.server_version >= 150_000 else ""
+    maker.execute(f'CREATE DATABASE "{name}" TEMPLATE {template} {how}')
     yield f"{url}/{name}"
-    _sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    maker.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
@@ -189,12 +202,6 @@ def redis_url(_redis_server: str) -> Iterator[str]:
     yield url
 
 
-def _how_to_copy(url: str) -> str:
-    """Copying files is quicker than writing them to the log; before PostgreSQL 15 there is no other way."""
-    with psycopg.connect(_plain(url) + "/postgres") as connection:
-        return "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
-
-
 def _url_or_skip(server: SharedServer) -> str:
     try:
         return server.url()
@@ -211,11 +218,6 @@ def _make_template(url: str, home: Path) -> None:
             return
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
     fill(make_settings(home, database_url=f"{url}/{TEMPLATE}"))
-
-
-def _sql(url: str, statement: str) -> None:
-    with psycopg.connect(_plain(url) + "/postgres", autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _plain(url: str) -> str:
