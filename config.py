@@ -59,6 +59,9 @@ class Settings:
     lease_seconds: int = 20
     metrics_token: str | None = field(default=None, repr=False)
     heartbeat_file: Path | None = None
+    smtp_url: str | None = field(default=None, repr=False)
+    """smtp(s)://user:password@host:port of the server that takes our e-mail, from `mail_from`."""
+    mail_from: str = ""
     log_format: str = "auto"
     retention_days: int = 366
     """How long closed incidents are kept; this and the next three: 0 for ever."""
@@ -117,6 +120,8 @@ class _Reader:
             lease_seconds=self._number("LEASE_SECONDS", 20, 2, 3600),
             metrics_token=self.env.get("METRICS_TOKEN") or None,
             heartbeat_file=Path(self.env["HEARTBEAT_FILE"]) if self.env.get("HEARTBEAT_FILE") else None,
+            smtp_url=self._smtp_url(),
+            mail_from=self.env.get("MAIL_FROM", ""),
             log_format=self._choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
             retention_days=self._number("RETENTION_DAYS", 366, 0, MOST_DAYS),
             retention_event_days=self._number("RETENTION_EVENT_DAYS", 30, 0, MOST_DAYS),
@@ -132,6 +137,15 @@ class _Reader:
         parts = urlsplit(value)
         if value and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment):
             self.problems.append(f"{name} must be an http(s) address without query, got {value!r}")
+        return value
+
+    def _smtp_url(self) -> str | None:
+        value = self.env.get("SMTP_URL") or None
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+            self.problems.append("SMTP_URL must look like smtp://user:password@host:587 or smtps://…:465")
+        if value and "@" not in self.env.get("MAIL_FROM", ""):
+            self.problems.append("MAIL_FROM must be an e-mail address where SMTP_URL is set")
         return value
 
     def _platform_hosts(self) -> dict[str, dict[str, str]]:

@@ -39,6 +39,8 @@ EVENTS = {
     "sso.optional": N_("不再要求单点登录"),
     "sso.removed": N_("删除单点登录"),
     "sso.linked": N_("关联单点登录"),
+    "email.change_asked": N_("申请修改自己的邮箱"),
+    "email.changed": N_("修改自己的邮箱"),
     "member.email_changed": N_("修改成员邮箱"),
     "message.sent": N_("发送消息"),
     "integration.created": N_("添加集成"),

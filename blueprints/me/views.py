@@ -16,7 +16,7 @@ from errors import AppError, NotFound
 from extensions import db
 from models import LinkState, Membership
 from platforms import PLATFORMS
-from services import api_tokens, integrations, linking, members
+from services import api_tokens, integrations, linking, mail, members, own_email
 from services.clock import utcnow
 from services.wording import error_sentence
 
@@ -34,7 +34,12 @@ def index() -> ResponseReturnValue:
         theme=user.theme or "auto",
         timezone=user.timezone or "",
     )
-    return render_template("me/index.html", form=form)
+    return _index_page(form)
+
+
+def _index_page(form: ProfileForm) -> str:
+    pending = own_email.waiting(current_member().user, now=utcnow())
+    return render_template("me/index.html", form=form, pending_email=pending, sends_mail=mail.is_configured())
 
 
 @bp.post("")
@@ -42,7 +47,7 @@ def save_profile() -> ResponseReturnValue:
     member = current_member()
     form = ProfileForm(member.tenant.timezone)
     if not form.validate_on_submit():
-        return render_template("me/index.html", form=form), 422
+        return _index_page(form), 422
     members.set_profile(
         member,
         real_name=form.real_name.data or "",
