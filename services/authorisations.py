@@ -20,7 +20,7 @@ from platforms import checks as tries
 from platforms.errors import NotAuthorised, PlatformError
 from platforms.provider import CANCELLED, INSTALLED, Authorisation, AuthorisationEvent, Company, Installation
 from platforms.setup import CheckResult
-from services import audit, checks, integrations, outbox, provider_reading, providers, tokens, vault
+from services import audit, checks, integrations, licence_reading, outbox, provider_reading, providers, tokens, vault
 from services.instance import DEFAULT_TENANT_ID
 from services.setup import ApplicationTaken
 
@@ -233,6 +233,7 @@ def _claim(auth: CorpAuth, integration: Integration, *, now: datetime) -> CheckR
         try_again(integration, now=now, but=integrations.mode_of(integration).proven_by)
     if integration.status is IntegrationStatus.DRAFT:
         integration.status = IntegrationStatus.ACTIVE
+        licence_reading.ask(integration, now=now)
     try:
         db.session.flush()
     except IntegrityError:  # two organisations named the company at once

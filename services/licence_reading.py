@@ -22,6 +22,8 @@ from services.licences import mine
 KIND = "read_licences"
 FRESH = timedelta(minutes=1)
 """What was read less than this ago is not asked for again because of one more refusal."""
+FRESH_ALL_THE_SAME = timedelta(seconds=5)
+"""The same where the refusal contradicts what was read: a platform that contradicts itself is not asked in a circle."""
 READ_EVERY = timedelta(hours=1)
 ASKED_AT_ONCE = 20
 """Refused members who are asked about one after the other before messages get their turn again."""
@@ -92,8 +94,17 @@ def is_due(integration: Integration, *, now: datetime) -> bool:
 
 
 def is_fresh(integration: Integration, *, now: datetime) -> bool:
-    licence = licences.known(integration)
-    return licence is not None and licence.read_at is not None and now - licence.read_at < FRESH
+    """Whether one more refusal is no reason to read: it was done a moment ago, and foretold the refusal."""
+    company = licences.known(integration)
+    if company is None or company.read_at is None:
+        return False
+    surprised = any(
+        member.refused_at is not None
+        and member.refused_at > company.read_at
+        and company.state_of(member, now).is_in_force
+        for member in _refused(integration)
+    )
+    return now - company.read_at < (FRESH_ALL_THE_SAME if surprised else FRESH)
 
 
 def read(integration: Integration, reading: Reading, *, now: datetime) -> Reading | None:

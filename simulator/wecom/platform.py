@@ -15,6 +15,7 @@ from simulator.wecom import (
     console_suites,
     control,
     licence_desk,
+    licence_gate,
     login,
     oauth,
     reports,
@@ -114,6 +115,8 @@ class WeComPlatform(Platform):
                 link = oauth.read_link(self.world, query, is_web_login=False, corp_id=view.organisation)
                 if link.scope == "snsapi_privateinfo" and request.method != "POST":
                     return Response(render_template("wecom/consent.html", app=link.app))
+                if not licence_gate.admits(self.world, link.corp, link.app, view.person):
+                    return notice(licence_gate.TITLE, licence_gate.TEXT, 403)
                 target = oauth.grant(self.world, link, view.organisation, view.person)
                 shows(self, view, link.redirect_uri)
         except oauth.BadLink as error:

@@ -134,9 +134,12 @@ def licence(call: SuiteCall, name: str) -> Json:
     """A call about one company's licences, which the provider names as it sees it. 2000002 for one that it does not."""
     if name not in licences.CALLS:
         raise ApiError(48002)
-    named = call.text("corpid")
+    named, order_id = call.text("corpid"), call.text("order_id")
     corps = call.wecom.state.corps.values()
-    corp = next((c for c in corps if named in (c.corp_id, ids.own_corp_id(call.suite, c.corp_id))), None)
+    if named:
+        corp = next((c for c in corps if named in (c.corp_id, ids.own_corp_id(call.suite, c.corp_id))), None)
+    else:
+        corp = next((c for c in corps if order_id in c.licences.orders), None)
     app = suites.installed(corp, call.suite) if corp else None
     if corp is None or app is None:
         raise ApiError(2000002)

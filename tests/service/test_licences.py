@@ -239,6 +239,18 @@ def test_nothing_is_sent_again_while_the_platform_says_nothing_new(office: Offic
     assert len(db.session.scalars(select(Delivery).where(Delivery.incident_id.is_not(None))).all()) == 1
 
 
+def test_a_refusal_that_was_not_foretold_has_the_licences_read_at_once(office: Office, desk: FakeDesk):
+    look(office)
+    desk.terms_now = OVER
+    office.clock.shift(timedelta(seconds=10))
+    office.tell()
+    assert stands(office).is_over
+    asked = len(desk.asked)
+    office.clock.shift(timedelta(seconds=10))
+    office.tell()
+    assert len(desk.asked) == asked, "one more refusal is no news"
+
+
 @pytest.mark.parametrize("way", ["closed", "snoozed"])
 def test_closed_and_snoozed_incidents_stay_quiet(office: Office, desk: FakeDesk, way: str):
     desk.terms_now = OVER
