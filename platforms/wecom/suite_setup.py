@@ -107,7 +107,14 @@ CALLBACKS = SetupStep(
     ),
     values=(
         SetupValue("data_url", N_("数据回调URL")),
-        SetupValue("command_url", N_("指令回调URL"), N_("安装、取消授权和 suite_ticket 都推送到这里。")),
+        SetupValue(
+            "command_url",
+            N_("指令回调URL"),
+            N_(
+                "安装、取消授权和 suite_ticket 都推送到这里。通用开发参数中的「系统事件接收URL」也填它，"
+                "用同样的 Token 和 EncodingAESKey，许可变化才能立即生效。"
+            ),
+        ),
     ),
     checks=("data", "command", "ticket", "suite_token"),
 )
