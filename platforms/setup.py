@@ -228,3 +228,22 @@ class SetupMode:
     @property
     def fields(self) -> tuple[SetupField, ...]:
         return tuple(setup_field for step in self.steps for setup_field in step.fields)
+
+
+def trying(where: tuple[str, ...], received: str) -> SetupStep:
+    """The last step of every platform: a test card is sent, and its button pressed.
+
+    where  of the platform's client; received: that the card comes, and from whom
+    """
+    return SetupStep(
+        key="try_it",
+        title=N_("试一下"),
+        where=where,
+        console_path="",
+        instructions=(
+            N_("先在工作台打开应用并登录，完成账号关联。"),
+            received,
+            N_("点击卡片上的按钮，本页会显示收到的操作。"),
+        ),
+        checks=("message", "press"),
+    )

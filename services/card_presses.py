@@ -237,7 +237,7 @@ class _Moment:
         home = self.scene.tenant
         about = {"tenant_id": home.id, "user_id": member.user_id}
         if not seats.take(self.on, **about, number=home.seats, since=home.seats_since, now=self.now):
-            raise Refused(Text(seats.NO_SEAT))
+            raise Refused(seats.none_free(self.on, tenant_id=home.id, number=home.seats))
 
     def _do(
         self, decision: Decision, action: str, incident: IncidentValues, card: PressedCard, member: Presser

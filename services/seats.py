@@ -18,7 +18,7 @@ from errors import AppError, InvalidInput
 from extensions import db, insert_unless_there
 from models import Membership, Seat, SeatKind, SeatRefusal, Tenant
 from services import audit, rights
-from texts import N_
+from texts import N_, Text
 
 MOST = 100_000
 NOTED_EVERY = timedelta(hours=1)
@@ -101,6 +101,13 @@ def take(
         return True
     _count_refusal(on, tenant_id, user_id, f"{now:%Y-%m-%d}")
     return False
+
+
+def none_free(on: Connection, *, tenant_id: int, number: int | None) -> Text:
+    """What whoever was refused is told on a card: where a seat is given, and how many of them are in use."""
+    ours = (Seat.tenant_id == tenant_id, Seat.released_at.is_(None))
+    used = on.execute(select(func.count(Seat.id)).where(*ours)).scalar_one()
+    return Text(N_("%(no_seat)s（已用 %(used)s/%(total)s）"), no_seat=Text(NO_SEAT), used=used, total=number or 0)
 
 
 def _count_refusal(on: Connection, tenant_id: int, user_id: int, day: str) -> None:

@@ -9,27 +9,21 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from platforms.base import Hosts, TokenStore
 from platforms.contacts import patiently
 from platforms.dingtalk import codes
+from platforms.dingtalk.answers import Json, delivered, excerpt, judged, judged_old, result_of, text
 from platforms.dingtalk.errors import (
-    Busy,
-    CardRefusedByGroup,
-    CardUndelivered,
     ChatIdRefused,
     CorpMismatch,
-    GatewayTimeout,
-    OutOfVisibleRange,
     TokenRejected,
     UserGone,
 )
 from platforms.dingtalk.settings import DingTalkSettings
-from platforms.errors import AnswerNotUnderstood, PlatformBusy, PlatformError, RecipientUnreachable
-from platforms.http import Answer, Transport, accepted, retry_after
-from platforms.redaction import raw_excerpt
+from platforms.errors import AnswerNotUnderstood, PlatformBusy, RecipientUnreachable
+from platforms.http import Answer, Transport
 from platforms.shortening import shorten
 
 MAX_TOKEN_BYTES = 1024
@@ -40,10 +34,6 @@ ROUTE_LIFETIME = 24 * 3600
 """How long a registered card address is trusted to be known there still; then it is registered again."""
 USER_ID = re.compile(r"(?!@)[\w.@$+=:-]{1,64}")
 CHAT_ID = re.compile(r"[A-Za-z0-9+/=_-]{1,128}")
-TEMPORARY = ("SYSTEM_ERROR", "SYSTEM_BUSY", "TIMEOUT", "UNKNOWN")
-"""Words of an errorMsg after which the same delivery may succeed."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,15 +98,15 @@ class Client:
         """
         made = self._call("POST", "/v1.0/card/instances/createAndDeliver", card).get("result") or {}
         if not isinstance(made, dict):
-            raise AnswerNotUnderstood("result", raw=_excerpt(made))
-        return _delivered(made.get("deliverResults"), card["openSpaceId"])
+            raise AnswerNotUnderstood("result", raw=excerpt(made))
+        return delivered(made.get("deliverResults"), card["openSpaceId"])
 
     def deliver(self, card: Json) -> str:
         """Put a card that exists already into one chat; see create_and_deliver()."""
         wanted = ("outTrackId", "userIdType", "openSpaceId", "imRobotOpenDeliverModel", "imGroupOpenDeliverModel")
         body = {name: card[name] for name in wanted if name in card}
         content = self._call("POST", "/v1.0/card/instances/deliver", body)
-        return _delivered(content.get("result"), card["openSpaceId"])
+        return delivered(content.get("result"), card["openSpaceId"])
 
     def create_card(self, card: Json) -> None:
         """Make a card that nobody sees, to learn whether its template can be used."""
@@ -129,7 +119,7 @@ class Client:
         """
         content = self._call("PUT", "/v1.0/card/instances", changes)
         if str(content.get("result")).lower() == "false":
-            raise AnswerNotUnderstood("not a success", raw=_excerpt(content))
+            raise AnswerNotUnderstood("not a success", raw=excerpt(content))
 
     def route(self, *, anew: bool = False) -> str:
         """The key under which our card address is known, registered if need be; `anew`: whatever is remembered.
@@ -163,8 +153,8 @@ class Client:
         content = self._call("POST", "/v1.0/robot/oToMessages/batchSend", body | {"msgParam": _as_text(values)})
         for name in ("flowControlledStaffIdList", "invalidStaffIdList", "filteredStaffIdList"):
             if content.get(name):
-                raise codes.from_answer(name, user_id, raw=_excerpt(content))
-        return _text(content, "processQueryKey")
+                raise codes.from_answer(name, user_id, raw=excerpt(content))
+        return text(content, "processQueryKey")
 
     def send_to_group(self, chat_id: str, key: str, values: Mapping[str, str], details: Mapping[str, str]) -> str:
         """Send a robot message to one group; returns its processQueryKey. details: of Group, from the install event.
@@ -177,7 +167,7 @@ class Client:
             "msgKey": key,
             "msgParam": _as_text(values),
         } | self._cool_app(details)
-        return _text(self._call("POST", "/v1.0/robot/groupMessages/send", body), "processQueryKey")
+        return text(self._call("POST", "/v1.0/robot/groupMessages/send", body), "processQueryKey")
 
     def read_status(self, key: str) -> Json:
         """Who has read a robot message to people, of the last 24 hours."""
@@ -192,7 +182,7 @@ class Client:
         body = {"openConversationId": checked_chat(chat_id)} | self._cool_app(details)
         content = self._call("POST", "/v1.0/im/sceneGroups/query", body)
         if content.get("success") is False:
-            raise codes.from_answer(str(content.get("code") or "systemError"), "", raw=_excerpt(content))
+            raise codes.from_answer(str(content.get("code") or "systemError"), "", raw=excerpt(content))
         return content
 
     def count_members(self, chat_id: str, details: Mapping[str, str]) -> int:
@@ -204,7 +194,7 @@ class Client:
         content = self._call("POST", "/v1.0/im/sceneGroups/members/batchQuery", body)
         found = [content.get(name) for name in ("memberUserIds", "unionIdList")]
         if content.get("hasMore") is True or not isinstance(found[0], list):
-            raise AnswerNotUnderstood("memberUserIds", raw=_excerpt({"keys": sorted(content)}))
+            raise AnswerNotUnderstood("memberUserIds", raw=excerpt({"keys": sorted(content)}))
         return sum(len(one) for one in found if isinstance(one, list))
 
     def create_scene_group(self, uuid: str, title: str, owner: str) -> str:
@@ -216,7 +206,7 @@ class Client:
         body = {"title": title, "template_id": self.settings.room_template_id, "uuid": uuid}
         owner = checked_user(owner)
         content = self._call("POST", "/v1.0/im/sceneGroup/create", body | {"owner_user_id": owner, "user_ids": [owner]})
-        return _text(content, "open_conversation_id")
+        return text(content, "open_conversation_id")
 
     def add_to_scene_group(self, chat_id: str, user_ids: Sequence[str]) -> None:
         """Add people; who is there already stays. Raises GroupMemberRefused for all of them together."""
@@ -234,7 +224,7 @@ class Client:
 
     def find_by_mobile(self, mobile: str) -> str:
         """The userid of a number; needs qyapi_get_member_by_mobile. Raises UserGone."""
-        return _text(_result(self._call_old("POST", "/topapi/v2/user/getbymobile", {"mobile": mobile})), "userid")
+        return text(result_of(self._call_old("POST", "/topapi/v2/user/getbymobile", {"mobile": mobile})), "userid")
 
     def get_lost_events(self) -> Lost:
         """Events that were not answered, at most 200, which DingTalk then forgets.
@@ -244,7 +234,7 @@ class Client:
         content = self._call_old("GET", "/call_back/get_call_back_failed_result")
         items = content.get("failed_list") or []
         if not isinstance(items, list):
-            raise AnswerNotUnderstood("failed_list", raw=_excerpt({"keys": sorted(content)}))
+            raise AnswerNotUnderstood("failed_list", raw=excerpt({"keys": sorted(content)}))
         return Lost([one for one in items if isinstance(one, dict)], str(content.get("has_more")).lower() == "true")
 
     def _robot(self, details: Mapping[str, str] | None = None) -> str:
@@ -265,7 +255,7 @@ class Client:
 
         https://open.dingtalk.com/document/development/obtain-the-userid-of-a-user-by-using-the-log-free
         """
-        return _result(self._call_old("POST", "/topapi/v2/user/getuserinfo", {"code": code}))
+        return result_of(self._call_old("POST", "/topapi/v2/user/getuserinfo", {"code": code}))
 
     def get_person_by_auth_code(self, code: str) -> Json:
         """Who signed in in a browser: nick, unionId, corpId ("" if it was not told). Raises CodeExpired.
@@ -277,9 +267,9 @@ class Client:
         granted = self._anonymous(
             "/v1.0/oauth2/userAccessToken", body | {"code": code, "grantType": "authorization_code"}
         )
-        token = _text(granted, "accessToken")
-        person = self._judged(self._send("GET", f"{self._new}/v1.0/contact/users/me", token))
-        _text(person, "unionId")
+        token = text(granted, "accessToken")
+        person = judged(self._send("GET", f"{self._new}/v1.0/contact/users/me", token))
+        text(person, "unionId")
         return person | {"corpId": str(granted.get("corpId") or "")}
 
     def get_user_id_by_union_id(self, union_id: str) -> str | None:
@@ -288,10 +278,10 @@ class Client:
         https://open.dingtalk.com/document/development/query-a-user-by-the-union-id
         """
         try:
-            found = _result(self._call_old("POST", "/topapi/user/getbyunionid", {"unionid": union_id}))
+            found = result_of(self._call_old("POST", "/topapi/user/getbyunionid", {"unionid": union_id}))
         except UserGone:
             return None
-        return None if str(found.get("contact_type", 0)) == "1" else _text(found, "userid")
+        return None if str(found.get("contact_type", 0)) == "1" else text(found, "userid")
 
     def get_scopes(self) -> Json:
         """The contacts that the application may see; the cheapest real call there is."""
@@ -305,13 +295,11 @@ class Client:
 
     def _anonymous(self, path: str, body: Json) -> Json:
         """A call of the new family that carries credentials itself instead of a token."""
-        return self._judged(self._transport.exchange("POST", f"{self._new}{path}", body))
+        return judged(self._transport.exchange("POST", f"{self._new}{path}", body))
 
     def _call(self, method: str, path: str, body: Json | None = None, **more: Any) -> Json:
         """The new family: token in a header, any status may bring an error."""
-        return self._with_token(
-            lambda token: self._judged(self._send(method, f"{self._new}{path}", token, body, **more))
-        )
+        return self._with_token(lambda token: judged(self._send(method, f"{self._new}{path}", token, body, **more)))
 
     def _call_old(
         self, method: str, path: str, body: Json | None = None, *, params: Mapping[str, str] | None = None
@@ -319,7 +307,7 @@ class Client:
         """The old family: token in the address, errors come with status 200."""
         url, asked = f"{self._old}{path}", dict(params or {})
         return self._with_token(
-            lambda token: self._judged_old(self._transport.exchange(method, url, body, asked | {"access_token": token}))
+            lambda token: judged_old(self._transport.exchange(method, url, body, asked | {"access_token": token}))
         )
 
     def _send(self, method: str, url: str, token: str, body: Json | None = None, **more: Any) -> Answer:
@@ -336,82 +324,6 @@ class Client:
         except TokenRejected:
             self._tokens.drop(kind, token)
         return call(self._tokens.get(kind, self._fetch_token))
-
-    def _judged(self, answer: Answer) -> Json:
-        """The new family's answer, if it is one: status 200, no code, and where it says `success` then true."""
-        content = _object(answer)
-        code = content.get("code")
-        if code is None and "errcode" in content:  # an unknown address is answered as by the old family
-            return self._judged_old(answer)
-        if code is not None or answer.status >= 400:
-            raise _failure(answer, str(code or answer.status), str(content.get("message") or ""), content)
-        if answer.status != 200 or str(content.get("success", True)).lower() != "true":
-            raise AnswerNotUnderstood("not a success", http_status=answer.status, raw=answer.excerpt())
-        return content
-
-    def _judged_old(self, answer: Answer) -> Json:
-        """The old family's answer, if its errcode is 0; within 88 the sub code is the one that counts."""
-        content = _object(answer)
-        errcode, sub_code = str(content.get("errcode", "")), str(content.get("sub_code") or "")
-        if errcode == "0" and answer.status == 200:
-            return content
-        if not re.fullmatch(r"-?[0-9]{1,9}", errcode) or errcode == "0":
-            raise AnswerNotUnderstood("no errcode", http_status=answer.status, raw=answer.excerpt())
-        is_wrapped = errcode == "88" and bool(sub_code)
-        said = str((content.get("sub_msg") if is_wrapped else "") or content.get("errmsg") or "")
-        raise _failure(answer, sub_code if is_wrapped else errcode, said, content)
-
-
-def _object(answer: Answer) -> Json:
-    """The answer's JSON object. A page instead means that this server's address is blocked for some minutes."""
-    if answer.status < 500 and answer.body.lstrip()[:1] == b"<":
-        raise codes.from_answer("HTML", "", raw=answer.excerpt(), http_status=answer.status)
-    if answer.status >= 400 and answer.body.lstrip()[:1] != b"{":
-        _check_status(answer)
-    content = answer.json()
-    if content.get("status") == 1111:
-        raise codes.from_answer("1111", "", raw=answer.excerpt(), http_status=answer.status)
-    return content
-
-
-def _failure(answer: Answer, code: str, said: str, content: Json) -> PlatformError:
-    """The typed error; for a code that nobody documents, or "busy" with the status of a limit, the status decides."""
-    kind = codes.kind_of(code, said)
-    if kind is None or (kind is Busy and answer.status == 429):
-        _check_status(answer)
-    details = content.get("accessdenieddetail") or {}
-    scopes = details.get("requiredScopes") if isinstance(details, dict) else None
-    named = tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else ()
-    waits = retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC))
-    return codes.from_answer(code, said, scopes=named, raw=answer.excerpt(), http_status=answer.status, waits=waits)
-
-
-def _check_status(answer: Answer) -> None:
-    """Raise what HTTP alone explains."""
-    if answer.status == 401:
-        raise codes.from_answer("401", "", raw=answer.excerpt(), http_status=answer.status)
-    if answer.status == 504:
-        raise GatewayTimeout("HTTP 504", platform_code=504, http_status=answer.status, raw=answer.excerpt())
-    accepted(answer)
-
-
-def _delivered(results: Any, space: str) -> str:
-    """The carrier's id of the one delivery that was asked for. Status 200 says nothing about it."""
-    if not results:
-        raise CardUndelivered("no result", platform_code="deliverResults", platform_message="")
-    result = results[0] if isinstance(results, list) else None
-    if not isinstance(result, dict):
-        raise AnswerNotUnderstood("deliverResults", raw=_excerpt(results))
-    if str(result.get("success")).lower() == "true":
-        return str(result.get("carrierId") or "")
-    said, raw = str(result.get("errorMsg") or ""), _excerpt(result)
-    if codes.kind_of(said) is not None:
-        raise codes.from_answer(said, said, raw=raw)
-    is_person = "IM_ROBOT" in space
-    if any(word in said.upper() for word in TEMPORARY) or not (said or is_person):
-        raise CardUndelivered(said, platform_code="deliverResults", platform_message=said, raw=raw)
-    kind = OutOfVisibleRange if is_person else CardRefusedByGroup
-    raise kind(said, platform_code=said or "deliverResults", platform_message=said, raw=raw)
 
 
 def checked_user(user_id: str) -> str:
@@ -435,22 +347,3 @@ def text_values(content: str) -> Mapping[str, str]:
 def _as_text(values: Mapping[str, str]) -> str:
     """msgParam is JSON within JSON."""
     return json.dumps(dict(values), ensure_ascii=False)
-
-
-def _text(content: Json, name: str) -> str:
-    """A value without which the answer is none."""
-    value = content.get(name)
-    if not isinstance(value, str) or not value:
-        raise AnswerNotUnderstood(f"no {name}", raw=_excerpt({"keys": sorted(content)}))
-    return value
-
-
-def _result(content: Json) -> Json:
-    result = content.get("result")
-    if not isinstance(result, dict):
-        raise AnswerNotUnderstood("no result")
-    return result
-
-
-def _excerpt(content: Any) -> str:
-    return raw_excerpt(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))

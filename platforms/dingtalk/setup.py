@@ -18,7 +18,7 @@ from platforms.dingtalk.setup_configuration import (
     WEB_APP_STEP,
 )
 from platforms.dingtalk.setup_creation import ADDRESSES, CORP_ID, CREATE_APP, CREDENTIALS, EVENT_KEYS
-from platforms.setup import DrawnField, SetupCheck, SetupMode, SetupStep
+from platforms.setup import DrawnField, SetupCheck, SetupMode, SetupStep, trying
 from texts import N_
 
 PUBLISH = SetupStep(
@@ -80,18 +80,7 @@ INSTALL = SetupStep(
     shows_groups=True,
 )
 
-TRY_IT = SetupStep(
-    key="try_it",
-    title=N_("试一下"),
-    where=(N_("钉钉客户端"),),
-    console_path="",
-    instructions=(
-        N_("先在工作台打开应用并登录，完成账号关联。"),
-        N_("点击「发送测试卡片」，您会在钉钉中收到机器人发来的一张测试卡片。"),
-        N_("点击卡片上的按钮，本页会显示收到的操作。"),
-    ),
-    checks=("message", "press"),
-)
+TRY_IT = trying((N_("钉钉客户端"),), N_("点击「发送测试卡片」，您会在钉钉中收到机器人发来的一张测试卡片。"))
 
 CHECKS = (
     SetupCheck(

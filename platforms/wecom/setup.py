@@ -6,7 +6,7 @@ names of values are keys of its generated addresses. https://developer.work.weix
 
 from __future__ import annotations
 
-from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
+from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue, trying
 from texts import N_
 
 APPS_PATH = "/wework_admin/frame#apps"
@@ -370,18 +370,7 @@ HOME_PAGE = SetupStep(
     checks=("home_page",),
 )
 
-TRY_IT = SetupStep(
-    key="try_it",
-    title=N_("试一下"),
-    where=(N_("企业微信客户端"), N_("工作台")),
-    console_path="",
-    instructions=(
-        N_("先在工作台打开应用并登录，完成账号关联。"),
-        N_("点击「发送测试卡片」，您会在企业微信中收到一张测试卡片。"),
-        N_("点击卡片上的按钮，本页会显示收到的操作。"),
-    ),
-    checks=("message", "press"),
-)
+TRY_IT = trying((N_("企业微信客户端"), N_("工作台")), N_("点击「发送测试卡片」，您会在企业微信中收到一张测试卡片。"))
 
 CHECKS = (
     SetupCheck(

@@ -90,7 +90,7 @@ def test_without_a_free_seat_nothing_happens_and_the_presser_is_told(office: Off
     db.session.commit()
     office.press(card, "开始处理")
     assert office.incident.progress is Progress.TRIGGERED
-    assert told(office) == ["没有可用的 License，请联系管理员在 费用中心 分配"]
+    assert told(office) == ["没有可用的 License，请联系管理员在 费用中心 分配（已用 1/1）"]
     assert seats.plan(boss, now=NOW).refused == 1
     seats.take_back(boss, by=boss, now=NOW)
     db.session.commit()
