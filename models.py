@@ -757,7 +757,7 @@ class ContactSyncState(enum.StrEnum):
 class ContactSync(Base):
     """Taking over a company's departments and people from a platform: read, compared by an administrator, applied.
 
-    departments  what was read: [{id, name, parent_id, order}], a parent before its children
+    departments  what was read: [{id, name, parent_id, order}], a parent before its children; [] once taken over
     step, steps  how far the present state has come, of how many
     initial_passwords  "random" or "account": what new accounts are given
     counts       of a finished one: {created, updated, review, skipped, failed}

@@ -55,7 +55,7 @@ def run(sync_id: int, *, tenant_id: int, until: datetime) -> bool:
         integration_id = sync.integration_id
     if departments is not None:
         contact_departments.take(departments, tenant_id=tenant_id, integration_id=integration_id, now=utcnow())
-        _update(sync_id, counts={"departments": len(departments)})
+        _update(sync_id, counts={"departments": len(departments)}, departments=[])  # each step rewrites this row
     scope, pace = _scope(sync_id), Pace()
     while rows := _next(sync_id, pace.people):
         _apply(scope, rows, pace)
@@ -79,7 +79,7 @@ def _scope(sync_id: int) -> Scope:
             "house_number": tenant.house_number,
             "passwords": sync.initial_passwords,
         }
-        has_departments = bool(sync.departments)
+        has_departments = bool(sync.counts.get("departments"))
     places = contact_departments.mapped(values["tenant_id"], values["integration_id"]) if has_departments else {}
     return Scope(**values, places=places)
 

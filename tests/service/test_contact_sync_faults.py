@@ -16,6 +16,7 @@ from models import (
     ContactSync,
     ContactSyncState,
     Department,
+    DepartmentMember,
     GeneratedAccount,
     LinkState,
     Membership,
@@ -147,6 +148,7 @@ def test_killed_halfway_it_goes_on_and_comes_to_the_same(company, monkeypatch):
     company.work()
     assert Counter(company.outcomes(sync).values()) == {"created": 180}
     assert (count(GeneratedAccount), count(AccountLink), count(User)) == (180, 180, 181)
+    assert count(DepartmentMember) == 180
     assert sync.state is ContactSyncState.DONE
 
 
