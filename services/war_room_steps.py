@@ -236,7 +236,8 @@ def done(room: WarRoom, integration: Integration, step: Step, result: Any, *, no
             said(room, step)
         case End():
             ended(room, DISSOLVED if result else RENAMED, now=now)
-    room.incident.changed_at = now
+    if not isinstance(step, Post | Say):  # what is told there is no news of the incident
+        room.incident.changed_at = now
 
 
 def said(room: WarRoom, step: Say) -> None:

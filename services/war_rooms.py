@@ -17,6 +17,7 @@ from errors import AppError, Conflict, NotFound
 from extensions import db
 from models import Incident, Integration, Membership, RoomState, Severity, Tenant, WarRoom, WarRoomMember
 from platforms import PLATFORMS
+from platforms.errors import PlatformError, recall
 from platforms.rooms import RoomLimits
 from platforms.shortening import plain, shorten
 from services import rights, timeline, war_room_news, war_room_people, war_room_switch
@@ -209,6 +210,11 @@ def _check_number(integration: Integration, limits: RoomLimits, wanted: Iterable
     if found < limits.least_people:
         label = Text(PLATFORMS[integration.platform].label)
         raise TooFewToMeet(platform=label, least=limits.least_people, found=found, people=absent or ["—"])
+
+
+def problem_of(room: WarRoom) -> PlatformError | None:
+    """Why it could not be made, or what went wrong last and was left out."""
+    return recall(room.failure) if room.failure else None
 
 
 def reason_of(member: WarRoomMember) -> Text | None:

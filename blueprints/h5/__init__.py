@@ -11,4 +11,4 @@ from flask import Blueprint
 bp = Blueprint("h5", __name__, url_prefix="/h5/<platform>/<public_key>")
 tenant_home = Blueprint("h5_tenant_home", __name__)
 
-from blueprints.h5 import account, entry, groups, incidents  # noqa: E402, F401  (they register their views)
+from blueprints.h5 import account, entry, groups, incidents, rooms  # noqa: E402, F401  (they register their views)

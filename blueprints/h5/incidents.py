@@ -24,6 +24,7 @@ from blueprints.incident_forms import (
     escalate_form,
     people_form,
 )
+from blueprints.war_room_parts import room_shown
 from models import Severity
 from services import channels, held_cards, incident_queries, incidents, notifications, timeline
 from services.clock import utcnow
@@ -77,7 +78,8 @@ def incident(num: int) -> ResponseReturnValue:
     told = notifications.of_incident(found)
     held = held_cards.of_incident(found)
     states = [(delivery.id, delivery.state) for notification in told for delivery in notification.deliveries]
-    etag = live.tag(found.version, len(entries), states, held.counts)
+    room = room_shown(found)
+    etag = live.tag(found.version, len(entries), states, held.counts, room["room_state"])
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
@@ -90,6 +92,7 @@ def incident(num: int) -> ResponseReturnValue:
         etag=etag,
         asked=asked.read(request.args.get("do", ""), found) if may["can_handle"] else None,
         **may,
+        **room,
     )
 
 
@@ -146,7 +149,7 @@ def more_page(num: int, **refused: Any) -> str:
         "escalate_form": escalate_form(found),
     }
     hint = visit().platform.capabilities.browser_hint
-    shown = standing(found) | forms | refused
+    shown = standing(found) | room_shown(found) | forms | refused
     return render_template("h5/more.html", incident=found, browser_hint=_(hint) if hint else "", **shown)
 
 

@@ -9,4 +9,4 @@ from blueprints.seating import take_seat
 bp = Blueprint("incidents", __name__, url_prefix="/incidents")
 bp.before_request(take_seat)
 
-from blueprints.incidents import actions, editing, views  # noqa: E402, F401  (they register their views)
+from blueprints.incidents import actions, editing, rooms, views  # noqa: E402, F401  (they register their views)

@@ -24,6 +24,7 @@ from blueprints.incident_forms import (
 from blueprints.incidents import bp
 from blueprints.paging import page_url
 from blueprints.templating import capped
+from blueprints.war_room_parts import room_shown
 from models import Delivery, Incident, Notification, Progress
 from services import cards, channels, held_cards, incident_queries, incidents, notifications, responders, timeline
 from services.clock import utcnow
@@ -95,7 +96,8 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
         "add_form": people_form(incident, new_only=True),
         "escalate_form": escalate_form(incident),
     }
-    return standing(incident) | forms | refused | {
+    room = room_shown(incident)
+    return standing(incident) | room | forms | refused | {
         "incident": incident,
         "entries": entries,
         "deliveries": {notification.id: notification.deliveries for notification in told},
@@ -105,7 +107,7 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
         "held": held,
         "update_notes": [_(note) for note in cards.update_notes(incident)],
         "presets": list(current_member().tenant.snooze_presets),
-        "etag": live.tag(incident.version, len(entries), states, held.counts, minute),
+        "etag": live.tag(incident.version, len(entries), states, held.counts, minute, room["room_state"]),
         "refused": set(refused),
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ bp = Blueprint("integrations", __name__, url_prefix="/integrations/im")
 ownership = Blueprint("ownership", __name__)
 
 from blueprints.integrations import (  # noqa: E402  (they register their views)
+    enhanced,  # noqa: F401
     files,  # noqa: F401
     groups,  # noqa: F401
     licences,  # noqa: F401

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
+from blueprints.integrations.enhanced import rooms_shown
 from blueprints.integrations.forms import RenameForm
 from blueprints.integrations.groups import ORIGINS, groups_shown
 from blueprints.integrations.qr import qr_code
@@ -104,6 +105,7 @@ def detail_page(integration: Integration, **context: Any) -> str:
         origins=ORIGINS,
         licence=licences.standing(integration, now=utcnow()),
         **groups_shown(integration),
+        **rooms_shown(integration),
         **(defaults | context),
     )
 

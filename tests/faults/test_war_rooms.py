@@ -1,0 +1,87 @@
+"""R3 for war rooms: the worker is killed while it makes a group, and there is one group, with everybody in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from extensions import db
+from models import Integration, Membership, RoomState, TimelineEntry, User, WarRoom
+from services import war_rooms
+from services.clock import utcnow
+from tests.factories import make_incident
+from tests.faults.fleet import Company, Fleet
+from tests.servers import wait_until
+
+PLACES = ("worker.claimed", "worker.before_send", "worker.after_send", "worker.before_commit")
+"""Where the worker dies: before it asks, right before and after the answer, and before it has written that down."""
+ANSWERED = ("worker.after_send", "worker.before_commit")
+CREATE = {"wecom": "appchat/create", "dingtalk": "sceneGroup/create", "feishu": "im/v1/chats"}
+GROUPS: dict[str, Callable[[dict[str, Any]], list[tuple[str, list[str]]]]] = {
+    "wecom": lambda state: [(chat["name"], chat["people"]) for chat in state["chats"]],
+    "dingtalk": lambda state: [(one["title"], one["members"]) for corp in state["corps"] for one in corp["groups"]],
+    "feishu": lambda state: [(one["name"], one["people"]) for tenant in state["tenants"] for one in tenant["groups"]],
+}
+
+
+def member(username: str) -> Membership:
+    return db.session.scalars(select(Membership).join(User).where(User.username == username)).one()
+
+
+def switch_on(fleet: Fleet, company: Company, platform: str) -> None:
+    settings: dict[str, str] = {}
+    if platform == "dingtalk":
+        known = next(one for one in company.info["integrations"] if one["platform"] == platform)
+        body = {"client_id": known["credentials"]["client_id"]}
+        made = fleet.control("POST", "/dingtalk/group_templates", json=body)
+        settings = {"room_template_id": made["template_id"], "room_robot_code": made["robot_code"]}
+    with fleet.app():
+        for integration in db.session.scalars(select(Integration)):
+            integration.enhanced = {"war_room": integration.platform == platform}
+            if integration.platform == platform:
+                integration.settings = {**integration.settings, **settings}
+        db.session.commit()
+
+
+def wish_for_a_room(fleet: Fleet, title: str) -> int:
+    """An incident of Lin's and Wu's, and the wish; returns the room's id. The worker finds it by itself."""
+    with fleet.app():
+        lin, now = member("lin"), utcnow()
+        incident = make_incident(tenant=lin.tenant, title=title, responders=(lin, member("wu")))
+        war_rooms.create(incident, by=lin, via="console", now=now)
+        db.session.commit()
+        return db.session.scalars(select(WarRoom.id).order_by(WarRoom.id.desc()).limit(1)).one()
+
+
+def is_made(fleet: Fleet, room_id: int) -> bool:
+    with fleet.app():
+        room = db.session.get_one(WarRoom, room_id)
+        return room.state is RoomState.ACTIVE and all(one.state == "joined" for one in room.members)
+
+
+@pytest.mark.parametrize("platform", sorted(CREATE))
+def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform: str):
+    fleet = embedded.fleet
+    switch_on(fleet, embedded, platform)
+    with fleet.supervised():
+        for place in PLACES:
+            title = f"{platform} {place}"
+            since = max([entry["index"] for entry in fleet.control("GET", "/wire")], default=0)
+            fleet.arm(place)
+            room_id = wish_for_a_room(fleet, title)
+            wait_until(fleet.has_crashed, f"somebody came to {place}", seconds=120)
+            wait_until(lambda room_id=room_id: is_made(fleet, room_id), "the room is there", seconds=120)
+            known = GROUPS[platform](fleet.control("GET", "/state")[platform])
+            assert [len(people) for name, people in known if title in name] == [2], place
+            with fleet.app():
+                room = db.session.get_one(WarRoom, room_id)
+                told = select(TimelineEntry).where(TimelineEntry.incident_id == room.incident_id)
+                made = [one for one in db.session.scalars(told) if one.type == "war_room_create"]
+                assert len(made) == 1, place
+            asked = [
+                one for one in fleet.control("GET", f"/wire?since={since}") if one["path"].endswith(CREATE[platform])
+            ]
+            assert len(asked) == (2 if place in ANSWERED else 1), place
