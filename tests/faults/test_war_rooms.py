@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import Integration, Membership, RoomState, TimelineEntry, User, WarRoom
+from models import Integration, Job, JobState, Membership, RoomState, TimelineEntry, User, WarRoom
 from services import war_rooms
 from services.clock import utcnow
 from tests.factories import make_incident
@@ -56,6 +56,15 @@ def wish_for_a_room(fleet: Fleet, title: str) -> int:
         return db.session.scalars(select(WarRoom.id).order_by(WarRoom.id.desc()).limit(1)).one()
 
 
+def is_idle(fleet: Fleet) -> bool:
+    """Nobody else comes to the place where the worker is to die."""
+    with fleet.app():
+        waiting = select(Job.id).where(
+            Job.state == JobState.PENDING, Job.kind.in_(("war_room", "deliver", "update_card"))
+        )
+        return db.session.scalar(waiting.limit(1)) is None
+
+
 def is_made(fleet: Fleet, room_id: int) -> bool:
     with fleet.app():
         room = db.session.get_one(WarRoom, room_id)
@@ -67,8 +76,9 @@ def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform
     fleet = embedded.fleet
     switch_on(fleet, embedded, platform)
     with fleet.supervised():
-        for place in PLACES:
-            title = f"{platform} {place}"
+        for number, place in enumerate(PLACES):
+            title = f"{platform} {number}"
+            wait_until(lambda: is_idle(fleet), "nothing else is under way", seconds=120)
             since = max([entry["index"] for entry in fleet.control("GET", "/wire")], default=0)
             fleet.arm(place)
             room_id = wish_for_a_room(fleet, title)
