@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform
             fleet.arm(place)
             room_id = wish_for_a_room(fleet, title)
             wait_until(fleet.has_crashed, f"somebody came to {place}", seconds=120)
-            wait_until(lambda room_id=room_id: is_made(fleet, room_id), "the room is there", seconds=120)
+            wait_until(partial(is_made, fleet, room_id), "the room is there", seconds=120)
             known = GROUPS[platform](fleet.control("GET", "/state")[platform])
             assert [len(people) for name, people in known if title in name] == [2], place
             with fleet.app():
