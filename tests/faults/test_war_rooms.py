@@ -72,12 +72,15 @@ def is_made(fleet: Fleet, room_id: int) -> bool:
         return room.state is RoomState.ACTIVE and all(one.state == "joined" for one in room.members)
 
 
-@pytest.mark.parametrize("platform", sorted(CREATE))
-def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform: str):
+@pytest.mark.parametrize(
+    ("platform", "places"), [("wecom", PLACES), ("dingtalk", ANSWERED[:1]), ("feishu", ANSWERED[:1])]
+)
+def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform: str, places: tuple[str, ...]):
+    """What the platforms answer for differs only once they have answered; the other places are ours."""
     fleet = embedded.fleet
     switch_on(fleet, embedded, platform)
     with fleet.supervised():
-        for number, place in enumerate(PLACES):
+        for number, place in enumerate(places):
             title = f"{platform} {number}"
             wait_until(lambda: is_idle(fleet), "nothing else is under way", seconds=120)
             since = max([entry["index"] for entry in fleet.control("GET", "/wire")], default=0)
