@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,6 +21,9 @@ from services.incident_values import IncidentValues
 from services.instance import current_settings
 from services.wording import Home, clock_time, listed, say, speaking
 from texts import N_, Text
+
+Make = Callable[..., CardButton]
+"""A button of one message's card: its action, its words, and its style if it is not plain."""
 
 PRODUCT = N_("值班铃")
 SNOOZE_MINUTES = 120
@@ -155,6 +158,7 @@ def draw(
     """
     capabilities = PLATFORMS[integration.platform].capabilities
     url = integrations.incident_url(integration, incident.num)
+    make = _maker(delivery)
     with speaking(tenant):
         written = card_bodies.write(wording, incident, delivery, tenant, url=url, capabilities=capabilities, now=now)
         footer = say(N_("请查看最新卡片")) if is_superseded else _footer(incident, now)
@@ -174,10 +178,10 @@ def draw(
             open_label=say(N_("查看详情")),
             url=url,
             buttons=tuple(
-                _buttons(incident, integration, delivery, now, is_superseded=is_superseded, is_stale=is_stale)
+                _buttons(incident, integration, delivery, now, make, is_superseded=is_superseded, is_stale=is_stale)
             ),
             menu_label=say(N_("更多屏蔽时长")) if snoozes_shown else "",
-            menu=tuple(_menu(delivery)) if snoozes_shown else (),
+            menu=tuple(_menu(make)) if snoozes_shown else (),
             pictures=pictures.shown(incident.images, integration),
         )
 
@@ -254,25 +258,26 @@ def _buttons(
     integration: Integration,
     delivery: Message,
     now: datetime,
+    make: Make,
     *,
     is_superseded: bool,
     is_stale: bool,
 ) -> Iterable[CardButton]:
     if incident.is_open and not is_superseded:
-        yield from _actions(incident, delivery, now)
+        yield from _actions(incident, delivery, now, make)
     if PLATFORMS[integration.platform].capabilities.has_refresh_button or is_stale:
-        yield _button(delivery, "refresh", N_("状态刷新"))
+        yield make("refresh", N_("状态刷新"))
 
 
-def _actions(incident: Shown, delivery: Message, now: datetime) -> Iterable[CardButton]:
+def _actions(incident: Shown, delivery: Message, now: datetime, make: Make) -> Iterable[CardButton]:
     if incident.is_snoozed(now):
-        yield _button(delivery, "wake", N_("取消屏蔽"), "primary")
-        yield _button(delivery, "close", N_("直接关闭"), "danger")
+        yield make("wake", N_("取消屏蔽"), "primary")
+        yield make("close", N_("直接关闭"), "danger")
         return
     if _may_take_on(incident, delivery):
-        yield _button(delivery, "acknowledge", N_("开始处理"), "primary")
-    yield _button(delivery, "close", N_("直接关闭"), "danger")
-    yield _button(delivery, f"snooze:{SNOOZE_MINUTES}", N_("屏蔽 2 小时"))
+        yield make("acknowledge", N_("开始处理"), "primary")
+    yield make("close", N_("直接关闭"), "danger")
+    yield make(f"snooze:{SNOOZE_MINUTES}", N_("屏蔽 2 小时"))
 
 
 def _may_take_on(incident: Shown, delivery: Message) -> bool:
@@ -282,11 +287,16 @@ def _may_take_on(incident: Shown, delivery: Message) -> bool:
     return not any(person.user_id == delivery.user_id for person in acknowledged(incident))
 
 
-def _menu(delivery: Message) -> Iterable[CardButton]:
+def _menu(make: Make) -> Iterable[CardButton]:
     for minutes, text in LONGER_SNOOZES:
-        yield _button(delivery, f"snooze:{minutes}", text)
+        yield make(f"snooze:{minutes}", text)
 
 
-def _button(delivery: Message, action: str, text: str, style: str = "plain") -> CardButton:
-    key = card_keys.make(current_settings().secret_key, action, delivery.reference)
-    return CardButton(key, say(text), style, action)
+def _maker(delivery: Message) -> Make:
+    """What makes the buttons of a message's card; the key that signs them is looked up once."""
+    secret = current_settings().secret_key
+
+    def make(action: str, text: str, style: str = "plain") -> CardButton:
+        return CardButton(card_keys.make(secret, action, delivery.reference), say(text), style, action)
+
+    return make
