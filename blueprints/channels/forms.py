@@ -24,7 +24,9 @@ class ChannelForm(FlaskForm):
         description=_l("通常是一个系统或一个团队，例如：支付核心。"),
     )
     description = TextAreaField(_l("描述"), [Length(max=MAX_DESCRIPTION, message=_l("描述不能超过 500 个字符"))])
-    team_id = SelectField(_l("所属团队"), validate_choice=False, description=_l("私有时，团队成员能看到。"))
+    team_id = SelectField(
+        _l("所属团队"), validate_choice=False, description=_l("团队的处理人员可以修改它；私有时，团队成员能看到。")
+    )
     is_private = BooleanField(
         _l("私有"), description=_l("只有所属团队、创建人、管理员，以及某个故障的处理人员（仅该故障）能看到。")
     )

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from blueprints.access import current_member
-from blueprints.me.views import bp
+from blueprints.me.views import bp, index_page
 from errors import AppError
 from extensions import db
 from services import accounts, own_email
@@ -32,7 +32,7 @@ def ask_email() -> ResponseReturnValue:
         accounts.confirm(current_member().user, password, address=address, now=utcnow())
         own_email.ask(current_member(), request.form.get("email", ""), now=utcnow())
     except AppError as error:
-        return _refused(error)
+        return _refused(error, request.form.get("email", "")[: own_email.LONGEST])
     db.session.commit()
     flash(_("验证码已发送，请查收邮件并在下面输入"), "ok")
     return _back()
@@ -49,10 +49,11 @@ def prove_email() -> ResponseReturnValue:
     return _back()
 
 
-def _refused(error: AppError) -> ResponseReturnValue:
+def _refused(error: AppError, typed: str = "") -> ResponseReturnValue:
+    """The page again with what is wrong, and with what was typed."""
     db.session.rollback()
     flash(error_sentence(error), "error")
-    return _back()
+    return index_page(typed_email=typed), error.status
 
 
 def _back() -> ResponseReturnValue:

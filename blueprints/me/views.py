@@ -14,7 +14,7 @@ from blueprints.preferences import remember
 from blueprints.reader import LANGUAGE_COOKIE, THEME_COOKIE
 from errors import AppError, NotFound
 from extensions import db
-from models import LinkState, Membership
+from models import LinkState, Membership, User
 from platforms import PLATFORMS
 from services import api_tokens, integrations, linking, mail, members, own_email
 from services.clock import utcnow
@@ -25,21 +25,30 @@ bp = Blueprint("me", __name__, url_prefix="/me")
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    member = current_member()
-    user = member.user
-    form = ProfileForm(
-        member.tenant.timezone,
+    return index_page()
+
+
+def index_page(form: ProfileForm | None = None, *, typed_email: str = "") -> str:
+    """The page as it is stored, or with what was typed on it and refused."""
+    user = current_member().user
+    return render_template(
+        "me/index.html",
+        form=form or _form_of(user),
+        typed_email=typed_email,
+        pending_email=own_email.waiting(user, now=utcnow()),
+        sends_mail=mail.is_configured(),
+    )
+
+
+def _form_of(user: User) -> ProfileForm:
+    return ProfileForm(
+        current_member().tenant.timezone,
+        formdata=None,
         real_name=user.real_name,
         locale=user.locale or "",
         theme=user.theme or "auto",
         timezone=user.timezone or "",
     )
-    return _index_page(form)
-
-
-def _index_page(form: ProfileForm) -> str:
-    pending = own_email.waiting(current_member().user, now=utcnow())
-    return render_template("me/index.html", form=form, pending_email=pending, sends_mail=mail.is_configured())
 
 
 @bp.post("")
@@ -47,7 +56,7 @@ def save_profile() -> ResponseReturnValue:
     member = current_member()
     form = ProfileForm(member.tenant.timezone)
     if not form.validate_on_submit():
-        return _index_page(form), 422
+        return index_page(form), 422
     members.set_profile(
         member,
         real_name=form.real_name.data or "",

@@ -121,7 +121,9 @@ def test_an_address_is_ours_once_its_code_is_typed(client: Browser, lin: Members
 
 
 def test_without_the_password_nothing_is_sent(client: Browser, lin: Membership) -> None:
-    assert "当前密码不正确" in ask(client, password="another long sentence")
+    refused = ask(client, password="another long sentence")
+    assert "当前密码不正确" in refused
+    assert f'value="{NEW}"' in refused
     assert deliver() == []
 
 
