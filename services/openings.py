@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, update
@@ -29,13 +29,15 @@ from models import (
 )
 from services import dispatch, filters, notifications, outbox, policies, responders, timeline, timers
 from services.address_book import AddressBook
-from services.alert_sources import ChannelState, SourceValues
 from services.policies import Rule
 from services.statements import Statement, inserting
 from services.timers import AUTO_CLOSE, Timer
 
+if TYPE_CHECKING:  # it needs channels, which need this
+    from services.alert_sources import ChannelState, SourceValues
+
 Values = dict[str, Any]
-AnySource = AlertSource | SourceValues
+AnySource: TypeAlias = "AlertSource | SourceValues"
 TAKEN = ("title", "description", "severity", "status", "labels", "images", "started_at", "last_event_at", "event_count")
 """What an incident has from the alert that it is made of."""
 
