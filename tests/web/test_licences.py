@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from extensions import db
-from models import Delivery, DeliveryState, Integration, InterfaceLicence, MemberLicence, Membership
+from models import CorpAuth, Delivery, DeliveryState, Integration, InterfaceLicence, MemberLicence, Membership
 from platforms.licences import LicenceRules
 from platforms.wecom.platform import WeCom
-from services import licence_notices, licence_reading, outbox
+from services import licence_notices, licence_reading, outbox, vault
 from services.clock import utcnow
+from tests import suites
 from tests.factories import make_channel, make_incident, make_integration, make_link
 from tests.web.conftest import Browser
 
@@ -119,3 +120,34 @@ def test_a_connection_that_needs_none_has_no_such_page(client: Browser, admin):
 
 def test_notices_lead_to_the_page(app, integration: Integration):
     assert licence_notices.page_url(integration).endswith(page(integration))
+
+
+@pytest.fixture
+def installed(app, admin: Membership) -> Integration:
+    """The connection of a company that installed the provider's application."""
+    suites.script(app)
+    provider = suites.enter()
+    made = make_integration(mode="third_party", settings={"corp_id": suites.CORP_ID})
+    known = {"tenant_id": 0, "provider_id": provider.id, "integration_id": made.id, "corp_id": suites.OWN_CORP}
+    sealed = vault.seal(0, vault.corp_auth_field(suites.OWN_CORP), "permanent")
+    db.session.add(CorpAuth(**known, permanent_code=sealed, agent_id="1000007", authorised_at=utcnow()))
+    db.session.commit()
+    return made
+
+
+def test_the_licences_are_read_when_the_platform_says_that_they_changed(client: Browser, installed: Integration):
+    answer = suites.command(client, "auto_activate", AuthCorpId=suites.OWN_CORP)
+    assert (answer.status_code, answer.data) == (200, b"success")
+    assert outbox.pending(licence_reading.KIND, installed.id) is not None
+
+
+def test_the_licences_are_read_when_a_member_was_stopped(client: Browser, installed: Integration):
+    stopped = {"ToUserName": suites.OWN_CORP, "FromUserName": "woLin", "CreateTime": "1", "MsgType": "event"}
+    answer = suites.press(client, stopped | {"Event": "unlicensed_notify", "AgentID": "1000007"})
+    assert answer.status_code == 200
+    assert outbox.pending(licence_reading.KIND, installed.id) is not None
+
+
+def test_an_event_about_a_company_that_nobody_connected_changes_nothing(client: Browser, installed: Integration):
+    assert suites.command(client, "auto_activate", AuthCorpId="wpSomebodyElse").status_code == 200
+    assert outbox.pending(licence_reading.KIND, installed.id) is None
