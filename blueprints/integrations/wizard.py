@@ -20,11 +20,12 @@ from blueprints.integrations.showing import failure, shown_checks, sketch, step_
 from blueprints.integrations.trials import trial_choice
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
-from models import GroupChat, Integration
+from models import GroupChat, Integration, IntegrationStatus
 from platforms import PLATFORMS
 from platforms.setup import SetupStep
-from services import groups, integrations, proving, setup
+from services import groups, integrations, licences, proving, setup
 from services.clock import utcnow
+from services.licences import Standing
 from services.wording import error_sentence
 
 GROUPS_SHOWN = 60
@@ -82,10 +83,16 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
         "etag": checks_tag(integration, opened),
         "chats": known_groups(integration) if opened.shows_groups else [],
         "saving_step": saving_step(integration),
+        "licence": _licence(integration) if index + 1 == len(keys) else None,
         "has_secret": lambda described: setup.has_secret(integration, described),
         "notes": [note for note in setup.notes(integration) if note in {f.unless_filled for f in opened.fields}],
         **(trial_choice(integration) if "message" in opened.checks else {"test_form": None}),
     }
+
+
+def _licence(integration: Integration) -> Standing | None:
+    """How a connection that works stands with the licences that it needs: the last thing to know about it."""
+    return licences.standing(integration, now=utcnow()) if integration.status is IntegrationStatus.ACTIVE else None
 
 
 def console_link(integration: Integration, path: str) -> str:

@@ -151,3 +151,11 @@ def test_the_licences_are_read_when_a_member_was_stopped(client: Browser, instal
 def test_an_event_about_a_company_that_nobody_connected_changes_nothing(client: Browser, installed: Integration):
     assert suites.command(client, "auto_activate", AuthCorpId="wpSomebodyElse").status_code == 200
     assert outbox.pending(licence_reading.KIND, installed.id) is None
+
+
+def test_the_wizard_ends_with_the_trial(client: Browser, admin, installed: Integration):
+    know(installed, days=29.5)
+    client.sign_in(admin)
+    steps = f"/integrations/im/{installed.id}/setup"
+    assert "试用剩余天数" in client.get(f"{steps}/try_it").text
+    assert "试用剩余天数" not in client.get(f"{steps}/corp_id").text
