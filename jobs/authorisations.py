@@ -8,7 +8,7 @@ from extensions import db
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from models import CorpAuth
 from platforms.errors import PlatformError
-from services import authorisations, providers, retries
+from services import authorisations, modes, providers, retries
 from services.authorisations import Told
 from services.clock import utcnow
 
@@ -36,6 +36,15 @@ def read(mine: Claim) -> Outcome:
         return Done()
     try:
         authorisations.read(auth, now=utcnow())
+    except PlatformError as error:
+        return _again(mine, mine.payload.get("tries", 0) + 1, error)
+    return Done()
+
+
+def convert(mine: Claim) -> Outcome:
+    """Handle a "convert_links" row. payload: {"tries"}. What the platform does not know waits for the person."""
+    try:
+        modes.convert_links(mine.subject_id)
     except PlatformError as error:
         return _again(mine, mine.payload.get("tries", 0) + 1, error)
     return Done()

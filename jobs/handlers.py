@@ -38,6 +38,7 @@ HANDLERS = {
     "run_check": Handler(setup_checks.run),
     "take_authorisation": Handler(authorisations.take),
     "read_authorisation": Handler(authorisations.read),
+    "convert_links": Handler(authorisations.convert),
     "check_provider": Handler(authorisations.check),
     "list_groups": Handler(group_lists.run),
     "read_group_name": Handler(group_names.run),

@@ -6,7 +6,7 @@ ticket and the token store are handed in, what is learnt is returned as the valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -66,6 +66,13 @@ class Company:
     agent_id: str = ""
 
 
+class InstalledPlatform(Platform, Protocol):
+    """A company's connection by the provider's application."""
+
+    def own_ids_of(self, plain: Sequence[str]) -> Mapping[str, str]:
+        """Members' ids as the provider sees them, by the plain ones; at most 1000, those unknown are left out."""
+
+
 class ProviderApplication(Protocol):
     """The provider's one application. Calls may raise the PlatformErrors of its folder's errors.py.
 
@@ -92,7 +99,7 @@ class ProviderApplication(Protocol):
     ) -> ProviderApplication:
         """From what was stored. ticket: the latest one at the time of the call, "" while none has come."""
 
-    def platform_for(self, company: Company, settings: Mapping[str, Any], *, tokens: TokenStore) -> Platform:
+    def platform_for(self, company: Company, settings: Mapping[str, Any], *, tokens: TokenStore) -> InstalledPlatform:
         """One company's connection. settings, tokens: as of Platform.build."""
 
     def read_command(self, request: CallbackRequest) -> Callback:

@@ -47,6 +47,7 @@ EVENTS = {
     "integration.changed": N_("修改集成"),
     "integration.secret_changed": N_("更换集成的密钥"),
     "integration.endpoint_changed": N_("修改集成的接口地址"),
+    "integration.mode_changed": N_("修改接入方式"),
     "integration.enabled": N_("启用集成"),
     "integration.disabled": N_("停用集成"),
     "integration.deleted": N_("删除集成"),

@@ -24,8 +24,9 @@ from services import audit, checks, integrations, licence_reading, outbox, provi
 from services.instance import DEFAULT_TENANT_ID
 from services.setup import ApplicationTaken
 
-TAKE, READ = "take_authorisation", "read_authorisation"
-"""Kinds of rows: what an event says is done; what a company allows is read again (subject: the authorisation)."""
+TAKE, READ, CONVERT = "take_authorisation", "read_authorisation", "convert_links"
+"""Kinds of rows: what an event says is done; what a company allows is read again (subject: the authorisation);
+links of another mode are converted (subject: the connection)."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,8 @@ def _claim(auth: CorpAuth, integration: Integration, *, now: datetime) -> CheckR
         _release(integration.id)
         auth.integration_id = integration.id
         providers.touch(integration)
+        about: dict[str, Any] = {"tenant_id": integration.tenant_id, "subject_id": integration.id}
+        outbox.enqueue(CONVERT, **about, due_at=now, now=now)
         try_again(integration, now=now, but=integrations.mode_of(integration).proven_by)
     if integration.status is IntegrationStatus.DRAFT:
         integration.status = IntegrationStatus.ACTIVE

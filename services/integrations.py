@@ -16,6 +16,7 @@ from platforms.base import Hosts, Platform
 from platforms.http import Transport
 from platforms.outbound import AddressGuard, PublicGuard
 from platforms.pictures import PICTURE_BYTES
+from platforms.provider import InstalledPlatform
 from platforms.setup import SetupMode
 from services import provider_reading, vault
 from services.instance import current_settings
@@ -133,14 +134,27 @@ def platform_for(integration: Integration) -> Platform:
     settings = dict(integration.settings) | ours
     tokens, hosts = DatabaseTokenStore(integration.id, integration.tenant_id), hosts_of(integration.platform)
     if mode_of(integration).needs_provider:
-        provided = provider_reading.application(integration.platform, hosts=hosts, transport=plain_transport())
-        return provided.platform_for(provider_reading.company_of(integration.id), settings, tokens=tokens)
+        return installed_platform(integration)
     return kind.build(
         settings,
         {name: vault.unseal_of(integration, name) for name in integration.secrets},
         tokens=tokens,
         hosts=hosts,
         transport=_transport_for(kind.entered_host(integration.settings)),
+    )
+
+
+def installed_platform(integration: Integration) -> InstalledPlatform:
+    """The same for one that goes through the provider's application."""
+    reply = current_settings().press_replies.get(integration.platform, "passive")
+    ours = {"press_reply": reply, "addresses": platform_addresses(integration)}
+    provided = provider_reading.application(
+        integration.platform, hosts=hosts_of(integration.platform), transport=plain_transport()
+    )
+    return provided.platform_for(
+        provider_reading.company_of(integration.id),
+        dict(integration.settings) | ours,
+        tokens=DatabaseTokenStore(integration.id, integration.tenant_id),
     )
 
 

@@ -41,6 +41,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "auth_info": {"agent": [{"agentid": 1000007, "privilege": {"allow_party": [1]}}]},
     },
     "get": {"name": "Dutybell", "allow_partys": {"partyid": [1]}},
+    "userid_to_openuserid": {"open_userid_list": []},
     "corpid_to_opencorpid": {"open_corpid": OWN_CORP},
 }
 

@@ -22,7 +22,7 @@ from errors import InvalidInput
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import calls, checks, circuits, deliveries, integrations, licences, linking, providers, setup
+from services import calls, checks, circuits, deliveries, integrations, licences, linking, modes, providers, setup
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -83,11 +83,13 @@ def detail_page(integration: Integration, **context: Any) -> str:
         **trial_choice(integration),
         "delete_error": "",
     }
+    withheld = withheld_modes()
     return render_template(
         "integrations/detail.html",
         integration=integration,
         platform=PLATFORMS[integration.platform],
         mode=mode,
+        other_modes=[(one, withheld.get((integration.platform, one.slug), "")) for one in modes.others(integration)],
         shown_checks=every_check(integration),
         values=list(values.values()),
         addresses=addresses,
@@ -161,6 +163,17 @@ def set_enabled(integration_id: int, verb: str) -> ResponseReturnValue:
     db.session.commit()
     flash(_("集成已启用") if verb == "enable" else _("集成已停用：不再发送消息，卡片按钮也不再生效"), "success")
     return redirect(url_for(".detail", integration_id=integration.id), code=303)
+
+
+@bp.post("/<int:integration_id>/mode/<mode>")
+@requires("integration.edit")
+def switch_mode(integration_id: int, mode: str) -> ResponseReturnValue:
+    """Another way to connect the same platform; its wizard comes next."""
+    integration = setup.hold(integration_id, viewer=current_member())
+    modes.switch(integration, mode, by=current_member(), now=utcnow())
+    db.session.commit()
+    flash(_("接入方式已修改，请完成下面的步骤；已填写的内容都保留着"), "success")
+    return redirect(url_for(".step", integration_id=integration.id), code=303)
 
 
 @bp.post("/<int:integration_id>/delete")

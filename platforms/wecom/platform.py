@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -181,6 +181,10 @@ class WeCom(Application):
         except PlatformError:
             name = ""
         return PlatformIdentity(self.settings.person(user_id), name)
+
+    def own_ids_of(self, plain: Sequence[str]) -> Mapping[str, str]:
+        """Of an installed application: members' ids as the provider sees them."""
+        return self.client.encrypt_user_ids(list(plain))
 
     def read_departments(self) -> list[Department]:
         return contacts.departments(self.client)

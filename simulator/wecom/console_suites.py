@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 
 from simulator.i18n import t
-from simulator.ids import random_text
 from simulator.wecom import oauth, setup, suites
 from simulator.wecom.console import Page, back, bp, find_corp
 from simulator.wecom.context import current_wecom
@@ -39,8 +38,7 @@ def create() -> Page:
 @provider.get("/wecom/provider/<suite_id>")
 def suite(suite_id: str) -> Page:
     found = _suite(suite_id)
-    keys = (found.token or random_text(24), found.encoding_aes_key or random_text(43))
-    return render_template("wecom/suite.html", suite=found, keys=keys)
+    return render_template("wecom/suite.html", suite=found, keys=(found.token, found.encoding_aes_key))
 
 
 @provider.post("/wecom/provider/<suite_id>")

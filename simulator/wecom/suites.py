@@ -32,6 +32,8 @@ def create_suite(wecom: WeCom, name: str, **known: str) -> Suite:
         secret=known.get("secret") or random_text(43),
         provider_corp_id=known.get("provider_corp_id") or "ww" + secrets.token_hex(8),
         provider_secret=known.get("provider_secret") or random_text(64),
+        token=random_text(24),
+        encoding_aes_key=random_text(43),
     )
     wecom.state.suites[suite.suite_id] = suite
     wecom.store.touch()

@@ -11,15 +11,16 @@ from sqlalchemy import select
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.outbox import Claim, Done
-from models import CheckState, CorpAuth, Integration, IntegrationStatus, Job, JobState, Provider
+from models import CheckState, CorpAuth, Integration, IntegrationStatus, Job, JobState, LinkState, Provider
 from platforms.base import Recipient
 from platforms.wecom.errors import AuthorizeAppFirst
-from services import checks, integrations, provider_reading, providers
+from services import checks, integrations, linking, provider_reading, providers
 from tests import suites
+from tests.factories import make_integration, make_link, make_member
 from tests.web.conftest import Browser
 
 STEPS = "/integrations/im/{}/setup/{}"
-KINDS = ("take_authorisation", "read_authorisation", "check_provider", "run_check")
+KINDS = ("take_authorisation", "read_authorisation", "check_provider", "run_check", "convert_links")
 REFUSED = {"corpid_to_opencorpid": {"errcode": 48001, "errmsg": "api unauthorized"}}
 
 
@@ -267,3 +268,48 @@ def test_secrets_are_never_shown_again(app, admin, admin_client, provider):
         is_secret = name not in {"provider_corp_id", "app_name", "suite_id"}
         assert (value in page) is not is_secret, name
     assert "http://localhost:8000/callback/wecom-suite/command" in page
+
+
+# --- from one mode to the other -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def self_built(admin: Any) -> Integration:
+    """A connection by the company's own application, with two people linked."""
+    own = {"corp_id": suites.CORP_ID, "agent_id": "1000002"}
+    integration = make_integration(settings=own, platform_key=f"wecom:{suites.CORP_ID}")
+    integrations.set_secret(integration, "secret", "the-secret-of-its-own")
+    for name in ("lin", "wu"):
+        make_link(integration, make_member(name))
+    db.session.commit()
+    return integration
+
+
+def switch(client: Browser, integration: Integration, mode: str) -> Any:
+    detail = f"/integrations/im/{integration.id}"
+    return client.submit(f"{detail}/mode/{mode}", page=detail)
+
+
+def test_links_are_converted_where_wecom_knows_the_ids(app, client, admin_client, ticket, self_built):
+    install(client)
+    converted = {"open_userid_list": [{"userid": "lin", "open_userid": "woLinAsTheProviderSees"}]}
+    suites.script(app, userid_to_openuserid=converted)
+    assert switch(admin_client, self_built, "third_party").status_code == 303
+    work()
+    assert self_built.status is IntegrationStatus.ACTIVE
+    lin, wu = (linking.find_for_user(self_built, make_member(name).user_id) for name in ("lin", "wu"))
+    assert (lin.external_user_id, lin.state) == ("woLinAsTheProviderSees", LinkState.ACTIVE)
+    assert (wu.external_user_id, wu.state) == ("wu", LinkState.BROKEN)
+
+
+def test_the_way_back_asks_for_nothing_again(client, admin_client, ticket, self_built):
+    switch(admin_client, self_built, "third_party")
+    assert switch(admin_client, self_built, "self_built").status_code == 303
+    platform: Any = integrations.platform_for(self_built)
+    assert platform.settings.secret == "the-secret-of-its-own"
+    assert platform.settings.suite_id == ""
+    assert db.session.scalars(select(CorpAuth.integration_id)).all() in ([], [None])
+
+
+def test_the_same_mode_is_no_change(admin_client, ticket, self_built):
+    assert switch(admin_client, self_built, "self_built").status_code == 409

@@ -1,0 +1,109 @@
+"""Changing how a connection is set up, a company's own application or a provider's: what can be kept is kept.
+
+Nothing that was entered is forgotten, so that the way back is short. Links whose ids mean nobody in the new mode wait
+to be made again, by the person or, where the platform can convert ids, by themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+
+from errors import Conflict, NotFound
+from extensions import db
+from models import (
+    AccountLink,
+    Card,
+    CardState,
+    CorpAuth,
+    Integration,
+    IntegrationCheck,
+    IntegrationStatus,
+    LinkState,
+    Membership,
+)
+from platforms import PLATFORMS
+from platforms.setup import SetupMode
+from services import audit, authorisations, integrations, providers, rights, tokens
+from texts import N_
+
+MOST_AT_ONCE = 1000
+
+
+class SameMode(Conflict):
+    code = "integration.same_mode"
+    message = N_("该集成已经是这种接入方式")
+
+
+def others(integration: Integration) -> list[SetupMode]:
+    """Ways that it could be set up instead."""
+    return [mode for mode in PLATFORMS[integration.platform].modes if mode.slug != integration.mode]
+
+
+def switch(integration: Integration, slug: str, *, by: Membership, now: datetime) -> None:
+    """Stage another mode; the connection is a draft until that is proven. Raises AccessDenied, NotFound, Conflict."""
+    rights.require(by, "integration.edit")
+    if slug == integration.mode:
+        raise SameMode
+    mode = next((mode for mode in others(integration) if mode.slug == slug), None)
+    if mode is None:
+        raise NotFound
+    if mode.needs_provider:
+        providers.require_configured(integration.platform)
+    before = integrations.mode_of(integration)
+    integration.mode, integration.current_step = mode.slug, None
+    integration.status = IntegrationStatus.DRAFT
+    _forget_proofs(integration)
+    if before.exact_ids != mode.exact_ids:
+        _mark_links(integration)
+    audit.record(
+        "integration.mode_changed",
+        by=by,
+        target=f"{integration.name} #{integration.id}",
+        now=now,
+        before=before.slug,
+        after=mode.slug,
+    )
+    db.session.flush()
+    if mode.proven_by and integration.platform_key:
+        authorisations.try_again(integration, now=now)
+
+
+def _forget_proofs(integration: Integration) -> None:
+    """Checks, tokens and the company's authorisation were the other application's; its cards stay as they are."""
+    mine = IntegrationCheck.integration_id == integration.id
+    db.session.execute(delete(IntegrationCheck).where(IntegrationCheck.tenant_id == integration.tenant_id, mine))
+    tokens.forget(integration.id, integration.tenant_id)
+    db.session.execute(update(CorpAuth).where(CorpAuth.integration_id == integration.id).values(integration_id=None))
+    live = (Card.tenant_id == integration.tenant_id, Card.integration_id == integration.id)
+    db.session.execute(update(Card).where(*live, Card.state == CardState.LIVE).values(state=CardState.FROZEN))
+
+
+def _mark_links(integration: Integration) -> None:
+    links = (AccountLink.tenant_id == integration.tenant_id, AccountLink.integration_id == integration.id)
+    active = AccountLink.state == LinkState.ACTIVE
+    db.session.execute(update(AccountLink).where(*links, active).values(state=LinkState.BROKEN))
+
+
+def convert_links(integration_id: int) -> int:
+    """Ask the platform for the ids of people whose links were made in the other mode, and mend those links.
+
+    Commits before it calls; returns how many were mended. Raises PlatformError.
+    """
+    integration = db.session.get_one(Integration, integration_id)
+    wanted = select(AccountLink.id, AccountLink.external_user_id).where(
+        AccountLink.tenant_id == integration.tenant_id,
+        AccountLink.integration_id == integration_id,
+        AccountLink.state == LinkState.BROKEN,
+    )
+    known = [(row[0], row[1]) for row in db.session.execute(wanted.order_by(AccountLink.id).limit(MOST_AT_ONCE))]
+    platform = integrations.installed_platform(integration)
+    db.session.commit()
+    found = platform.own_ids_of([external_id for _id, external_id in known]) if known else {}
+    for link_id, external_id in known:
+        link = db.session.get(AccountLink, link_id)
+        if link is not None and link.state is LinkState.BROKEN and external_id in found:
+            link.external_user_id, link.state = found[external_id], LinkState.ACTIVE
+    db.session.flush()
+    return sum(1 for _id, external_id in known if external_id in found)
