@@ -87,7 +87,19 @@ def save_web(corp_id: str, client_id: str) -> Page:
 
 @bp.get(f"{APP}/robot")
 def robot(corp_id: str, client_id: str) -> Page:
-    return _page("robot", corp_id, client_id)
+    """The robot, and the templates of scene groups that it is in."""
+    templates = current_dingtalk().state.group_templates.values()
+    return _page("robot", corp_id, client_id, templates=[one for one in templates if one.client_id == client_id])
+
+
+@bp.post(f"{APP}/group_templates")
+def save_group_template(corp_id: str, client_id: str) -> Page:
+    name = request.form.get("name", "")
+
+    def save(world: DingTalk, app: App) -> object:
+        return setup.create_group_template(world, app, name)
+
+    return _saved(corp_id, client_id, "群模板已启用", save, "robot")
 
 
 @bp.post(f"{APP}/robot")

@@ -87,8 +87,8 @@ def send(call: Call) -> Json:
 
 
 def _check_range(call: Call) -> None:
-    """Only for an app that the whole company sees; which number says so is uncertain."""
-    if ROOT_DEPARTMENT not in call.app.visible_departments:
+    """Only for a self-built app that the whole company sees; which number says so is uncertain."""
+    if call.app.suite_id or ROOT_DEPARTMENT not in call.app.visible_departments:
         call.wecom.refuse("chat_range")
 
 
