@@ -145,7 +145,7 @@ THIRD_PARTY = SetupMode(
     exact_ids=True,
     licences=licences.RULES,
     withheld={
-        "war_room": N_("作战室功能仅支持在企业自建应用模式下开启。"),
+        "war_room": N_("作战室仅支持企业自建应用"),
         "contacts": N_("第三方应用读不到成员姓名，通讯录同步仅支持企业自建应用。"),
     },
 )
