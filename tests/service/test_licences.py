@@ -287,13 +287,14 @@ def notices(office: Office) -> list[str]:
 
 
 def test_administrators_are_reminded_fifteen_seven_and_one_days_before(office: Office, desk: FakeDesk, admin):
-    told = []
-    for _ in range(31):
+    told_on, before = [], 0
+    for days in (30, 16, 15, 14, 8, 7, 6, 2, 1, 0, -1):
+        office.clock.move_to(TRIAL_ENDS - timedelta(days=days), tick=False)
         look(office)
-        told.append(len(notices(office)))
-        office.pass_time(days=1)
-    days = [30 - day for day in range(31) if told[day] > (told[day - 1] if day else 0)]
-    assert days == [15, 7, 1, 0]
+        if len(notices(office)) > before:
+            told_on.append(days)
+        before = len(notices(office))
+    assert told_on == [15, 7, 1, 0]
     assert "还剩 15 天" in notices(office)[0]
     assert "1 位未开通许可的成员" in notices(office)[0]
     assert "许可由服务商购买" in notices(office)[0]
@@ -301,11 +302,19 @@ def test_administrators_are_reminded_fifteen_seven_and_one_days_before(office: O
     assert "已于" in notices(office)[-1]
 
 
+def test_a_reminder_that_was_missed_is_given_once_with_the_days_that_are_left(office: Office, desk: FakeDesk, admin):
+    for days in (16, 5, 4):
+        office.clock.move_to(TRIAL_ENDS - timedelta(days=days), tick=False)
+        look(office)
+    (notice,) = notices(office)
+    assert "还剩 5 天" in notice
+
+
 def test_nobody_is_reminded_where_everybody_has_a_licence(office: Office, desk: FakeDesk, admin):
     desk.sell("lin")
-    for _ in range(31):
+    for days in (15, 1, 0):
+        office.clock.move_to(TRIAL_ENDS - timedelta(days=days), tick=False)
         look(office)
-        office.pass_time(days=1)
     assert notices(office) == []
 
 
