@@ -63,7 +63,7 @@ class FeishuConnection(Connection):
         return str(message["text"])
 
     def allow_rooms(self) -> None:
-        self.change_app(available=["lin", "wu", "chen"])
+        self.change_app(available=["lin", "wu", "chen"], scopes=[*SCOPES, "contact:user.id:readonly"])
 
     def forbid_rooms(self) -> None:
         self.change_app(scopes=["im:chat", "im:message"])
