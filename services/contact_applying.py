@@ -78,6 +78,7 @@ def _scope(sync_id: int) -> Scope:
             "platform": PLATFORMS[integration.platform].label,
             "house_number": tenant.house_number,
             "passwords": sync.initial_passwords,
+            "by": (sync.confirmed_by_id, sync.confirmed_by.username if sync.confirmed_by else ""),
         }
         has_departments = bool(sync.counts.get("departments"))
     places = contact_departments.mapped(values["tenant_id"], values["integration_id"]) if has_departments else {}

@@ -16,7 +16,11 @@ Row = RowMapping
 
 @dataclass(frozen=True)
 class Scope:
-    """What all people of a run have in common. places: the platform's departments by id → ours."""
+    """What all people of a run have in common.
+
+    places  the platform's departments by id → ours
+    by      id and user name of the administrator who confirmed it
+    """
 
     sync_id: int
     tenant_id: int
@@ -26,6 +30,7 @@ class Scope:
     house_number: str
     passwords: str
     places: dict[str, int]
+    by: tuple[int | None, str] = (None, "")
 
 
 def facts_of(on: Connection, scope: Scope, rows: Sequence[Row]) -> list[Facts]:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, update
 
 from models import AccountLink, ContactSync, GeneratedAccount, Membership, MembershipState, Role, SyncPerson, User
-from services import contact_decisions, contact_departments, generated_accounts, throttling, vault
+from services import audit, contact_decisions, contact_departments, generated_accounts, throttling, vault
 from services.clock import utcnow
 from services.contact_decisions import Decision, Facts
 from services.contact_facts import Row, Scope
@@ -90,6 +90,23 @@ def write(on: Connection, scope: Scope, planned: Sequence[Planned]) -> None:
     if scope.places:
         _change_departments(on, scope, planned, users, new_places)
     _report(on, scope, planned, users)
+    _audit(on, scope, planned, now)
+
+
+def _audit(on: Connection, scope: Scope, planned: Sequence[Planned], now: datetime) -> None:
+    """Who came, who is under review and who was linked, in the record of the organisation."""
+    told = []
+    for one in planned:
+        decision, target = one.decision, f"{one.known.name} ({one.row['shown_id']})"
+        about: dict[str, audit.Value] = {"source": SOURCE, "sync": scope.sync_id}
+        if decision.creates:
+            told.append(audit.Told("member.added", target, about | {"username": one.known.username}))
+        elif decision.place is MembershipState.UNDER_REVIEW:
+            told.append(audit.Told("member.asked", target, about))
+        elif decision.link is not None and one.known.link_state is not decision.link:
+            told.append(audit.Told("link.created", target, about))
+    actor_id, actor_name = scope.by
+    audit.write(on, told, tenant_id=scope.tenant_id, actor_id=actor_id, actor_name=actor_name, now=now)
 
 
 def _claim(on: Connection, planned: Sequence[Planned]) -> None:

@@ -13,6 +13,7 @@ from extensions import db
 from jobs import retention
 from models import (
     AccountLink,
+    AuditEntry,
     ContactSyncState,
     Department,
     DepartmentKind,
@@ -194,6 +195,14 @@ def test_the_whole_table_in_one_run(company):
     assert place.one().state is MembershipState.UNDER_REVIEW
     assert company.link("no") is None
     assert company.link("hanmei") is None
+    by_sync = AuditEntry.detail["source"].as_string() == "contact_sync"
+    entries = db.session.scalars(select(AuditEntry).where(by_sync).order_by(AuditEntry.id)).all()
+    assert {(entry.event, entry.target) for entry in entries} == {
+        ("member.added", "李雷 (lilei)"),
+        ("member.asked", "周宁 (zhouning)"),
+        ("link.created", "林晓 (linxiao)"),
+    }
+    assert {entry.actor_id for entry in entries} == {company.admin.user_id}
 
 
 def test_a_second_run_finds_everybody_and_makes_nobody(company):
