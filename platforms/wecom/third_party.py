@@ -5,6 +5,8 @@ Five documented steps in the console's own words, and one to try it. https://dev
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue
 from platforms.wecom import licences
 from platforms.wecom.setup import (
@@ -135,10 +137,13 @@ CHECKS = (
     SetupCheck("press", N_("卡片按钮"), N_("等待有人点击测试卡片上的按钮"), "try_it"),
 )
 
+OPEN_AND_TRY = replace(TRY_IT, checks=("home_page", *TRY_IT.checks))
+"""No step of this mode is about the home page alone, which is the provider's."""
+
 THIRD_PARTY = SetupMode(
     slug="third_party",
     label=N_("第三方应用"),
-    steps=(ADD_APP, FIND_APP, VISIBLE_RANGE, GET_CORP_ID, SAVE, TRY_IT),
+    steps=(ADD_APP, FIND_APP, VISIBLE_RANGE, GET_CORP_ID, SAVE, OPEN_AND_TRY),
     checks=CHECKS,
     needs_provider=True,
     proven_by=AUTHORISED,

@@ -10,6 +10,8 @@ from platforms import PLATFORMS
 
 COMMON = {"trusted_domain", "ownership_file_url", "egress_ips"}
 """Values that every connection has, beside its platform's own addresses."""
+PROVIDERS = {"app_name", "install_url"}
+"""Those of a mode that a provider's application is used in, beside."""
 MODES = {f"{slug}-{mode.slug}": (kind, mode) for slug, kind in PLATFORMS.items() for mode in kind.modes}
 
 
@@ -22,7 +24,8 @@ def test_a_mode_is_consistent(platform, mode):
     assert len(set(fields)) == len(fields)
     assert {check.mend_step for check in mode.checks} <= set(keys)
     assert {name for step in mode.steps for name in step.checks} == names
-    assert {value.name for step in mode.steps for value in step.values} <= COMMON | platform.addresses.keys()
+    known = COMMON | platform.addresses.keys() | (PROVIDERS if mode.needs_provider else set())
+    assert {value.name for step in mode.steps for value in step.values} <= known
     for f in mode.fields:
         re.compile(f.pattern)
     depends = {one.depends_on for one in (*mode.fields, *mode.checks)} - {""}
