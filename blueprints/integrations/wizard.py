@@ -16,7 +16,7 @@ from blueprints.integrations import bp
 from blueprints.integrations.back import back_to
 from blueprints.integrations.forms import saving_step, step_form, typed_name
 from blueprints.integrations.qr import qr_code
-from blueprints.integrations.showing import failure, shown_checks, sketch, step_rows
+from blueprints.integrations.showing import shown_checks, sketch, step_rows
 from blueprints.integrations.trials import trial_choice
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
@@ -168,8 +168,7 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
     db.session.commit()
     if refused:
         return page(integration, opened, form), 422
-    if unproven := not_proven(integration, opened):
-        form.form_errors.append(unproven)
+    if not is_proven(integration, opened):
         return page(setup.get(integration_id, viewer=member), opened, form), 400
     integration = setup.get(integration_id, viewer=member)
     if integration.status is not was_draft:
@@ -177,14 +176,14 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
     return redirect(url_for(".step", integration_id=integration.id, key=following(integration, opened)), code=303)
 
 
-def not_proven(integration: Integration, opened: SetupStep) -> str:
-    """Try what a connection of this mode cannot begin without, where this step is about it; why it failed, or ""."""
+def is_proven(integration: Integration, opened: SetupStep) -> bool:
+    """Try what a connection of this mode cannot begin without, where this step is about it; its check says the rest."""
     proof = setup.mode_of(integration).proven_by
     if not proof or proof not in opened.checks:
-        return ""
+        return True
     result = proving.try_now(integration, proof, now=utcnow())
     db.session.commit()
-    return "" if result.passed else failure(result.detail)[0]
+    return result.passed
 
 
 def typed_values(form: FlaskForm, opened: SetupStep) -> dict[str, str]:

@@ -465,6 +465,13 @@ class SuiteTicketInvalid(PlatformError):
     retryable = True
 
 
+class SuiteTicketMissing(SuiteTicketInvalid):
+    """None has come yet, so nothing was asked of WeCom."""
+
+    code = "wecom.suite_ticket_missing"
+    message = N_("还没有收到 suite_ticket")
+
+
 class SuiteInvalid(CredentialInvalid):
     """40080, 40083, 48003, 60246."""
 

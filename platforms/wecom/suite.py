@@ -37,6 +37,7 @@ from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import sign_in, suite_setup
 from platforms.wecom.callbacks import keys_for, opened
 from platforms.wecom.envelopes import Query, cipher_text, decoded, identity, named_receiver, parsed, value
+from platforms.wecom.errors import SuiteTicketMissing
 from platforms.wecom.installed import InstalledClient
 from platforms.wecom.platform import WeCom
 from platforms.wecom.settings import WeComSettings
@@ -186,7 +187,7 @@ class Suite:
         return str(found.get("corpid") or "") if found.get("userid") else ""
 
     def run_check(self, name: str) -> CheckResult:
-        return checks.run(self.client, name, TRIES, ())
+        return checks.run(self.client, name, TRIES, OWNERS)
 
 
 def _event(query: Query, message: Element) -> Callback:
@@ -227,6 +228,7 @@ def _provider_token(client: SuiteClient) -> dict[str, Any]:
     return {}
 
 
+OWNERS: checks.Owners = ((SuiteTicketMissing, ("ticket",)),)
 TRIES: dict[str, Callable[[SuiteClient], dict[str, Any]]] = {
     "suite_token": _suite_token,
     "provider_token": _provider_token,

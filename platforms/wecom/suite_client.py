@@ -15,7 +15,7 @@ from platforms.base import TokenStore
 from platforms.errors import AnswerNotUnderstood
 from platforms.http import Transport
 from platforms.wecom.calls import Caller, Credential, Json
-from platforms.wecom.errors import AuthorizeAppFirst, CorpIdInvalid, SuiteTicketInvalid
+from platforms.wecom.errors import AuthorizeAppFirst, CorpIdInvalid, SuiteTicketMissing
 from platforms.wecom.settings import token_kind
 from texts import N_
 
@@ -87,10 +87,10 @@ class SuiteClient(Caller):
         return Credential(kind, "provider_access_token", self._fetch_provider_token)
 
     def _fetch_suite_token(self) -> tuple[str, int]:
-        """Raises SuiteTicketInvalid without a call while WeCom has not told us a ticket."""
+        """Raises SuiteTicketMissing without a call while WeCom has not told us a ticket."""
         ticket = self._ticket()
         if not ticket:
-            raise SuiteTicketInvalid("no suite_ticket yet", platform_code="suite_ticket")
+            raise SuiteTicketMissing("no suite_ticket yet")
         known = {"suite_id": self.settings.suite_id, "suite_secret": self.settings.suite_secret}
         url = f"{self._base}/cgi-bin/service/get_suite_token"
         return self._fetched(self._transport.post_json(url, known | {"suite_ticket": ticket}), "suite_access_token")
