@@ -44,7 +44,14 @@ LOOKS = "reads what was typed, and stores nothing"
 TRIES = "asks a platform or a provider again; stores its answer, nothing that somebody set"
 OWN_LOOK = "how pages look to this person or browser"
 SIGNING_IN = "recorded, see test_audit.py and web/test_joining.py"
+ROOMS = "recorded by services/timeline.py once the platform has done it: service/test_war_rooms.py"
+CONNECTED = "recorded; needs a connection whose platform can do that"
 EXEMPT = {
+    "incidents.open_room": ROOMS,
+    "incidents.invite_to_room": ROOMS,
+    "incidents.dismiss_room": ROOMS,
+    "integrations.switch_mode": CONNECTED,
+    "integrations.switch_war_room": CONNECTED,
     "message_templates.look": LOOKS,
     "policies.group_offer": LOOKS,
     "integrations.recheck": TRIES,
