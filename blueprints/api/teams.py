@@ -47,7 +47,7 @@ def get_team(call: Call, team_id: int) -> dict[str, Any]:
     "PATCH",
     ONE,
     "Change a team; what is not sent stays",
-    right="incident.handle",
+    right="channel.edit_own",
     body=record({}, {"name": NAME, "description": DESCRIPTION, **VERSION}),
     answers=TEAM,
 )
@@ -59,7 +59,7 @@ def edit_team(call: Call, team_id: int) -> dict[str, Any]:
     return team_row(team)
 
 
-@operation("DELETE", ONE, "Delete a team that nothing names", right="team.edit", answers=DELETED)
+@operation("DELETE", ONE, "Delete a team that nothing names", right="channel.edit_own", answers=DELETED)
 def delete_team(call: Call, team_id: int) -> dict[str, Any]:
     teams.delete(teams.get(team_id, viewer=call.member), **call.by)
     return {"deleted": True}
@@ -74,4 +74,4 @@ def _members_of(team: Team) -> list[tuple[Membership, str | None]]:
     return [(member, None) for member in teams.members_of(team)]
 
 
-belonging.declare(ONE, "team", teams, _members_of, right="incident.handle")
+belonging.declare(ONE, "team", teams, _members_of, right="channel.edit_own")
