@@ -13,6 +13,7 @@ SCOPES = [
     "im:chat",
     "im:message",
     "im:resource:upload",
+    "contact:user.id:readonly",
     "contact:contact.base:readonly",
     "contact:user.base:readonly",
     "contact:department.base:readonly",

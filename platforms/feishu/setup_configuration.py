@@ -124,6 +124,7 @@ GRANT_PERMISSIONS = SetupStep(
         SetupCode("im:chat", N_("获取应用所在的群")),
         SetupCode("im:message", N_("向群聊或个人发送消息")),
         SetupCode("im:resource:upload", N_("在卡片上显示告警的图片"), required=False),
+        SetupCode("contact:user.id:readonly", N_("开启作战室"), required=False),
         SetupCode("contact:contact.base:readonly", N_("通讯录同步：读取部门与用户"), required=False),
         SetupCode("contact:user.base:readonly", N_("通讯录同步：用户姓名"), required=False),
         SetupCode("contact:department.base:readonly", N_("通讯录同步：部门名称"), required=False),
