@@ -953,6 +953,14 @@ class Receipt(Base):
 # --- channels, policies, alert sources ----------------------------------------------------------------------------
 
 
+class Flapping(enum.StrEnum):
+    """What a channel does about alerts that fire and recover over and over; MUTE: reminders rest, too."""
+
+    MARK = "mark"
+    MUTE = "mute"
+    OFF = "off"
+
+
 class Channel(Base):
     """协作空间: the smallest unit in which incidents are managed. team_id: the team that owns it, if one does."""
 
@@ -969,6 +977,7 @@ class Channel(Base):
     close_timeout_minutes: Mapped[int] = mapped_column(default=0)
     """0: never; counted from the trigger or, with `timeout_from_last_merge`, from the last event."""
     timeout_from_last_merge: Mapped[bool] = mapped_column(Boolean, default=False)
+    flapping: Mapped[Flapping] = mapped_column(EnumText(Flapping), default=Flapping.MARK, server_default="mark")
     team_id: Mapped[int | None] = mapped_column(Integer)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -1214,6 +1223,10 @@ class Incident(Base):
     root_cause: Mapped[str] = mapped_column(String(1024), default="")
     resolution: Mapped[str] = mapped_column(String(1024), default="")
     overrides: Mapped[list[str]] = mapped_column(JSON, default=list)
+    flapping_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    flapped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The latest state change since it was marked."""
+    reminders_muted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
     channel: Mapped[Channel | None] = relationship()
@@ -1231,6 +1244,10 @@ class Incident(Base):
     @property
     def is_triggered(self) -> bool:
         return self.progress is Progress.TRIGGERED
+
+    @property
+    def is_flapping(self) -> bool:
+        return self.is_open and self.flapping_since is not None
 
     def is_snoozed(self, now: datetime) -> bool:
         return self.is_open and self.snoozed_until is not None and self.snoozed_until > now
@@ -1280,6 +1297,13 @@ class Alert(Base):
             "ended_at",
             sqlite_where=text("state = 'closed'"),
             postgresql_where=text("state = 'closed'"),
+        ),
+        # the latest alerts of a key; those that fire are not in it, so that new ones do not pay for it
+        Index(
+            "ix_alerts_ended",
+            *("source_id", "alert_key", "ended_at"),
+            sqlite_where=text("ended_at IS NOT NULL"),
+            postgresql_where=text("ended_at IS NOT NULL"),
         ),
         Index(
             "uq_alerts_firing",

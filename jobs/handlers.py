@@ -33,6 +33,7 @@ HANDLERS = {
     "policy_step": Handler(timers.policy_step, timers.gave_up),
     "snooze_expiry": Handler(timers.snooze_expiry, timers.gave_up),
     "auto_close": Handler(timers.auto_close, timers.gave_up),
+    "flapping_end": Handler(timers.flapping_end, timers.gave_up),
     "refresh_cards": Handler(timers.refresh_cards),
     "send_mail": Handler(mail.run),
     "run_check": Handler(setup_checks.run),

@@ -1,11 +1,14 @@
-"""Timers of incidents: policy steps, the end of a snooze, closing by timeout, cards. The rules are in services/."""
+"""Timers of incidents: policy steps, the ends of a snooze and of flapping, closing by timeout, cards.
+
+The rules are in services/.
+"""
 
 from __future__ import annotations
 
 from errors import NotFound
 from jobs.outbox import Claim, Done, Outcome
 from models import Incident
-from services import cards, dispatch, incidents, timeline
+from services import cards, dispatch, flapping, incidents, timeline
 from services.clock import utcnow
 
 
@@ -27,6 +30,13 @@ def auto_close(mine: Claim) -> Outcome:
     incident = _incident(mine)
     if incident is not None:
         incidents.time_out(incident, now=utcnow())
+    return Done()
+
+
+def flapping_end(mine: Claim) -> Outcome:
+    incident = _incident(mine)
+    if incident is not None:
+        flapping.end_if_quiet(incident, now=utcnow())
     return Done()
 
 

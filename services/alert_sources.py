@@ -14,7 +14,7 @@ from sqlalchemy.orm import contains_eager, selectinload
 
 from errors import InvalidInput, NotFound
 from extensions import db
-from models import AlertSource, Channel, IntegrationKey, Membership, Tenant, TenantStatus
+from models import AlertSource, Channel, Flapping, IntegrationKey, Membership, Tenant, TenantStatus
 from services import audit, channels, rights, vault
 from services.instance import current_settings
 from services.statements import Statement
@@ -50,6 +50,7 @@ _VALUES = (
         AlertSource.name,
         Channel.is_enabled,
         Channel.close_timeout_minutes,
+        Channel.flapping,
         Tenant.timezone,
     )
     .join(Channel, Channel.id == AlertSource.channel_id)
@@ -97,6 +98,7 @@ class ChannelState:
 
     is_enabled: bool
     close_timeout_minutes: int
+    flapping: Flapping
 
 
 @dataclass(slots=True)
@@ -298,8 +300,8 @@ def _read(statement: Statement, source_id: int) -> SourceValues | None:
     found = statement.rows(db.session.connection(), {"id": source_id})
     if not found:
         return None
-    id, tenant_id, channel_id, name, is_enabled, close_timeout_minutes, timezone = found[0]
-    channel = ChannelState(is_enabled, close_timeout_minutes)
+    id, tenant_id, channel_id, name, is_enabled, close_timeout_minutes, flapping, timezone = found[0]
+    channel = ChannelState(is_enabled, close_timeout_minutes, flapping)
     return SourceValues(id, tenant_id, channel_id, name, channel, Home(timezone))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Update, bindparam, func, literal_column, select, update
 
 from extensions import db
-from models import Alert, AlertEvent, AlertState, Incident, Severity
-from services import incidents, openings, timeline
+from models import Alert, AlertEvent, AlertState, Flapping, Incident, Severity
+from services import flapping, incidents, openings, timeline
 from services.incident_access import note_held
 from services.openings import AnySource
 from services.statements import Statement, inserting
@@ -48,7 +48,7 @@ _IS_FIRING = (
     Alert.state == literal_column("'firing'"),
     Alert.alert_key.in_(bindparam("keys", expanding=True)),
 )
-_FIRING_INCIDENTS = select(Alert.incident_id).where(*_IS_FIRING)
+_FIRING_INCIDENTS = select(Alert.alert_key, Alert.incident_id).where(*_IS_FIRING)
 _FIRING_INCIDENT = Statement(select(Alert.incident_id).where(*_IS_FIRING[:3], Alert.alert_key == bindparam("key")))
 _CLOSED_AT = Statement(
     select(func.max(Alert.ended_at)).where(*_IS_FIRING[:2], IS_CLOSED, Alert.alert_key == bindparam("key"))
@@ -82,6 +82,7 @@ class _Push:
 
     received_at  of the events that are taken just now
     firing       the source's open alerts by key, kept up to date as we go; incidents: theirs, by id
+    past         what its keys did lately, to see whether they flap
     closed_at    when a person closed the last alert of a key, for events that waited before they were taken
     new          alerts to be opened together, by key: their columns and those of their first event
     event_rows   waiting to be inserted together; repeats: how many exact duplicates by incident id
@@ -92,6 +93,7 @@ class _Push:
     source: AnySource
     now: datetime
     received_at: datetime
+    past: flapping.Past = field(default_factory=lambda: flapping.Past(Flapping.OFF))
     firing: dict[str, Alert] = field(default_factory=dict)
     closed_at: dict[str, datetime] = field(default_factory=dict)
     incidents: dict[int, Incident] = field(default_factory=dict)
@@ -123,7 +125,9 @@ def ingest_all(source: AnySource, arrivals: Sequence[Arrival], *, now: datetime)
     if not source.channel.is_enabled:
         return [Result(event.alert_key, ResultKind.DROPPED, "channel_disabled") for _, event in events]
     push = _Push(source, now, now)
-    _hold_firing(push, {event.alert_key for _, event in events})
+    firing = _firing_incidents(source, {event.alert_key for _, event in events})
+    push.past = _past(push, events, firing)
+    _hold_firing(push, firing, push.past.marked.values())
     _look_for_closed(push, events)
     results = [_take(push, arrival, event) for arrival, event in events]
     _open_new(push)
@@ -133,31 +137,42 @@ def ingest_all(source: AnySource, arrivals: Sequence[Arrival], *, now: datetime)
     return results
 
 
-def _hold_firing(push: _Push, keys: Iterable[str]) -> None:
-    """Lock and read the open alerts of these keys, their incidents first: people's actions lock in that order."""
-    source = push.source
-    wanted = {"of_tenant": source.tenant_id, "of_source": source.id, "keys": sorted(keys)}
-    incident_ids = _firing_incidents(wanted)
-    if not incident_ids:
-        return
-    held = db.session.scalars(
-        select(Incident)
-        .where(Incident.tenant_id == source.tenant_id, Incident.id.in_(set(incident_ids) - {None}))
-        .order_by(Incident.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    note_held(held)
-    push.incidents |= {incident.id: incident for incident in held}
-    push.firing |= {alert.alert_key: alert for alert in db.session.scalars(_FIRING, wanted)}
+def _hold_firing(push: _Push, firing: Mapping[str, int | None], others: Iterable[int] = ()) -> None:
+    """Lock and read the open alerts of these keys, their incidents first: people's actions lock in that order.
+
+    firing  ids of their incidents by key; others: of incidents to be held with them
+    """
+    if wanted := {*firing.values(), *others} - {None}:
+        held = db.session.scalars(
+            select(Incident)
+            .where(Incident.tenant_id == push.source.tenant_id, Incident.id.in_(wanted))
+            .order_by(Incident.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        note_held(held)
+        push.incidents |= {incident.id: incident for incident in held}
+    if firing:
+        found = db.session.scalars(_FIRING, _about(push.source, firing))
+        push.firing |= {alert.alert_key: alert for alert in found}
 
 
-def _firing_incidents(wanted: dict[str, Any]) -> list[int | None]:
-    """Of the open alerts of these keys. On SQLite asking once for each is quicker than putting a list together."""
-    on = db.session.connection()
+def _firing_incidents(source: AnySource, keys: Iterable[str]) -> dict[str, int | None]:
+    """Ids by key, of the open alerts. On SQLite asking once for each is quicker than putting a list together."""
+    on, wanted = db.session.connection(), _about(source, keys)
     if on.dialect.name != "sqlite":
-        return list(on.scalars(_FIRING_INCIDENTS, wanted))
-    return [row[0] for key in wanted["keys"] for row in _FIRING_INCIDENT.rows(on, wanted | {"key": key})]
+        return {row.alert_key: row.incident_id for row in on.execute(_FIRING_INCIDENTS, wanted)}
+    return {key: row[0] for key in wanted["keys"] for row in _FIRING_INCIDENT.rows(on, wanted | {"key": key})}
+
+
+def _about(source: AnySource, keys: Iterable[str]) -> dict[str, Any]:
+    return {"of_tenant": source.tenant_id, "of_source": source.id, "keys": sorted(keys)}
+
+
+def _past(push: _Push, events: Iterable[tuple[Arrival, IncomingEvent]], firing: Collection[str]) -> flapping.Past:
+    """What is to be known of keys that may fire anew or recover."""
+    asked = {event.alert_key for _, event in events if event.status is Severity.OK or event.alert_key not in firing}
+    return flapping.past(push.source, asked)
 
 
 def _look_for_closed(push: _Push, events: Iterable[tuple[Arrival, IncomingEvent]]) -> None:
@@ -213,8 +228,25 @@ def _trigger(push: _Push, event: IncomingEvent) -> Result:
         "last_event_at": push.received_at,
         "event_count": 1,
     }
-    push.new[event.alert_key] = alert, _event_values(push, event)
+    incident = push.past.incident_of(event.alert_key, push.incidents)
+    if incident is None:
+        push.new[event.alert_key] = alert, _event_values(push, event)
+    else:
+        _join(push, incident, alert, event)
     return Result(event.alert_key, ResultKind.CREATED)
+
+
+def _join(push: _Push, incident: Incident, values: dict[str, Any], event: IncomingEvent) -> None:
+    """Have the incident of a key that flaps take in its new alert; nobody is told anew."""
+    db.session.flush()  # what was taken before it: the key is free again
+    alert = Alert(**values, incident_id=incident.id)
+    db.session.add(alert)
+    db.session.flush()
+    push.firing[event.alert_key] = alert
+    flapping.go_on(incident, now=push.now)
+    _keep_event(push, alert, event)
+    _follow(push, incident)
+    push.touched[event.alert_key] = incident.id
 
 
 def _open_new(push: _Push, *, is_read: bool = False) -> None:
@@ -229,7 +261,7 @@ def _open_new(push: _Push, *, is_read: bool = False) -> None:
     keys = list(push.new)
     push.new.clear()
     if is_read:
-        _hold_firing(push, keys)
+        _hold_firing(push, _firing_incidents(push.source, keys))
 
 
 def _repeat(push: _Push, alert: Alert, event: IncomingEvent) -> Result:
@@ -280,6 +312,7 @@ def _recover(push: _Push, alert: Alert | None, event: IncomingEvent) -> Result:
         _follow(push, incident)
         push.recovered[incident.id] = incident
         push.touched[event.alert_key] = incident.id
+        push.past.recover(alert, incident, now=push.now)
     return Result(event.alert_key, ResultKind.RECOVERED)
 
 

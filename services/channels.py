@@ -10,7 +10,7 @@ from sqlalchemy import update as update_rows
 
 from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
-from models import AlertSource, Channel, Incident, Membership, Progress
+from models import AlertSource, Channel, Flapping, Incident, Membership, Progress
 from services import audit, incidents, outbox, ownership, rights, visibility
 from services.timers import AUTO_CLOSE
 from texts import N_
@@ -20,7 +20,7 @@ MAX_TIMEOUT_MINUTES = 30 * 24 * 60
 CHANNELS_LISTED = 500
 AUDITED = (
     *("name", "description", "team_id", "is_private", "is_enabled", "closes_on_recovery"),
-    *("close_timeout_minutes", "timeout_from_last_merge"),
+    *("close_timeout_minutes", "timeout_from_last_merge", "flapping"),
 )
 
 
@@ -59,15 +59,17 @@ def create(
     closes_on_recovery: bool = True,
     close_timeout_minutes: int = 0,
     timeout_from_last_merge: bool = False,
+    flapping: str = Flapping.MARK,
     team_id: int | None = None,
 ) -> Channel:
     """A responder's new channel belongs to one of their teams.
 
-    Raises AccessDenied; InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never).
+    Raises AccessDenied; InvalidInput: name 1–59 characters and unique, description ≤ 500, timeout ≤ 30 days (0: never),
+    flapping mark | mute | off.
     """
     ownership.require_creator(by)
     channel = Channel(tenant_id=by.tenant_id, created_by_id=by.user_id, created_at=now, is_enabled=True)
-    _write(channel, name, description, close_timeout_minutes)
+    _write(channel, name, description, close_timeout_minutes, flapping)
     channel.is_private, channel.closes_on_recovery = is_private, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
     channel.team_id = ownership.check_owner(team_id, by)
@@ -87,6 +89,7 @@ def update(
     closes_on_recovery: bool,
     close_timeout_minutes: int,
     timeout_from_last_merge: bool,
+    flapping: str,
     by: Membership,
     now: datetime,
     version: int | None = None,
@@ -100,7 +103,7 @@ def update(
     if version is not None and version != channel.version:
         raise Conflict()
     before, has_new_limit = _values(channel), channel.close_timeout_minutes != close_timeout_minutes
-    _write(channel, name, description, close_timeout_minutes)
+    _write(channel, name, description, close_timeout_minutes, flapping)
     channel.is_private, channel.is_enabled, channel.closes_on_recovery = is_private, is_enabled, closes_on_recovery
     channel.timeout_from_last_merge = timeout_from_last_merge
     if team_id != channel.team_id:
@@ -147,7 +150,7 @@ def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now
     return len(open_incidents)
 
 
-def _write(channel: Channel, name: str, description: str, close_timeout_minutes: int) -> None:
+def _write(channel: Channel, name: str, description: str, close_timeout_minutes: int, flapping: str) -> None:
     name, description = name.strip(), description.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidInput(N_("名称"), N_("应为 1–59 个字符"))
@@ -155,9 +158,11 @@ def _write(channel: Channel, name: str, description: str, close_timeout_minutes:
         raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
     if not 0 <= close_timeout_minutes <= MAX_TIMEOUT_MINUTES:
         raise InvalidInput(N_("超时自动关闭"), N_("应为 0–43200 分钟"))
+    if flapping not in list(Flapping):
+        raise InvalidInput(N_("抖动检测"), N_("请从列出的选项中选择"))
     _check_name_is_free(channel, name)
     channel.name, channel.description = name, description
-    channel.close_timeout_minutes = close_timeout_minutes
+    channel.close_timeout_minutes, channel.flapping = close_timeout_minutes, Flapping(flapping)
 
 
 def _has_sources(channel: Channel) -> bool:

@@ -195,27 +195,43 @@ def _people(incident: Incident, level: Level) -> list[Membership]:
     return responders.known(incident.tenant_id, level.user_ids)
 
 
-def _notify_level(incident: Incident, level: Level, people: Sequence[Membership], *, cause: str, now: datetime) -> None:
+def _notify_level(
+    incident: Incident,
+    level: Level,
+    people: Sequence[Membership],
+    *,
+    cause: str,
+    now: datetime,
+    times: int | None = None,
+    skip: str = "",
+) -> None:
+    """times: for which time, else as the assignment says; skip: see notifications.notify."""
     assignment = incident.assignment
     notifications.notify(
         incident,
         cause=cause,
         level=assignment["level"],
-        times=assignment["times"],
+        times=assignment["times"] if times is None else times,
         user_ids=[member.user_id for member in people],
         group_ids=level.group_ids,
         personal=level.personal,
         policy_name=assignment["policy"]["name"],
         now=now,
+        skip=skip,
     )
 
 
 def _repeat(incident: Incident, times: int, now: datetime) -> None:
-    """Tell the level for the times-th time, unless it was or somebody took it on."""
+    """Tell the level for the times-th time, unless it was or somebody took it on; while reminders rest, later."""
     if not incident.is_triggered or times != incident.assignment["times"] + 1:
         return
-    incident.assignment = incident.assignment | {"times": times}
     level = timers.level(incident.assignment)
+    if (until := incident.reminders_muted_until) is not None and now < until:
+        people = _people(incident, level)
+        _notify_level(incident, level, people, cause="repeat", now=now, times=times, skip="flapping_muted")
+        stage_timers(incident, [timers.repeat_at(incident.assignment, times, until)], now)
+        return
+    incident.assignment = incident.assignment | {"times": times}
     _notify_level(incident, level, _people(incident, level), cause="repeat", now=now)
     stage_timers(incident, timers.repeat(incident.assignment, is_triggered=incident.is_triggered, now=now), now)
 

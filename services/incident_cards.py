@@ -75,6 +75,8 @@ class Shown(State, Protocol):
     @property
     def images(self) -> list[dict[str, Any]]: ...
     @property
+    def is_flapping(self) -> bool: ...
+    @property
     def channel(self) -> Named | None: ...
 
 
@@ -211,7 +213,8 @@ def _reason(delivery: Message) -> str:
 
 def _subtitle(incident: Shown, now: datetime) -> str:
     started = say(Text(N_("%(at)s 触发"), at=clock_time(incident.started_at, now)))
-    return f"#{incident.num} · {say(incident.progress.label)} · {started}"
+    state = [say(incident.progress.label), *([say(N_("抖动中"))] if incident.is_flapping else [])]
+    return " · ".join((f"#{incident.num}", *state, started))
 
 
 def _elapsed(incident: Shown, now: datetime) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from models import Progress
 from services import timers
-from services.timers import AUTO_CLOSE, SNOOZE_EXPIRY, STEP, Timer
+from services.timers import AUTO_CLOSE, FLAPPING_END, SNOOZE_EXPIRY, STEP, Timer
 from texts import N_, Text
 
 
@@ -138,7 +138,7 @@ def end(
             "assignment": timers.stopped(incident.assignment),
         }
         | ({"active_alert_count": 0} if ends_alerts else {}),
-        ends=(STEP, SNOOZE_EXPIRY, AUTO_CLOSE),
+        ends=(STEP, SNOOZE_EXPIRY, AUTO_CLOSE, FLAPPING_END),
         ends_alerts=ends_alerts,
         ends_messages=True,
     )

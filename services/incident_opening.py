@@ -119,7 +119,9 @@ def follow_alerts(held: Sequence[Incident], *, now: datetime) -> None:
         before = (incident.severity, incident.status, incident.alert_count, incident.active_alert_count)
         _count(incident, known[incident.id])
         _follow_severity(incident, known[incident.id], now)
-        if before == (incident.severity, incident.status, incident.alert_count, incident.active_alert_count):
+        if incident.is_flapping and incident.severity is before[0]:
+            incident.changed_at = now  # its cards say that it flaps, which is still so
+        elif before == (incident.severity, incident.status, incident.alert_count, incident.active_alert_count):
             incident.changed_at = now
         else:
             shown.append(incident)

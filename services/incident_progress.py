@@ -74,12 +74,17 @@ def recover(incident: Incident, *, now: datetime) -> Outcome:
 
 
 def recover_all(held: Iterable[Incident], *, now: datetime) -> None:
-    """recover() for many incidents of one organisation that this transaction holds."""
-    ended, still_open = [], []
-    for incident in held:
-        if not incident.is_open or _has_recovered(incident):
-            continue
+    """recover() for many incidents of one organisation that this transaction holds; those that flap stay open."""
+    recovered = [incident for incident in held if incident.is_open and not _has_recovered(incident)]
+    for incident in recovered:
         incident.status, incident.recovered_at, incident.active_alert_count = Severity.OK, now, 0
+    end_recovered([incident for incident in recovered if not incident.is_flapping], now=now)
+
+
+def end_recovered(recovered: Iterable[Incident], *, now: datetime) -> None:
+    """Close incidents whose alerts have recovered for good, where their channels say so."""
+    ended, still_open = [], []
+    for incident in recovered:
         if incident.channel is None or incident.channel.closes_on_recovery:
             text = Text(N_("告警已恢复"))
             ended.append((incident, incident_decisions.end(incident, None, "event", now, text=text)))
@@ -125,6 +130,7 @@ def reopen(incident: Incident, *, by: Membership, via: str, now: datetime, reaso
         return Outcome(False, Text(N_("该故障当前未关闭")))
     incident.progress = Progress.TRIGGERED
     incident.closed_at, incident.closed_via, incident.closed_by = None, None, None
+    incident.flapping_since, incident.flapped_at, incident.reminders_muted_until = None, None, None
     responders.clear_acknowledgements(incident)
     timeline.record(incident, "reopen", by=by, via=via, at=now, reason=reason)
     dispatch.begin_again(incident, kind="reopen", now=now)

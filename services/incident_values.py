@@ -69,6 +69,7 @@ class IncidentValues:
     alert_count: int
     version: int
     images: list[dict[str, Any]] = field(default_factory=list)
+    flapping_since: datetime | None = None
     channel: ChannelValues | None = None
     snoozed_by: Account | None = None
     closed_by: Account | None = None
@@ -84,6 +85,10 @@ class IncidentValues:
     @property
     def is_triggered(self) -> bool:
         return self.progress is Progress.TRIGGERED
+
+    @property
+    def is_flapping(self) -> bool:
+        return self.is_open and self.flapping_since is not None
 
     def is_snoozed(self, now: datetime) -> bool:
         return self.is_open and self.snoozed_until is not None and self.snoozed_until > now
@@ -109,6 +114,7 @@ _OWN = (
     Incident.alert_count,
     Incident.version,
     Incident.images,
+    Incident.flapping_since,
 )
 _CHANNEL = (Channel.tenant_id, Channel.name, Channel.is_private, Channel.created_by_id, Channel.team_id)
 _PEOPLE = tuple(column for who in (_SNOOZER, _CLOSER) for column in (who.c.id, who.c.real_name, who.c.username))

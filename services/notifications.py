@@ -40,12 +40,14 @@ def notify(
     personal: Personal | None = None,
     policy_name: str = "",
     now: datetime,
+    skip: str = "",
 ) -> Notification:
     """Stage telling people and groups about an incident and write it to the timeline.
 
     cause     one of CAUSES; level: 0-based, None when people were chosen directly; times: 2 for the first repeat
     group_ids of group chats; of those that are gone, the delivery says so
     personal  the level's choice of channels; None: each person's own preferences
+    skip      why nobody is told after all, a key of failures.SKIPS: the record says what would have been sent
     Whoever cannot be reached gets a delivery that says why at once, without a call to any platform.
     """
     values = about(cause=cause, level=level, times=times, policy_name=policy_name, now=now)
@@ -54,6 +56,8 @@ def notify(
     rows = deliveries_of(book, user_ids, incident.severity, personal or Personal(), now=now)
     for row in rows + group_deliveries(incident.tenant_id, group_ids, now=now):
         about_it = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "reference": new_reference()}
+        if skip and row["state"] is DeliveryState.QUEUED:
+            row |= {"state": DeliveryState.SKIPPED, "failure_code": skip}
         notification.deliveries.append(Delivery(**row, **about_it))
     db.session.add(notification)
     db.session.flush()

@@ -25,7 +25,7 @@ WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
 ONE_AT_A_TIME, QUICK, INTAKE = 0, 1, 2
 """Queues of our own work: what may take its time, what takes a few statements, and what the intake journal holds."""
-QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "refresh_cards"})
+QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "flapping_end", "refresh_cards"})
 URGENCIES = 4
 """Queues of each connection, the most urgent one first."""
 OUTAGE = "outage: "

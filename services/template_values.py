@@ -257,7 +257,7 @@ def _incident(incident: Any, url: str, more: More) -> Values:
         "labels": _texts(incident.labels),
         "fields": {},
         "alert_count": incident.alert_count,
-        "is_flapping": False,
+        "is_flapping": incident.is_flapping,
         "is_in_storm": False,
         "closer": {"name": closer.name, "email": more.details.get("closer_email", "")} if closer else None,
         "responders": [_responder(person, more) for person in current(incident)],

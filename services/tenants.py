@@ -17,7 +17,7 @@ from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
 from models import Job, JobState, Membership, MembershipState, RetiredHouseNumber, Role, Tenant, TenantStatus, User
 from services import audit, invitations, rights
-from services.timers import AUTO_CLOSE, SNOOZE_EXPIRY, STEP
+from services.timers import AUTO_CLOSE, FLAPPING_END, SNOOZE_EXPIRY, STEP
 from services.wording import LOCALES
 from texts import N_
 
@@ -28,7 +28,7 @@ GENERATED_CHARS = 6
 SHORTEST_SNOOZE, LONGEST_SNOOZE = 5, 24 * 60
 PARKED_FROM = datetime(9000, 1, 1, tzinfo=UTC)
 """Timers of a frozen organisation are due then, plus what was left of them."""
-TIMERS = (STEP, SNOOZE_EXPIRY, AUTO_CLOSE)
+TIMERS = (STEP, SNOOZE_EXPIRY, AUTO_CLOSE, FLAPPING_END)
 
 
 _IS_THERE = Tenant.status != TenantStatus.DELETED

@@ -240,10 +240,23 @@ def _war_room_member(entry: TimelineEntry) -> Text:
     return Text(N_("未能加入作战室：%(missing)s"), missing=absent)
 
 
+def _flapping(entry: TimelineEntry) -> Text:
+    if entry.detail.get("mode") == "mute":
+        return Text(
+            N_(
+                "一小时内状态变化达 %(changes)s 次，标记为抖动，%(minutes)s 分钟内不再循环通知；"
+                "状态不变满 %(quiet)s 分钟后结束"
+            ),
+            **entry.detail,
+        )
+    return Text(N_("一小时内状态变化达 %(changes)s 次，标记为抖动；状态不变满 %(quiet)s 分钟后结束"), **entry.detail)
+
+
 STEPS = {
     "policy_step": N_("按分派策略通知或升级"),
     "snooze_expiry": N_("结束屏蔽"),
     "auto_close": N_("超时自动关闭"),
+    "flapping_end": N_("结束抖动标记"),
 }
 
 
@@ -272,6 +285,7 @@ SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "resolution": _named(N_("%(name)s 更新了解决办法")),
     "card_refresh": _named(N_("%(name)s 刷新了卡片状态")),
     "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
+    "flapping_mute": _flapping,
     "step_failed": _step_failed,
     "alert_merge": _named(N_("合并告警：%(title)s")),
     "war_room_create": _war_room(

@@ -15,6 +15,7 @@ from services.policy_levels import NOT_CLOSED, Level
 STEP = "policy_step"
 SNOOZE_EXPIRY = "snooze_expiry"
 AUTO_CLOSE = "auto_close"
+FLAPPING_END = "flapping_end"
 
 Assignment = Mapping[str, Any]
 
@@ -63,6 +64,11 @@ def repeat(assignment: Assignment, *, is_triggered: bool, now: datetime) -> list
     if not is_triggered or sent > again.max:
         return []
     return [_step(assignment, "repeat", now + timedelta(minutes=again.every_minutes), times=sent + 1)]
+
+
+def repeat_at(assignment: Assignment, times: int, due_at: datetime) -> Timer:
+    """The same repeat, put off."""
+    return _step(assignment, "repeat", due_at, times=times)
 
 
 def ends_with_acknowledgement(assignment: Assignment) -> bool:

@@ -21,7 +21,7 @@ from blueprints.api.schemas import (
     words,
 )
 from blueprints.api.switches import CONFIRMED, DELETED, VERSION
-from models import Channel, DispatchPolicy
+from models import Channel, DispatchPolicy, Flapping
 from services import channels, filters, policies
 
 SETTINGS = {
@@ -31,6 +31,9 @@ SETTINGS = {
     "closes_on_recovery": flag(),
     "close_timeout_minutes": whole(0, 43200, about="0: never"),
     "timeout_from_last_merge": flag("Counted from the last event, not from the first"),
+    "flapping": one_of(
+        Flapping, "Alerts that come and go: mark their incident, let reminders rest as well, or neither"
+    ),
 }
 CHANNEL = component(
     "Channel",

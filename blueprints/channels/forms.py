@@ -8,11 +8,12 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from blueprints.access import current_member
 from blueprints.incident_actions import row_id
-from models import Channel
+from models import Channel, Flapping
 from services import ownership
 from services.channels import MAX_DESCRIPTION, MAX_NAME, MAX_TIMEOUT_MINUTES
 
@@ -43,6 +44,18 @@ class ChannelForm(FlaskForm):
         description=_l("0 表示不启用；最长 43200 分钟（30 天）。"),
     )
     timeout_from_last_merge = BooleanField(_l("从最近一次事件起算"), description=_l("不勾选时，从故障触发时起算。"))
+    flapping = SelectField(
+        _l("抖动检测"),
+        choices=[
+            SelectChoice(Flapping.MARK.value, _l("标记为抖动")),
+            SelectChoice(Flapping.MUTE.value, _l("标记为抖动，并暂停循环通知 120 分钟")),
+            SelectChoice(Flapping.OFF.value, _l("不检测")),
+        ],
+        default=Flapping.MARK.value,
+        description=_l(
+            "同一告警 60 分钟内触发与恢复达 4 次即为抖动：不再反复新建故障，恢复后满 10 分钟未再触发才关闭。"
+        ),
+    )
     version = HiddenField()
 
     def __init__(self, *arguments: Any, **values: Any) -> None:

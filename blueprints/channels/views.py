@@ -192,6 +192,7 @@ def _settings(form: ChannelForm) -> dict[str, Any]:
         "closes_on_recovery": form.closes_on_recovery.data,
         "close_timeout_minutes": form.close_timeout_minutes.data,
         "timeout_from_last_merge": form.timeout_from_last_merge.data,
+        "flapping": form.flapping.data,
     }
 
 

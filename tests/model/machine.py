@@ -22,6 +22,7 @@ from models import (
     CardState,
     Delivery,
     DeliveryState,
+    Flapping,
     Incident,
     Integration,
     Job,
@@ -108,7 +109,8 @@ class Stage:
         for member in members.values():
             make_link(integration, member)
         minutes = int(TIMES_OUT_AFTER.total_seconds()) // 60
-        channel = make_channel(tenant=tenant, close_timeout_minutes=minutes)
+        # here each firing is an incident of its own; tests/service/test_flapping.py is about those that are not
+        channel = make_channel(tenant=tenant, close_timeout_minutes=minutes, flapping=Flapping.OFF)
         level = make_level(*(members[name] for name in ON_CALL), repeat=1, every=30)
         make_policy(channel, levels=[level | {"personal": {"mode": "unified", "unified": EVERYTHING}}])
         admin = make_member(f"admin-{tenant.id}", Role.ADMIN, tenant=tenant)

@@ -26,6 +26,7 @@ def settings_of(channel: Channel, **changes):
         "closes_on_recovery",
         "close_timeout_minutes",
         "timeout_from_last_merge",
+        "flapping",
     )
     return {name: getattr(channel, name) for name in kept} | changes
 
@@ -50,6 +51,7 @@ def test_a_channel_is_made_with_the_defaults(app: Flask):
         ({"name": "别的", "description": "长" * 501}, "描述"),
         ({"name": "别的", "close_timeout_minutes": -1}, "超时自动关闭"),
         ({"name": "别的", "close_timeout_minutes": 43201}, "超时自动关闭"),
+        ({"name": "别的", "flapping": "sometimes"}, "抖动检测"),
     ],
 )
 def test_a_wrong_channel_names_its_field(app: Flask, values, field):

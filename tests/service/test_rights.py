@@ -90,7 +90,7 @@ def office(app: Flask) -> Office:
 
 def settings_of(channel: Channel) -> dict[str, Any]:
     kept = ("name", "team_id", "is_private", "is_enabled", "closes_on_recovery", "close_timeout_minutes")
-    return {name: getattr(channel, name) for name in (*kept, "timeout_from_last_merge")}
+    return {name: getattr(channel, name) for name in (*kept, "timeout_from_last_merge", "flapping")}
 
 
 def written(by: Membership, name: str) -> policies.Draft:

@@ -171,8 +171,10 @@ def test_everything_that_a_template_can_name_is_there(office: Office, boss) -> N
         ("notification.fire_type", "refire"),
         ("notification.times", "2"),
         ("incident.detail_url", "http://localhost:8000/h5/"),
-        ("incident.is_flapping", "false"),
+        ("incident.is_flapping", "true"),
     ]
+    office.incident.flapping_since = NOW
+    db.session.commit()
     write(boss, "\n".join(f"{{{{ {expression} }}}}" for expression, _expected in wanted))
     shown = body(office, cause="repeat", times=2)
     for line, (expression, expected) in zip(shown, wanted, strict=True):

@@ -71,8 +71,11 @@ def test_many_incidents_at_once_each_get_their_answer(call):
 def test_a_channel_from_its_making_to_its_end(call):
     made = call("POST", "/channels", 201, name="支付", close_timeout_minutes=60)
     path = f"/channels/{made['id']}"
-    assert (made["is_enabled"], made["close_timeout_minutes"]) == (True, 60)
+    assert (made["is_enabled"], made["close_timeout_minutes"], made["flapping"]) == (True, 60, "mark")
+    assert call("PATCH", path, flapping="mute")["flapping"] == "mute"
+    assert call("PATCH", path, 400, flapping="sometimes")["code"] == "InvalidParameter"
     changed = call("PATCH", path, description="收银台", is_enabled=False)
+    assert changed["flapping"] == "mute"
     assert (changed["name"], changed["description"], changed["is_enabled"]) == ("支付", "收银台", False)
     assert call("PATCH", path, 409, name="y", version=made["version"])["code"] == "Conflict"
     assert [one["id"] for one in call("GET", "/channels")["items"]] == [made["id"]]

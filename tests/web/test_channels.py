@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from extensions import db
-from models import Channel, Incident, Progress
+from models import AuditEntry, Channel, Flapping, Incident, Progress
 from tests.factories import make_channel, make_incident, make_policy, make_source, make_tenant
 
 SETTINGS = {"description": "", "closes_on_recovery": "y", "close_timeout_minutes": "0"}
@@ -61,6 +62,7 @@ def test_save_settings(admin_client):
     channel = make_channel("支付核心")
     path = f"/channels/{channel.id}/settings"
     fields = {"name": "支付", "is_private": "y", "close_timeout_minutes": "60", "version": str(channel.version)}
+    fields |= {"flapping": "mute"}
     assert "已保存" in admin_client.submit(path, fields, follow_redirects=True).text
     saved = stored(channel)
     assert (saved.name, saved.is_private, saved.closes_on_recovery, saved.close_timeout_minutes) == (
@@ -69,6 +71,11 @@ def test_save_settings(admin_client):
         False,
         60,
     )
+    assert saved.flapping is Flapping.MUTE
+    assert '<option selected value="mute">' in admin_client.get(path).text
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "channel.changed")).one()
+    assert "flapping: mark → mute" in entry.detail["changed"]
+    assert admin_client.submit(path, fields | {"flapping": "x", "version": str(saved.version)}).status_code == 422
 
 
 def test_two_editors_do_not_overwrite_each_other(admin_client):

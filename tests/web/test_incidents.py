@@ -414,3 +414,12 @@ def test_none_or_too_many_at_once(lin, nums):
     answer = lin.submit("/incidents/batch", {"num": nums, "action": "close"}, page="/me", follow_redirects=True)
     assert "每次最多 100 个" in answer.text
     assert fresh(incident).progress is Progress.TRIGGERED
+
+
+def test_an_incident_that_flaps_says_so_everywhere_until_it_is_closed(lin):
+    incident = make_incident(make_channel(), flapping_since=utcnow())
+    pages = ("/incidents", f"/incidents/{incident.num}", f"/channels/{incident.channel_id}", "/")
+    mark = 'class="tag prog prog-flapping"'
+    assert [page for page in pages if mark not in lin.get(page).text] == []
+    press(lin, incident, "close")
+    assert mark not in lin.get(f"/incidents/{incident.num}").text
