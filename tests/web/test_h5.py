@@ -470,10 +470,12 @@ def test_an_incident_of_another_organisation_does_not_exist(client, home, integr
 
 def test_a_viewer_sees_no_buttons_and_presses_none(client, home, integration, viewer):
     make_link(integration, viewer)
-    incident = make_incident()
+    incident = make_incident(flapping_since=utcnow())
     enter(client, home, "zhao")
     page = client.get(f"{home}/incidents/{incident.num}")
     assert "开始处理" not in page.text
+    assert "抖动中" in page.text
+    assert "抖动中" in client.get(f"{home}/incidents?filter=open").text
     token = client.token(f"{home}/account/switch")
     answer = client.post(f"{home}/incidents/{incident.num}/acknowledge", data={"csrf_token": token})
     assert answer.status_code == 403
