@@ -11,6 +11,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
+from blueprints.intake.sender import Sender
+from blueprints.intake.storing import store
 from extensions import db
 from models import (
     Alert,
@@ -32,7 +34,7 @@ from services import alerts, failures, flapping, incidents, timeline
 from services.alerts import Arrival
 from services.clock import utcnow
 from services.wording import say
-from sources import IncomingEvent
+from sources import IncomingEvent, Push
 from tests.factories import (
     NOW,
     make_channel,
@@ -46,6 +48,7 @@ from tests.factories import (
 )
 from tests.fakes import FakePlatform
 from tests.service.messaging import Office
+from tests.service.test_alerts import at_once
 from texts import Text
 
 MINUTE = timedelta(minutes=1)
@@ -187,6 +190,33 @@ def test_closed_by_hand_it_takes_nothing_in_and_opened_again_it_is_not_marked(so
     incidents.reopen(incident, by=lin, via="console", now=last + MINUTE, reason="再看看")
     db.session.commit()
     assert (incident.is_flapping, incident.reminders_muted_until) == (False, None)
+
+
+def test_who_closes_it_while_it_fires_again_never_leaves_an_alert_that_fires_in_a_closed_incident(app, source):
+    lin, sender = make_member("lin"), Sender(source.id, source.tenant_id, source.type, {})
+    keys = [f"k{number}" for number in range(6)]
+    for key in keys:
+        push(source, *(FIRES, RECOVERS) * 2, at=NOW, key=key)
+    marked = {key: incident.id for key, incident in zip(keys, found()[1::2], strict=True)}
+    tenant_id, member_id = source.tenant_id, lin.id
+    db.session.commit()
+    for key in keys:
+
+        def act(number: int, key: str = key) -> None:
+            if number:
+                store(sender, Push([event(FIRES, key)]), now=NOW + MINUTE)
+                return
+            incident = incidents.lock(marked[key], tenant_id)
+            incidents.close(incident, by=db.session.get_one(Membership, member_id), via="console", now=NOW + MINUTE)
+            db.session.commit()
+
+        at_once(app, 2, act)
+    db.session.expire_all()
+    assert all(db.session.get_one(Incident, incident_id).closed_via == "console" for incident_id in marked.values())
+    firing = db.session.scalars(select(Alert.incident_id).where(Alert.state == AlertState.FIRING)).all()
+    assert all(db.session.get_one(Incident, incident_id).is_open for incident_id in firing)
+    last = select(Alert.alert_key, Alert.state).order_by(Alert.id.desc()).limit(len(keys))
+    assert {state for _, state in db.session.execute(last)} <= {AlertState.FIRING, AlertState.CLOSED}
 
 
 def test_in_one_push_it_is_the_same(source):
