@@ -54,7 +54,11 @@ def run(mine: Claim) -> Outcome:
         licence_reading.not_asked_for_any_more(integration, now=now)
         return Done()
     reading = Reading.of_row(mine.payload)
-    if reading.is_wanted or reading.began or not licence_reading.is_fresh(integration, now=now):
+    is_certain = reading.is_wanted or bool(reading.began)
+    due_at = now if is_certain else licence_reading.due_after_refusal(integration, now=now)
+    if due_at is not None and due_at > now:
+        return Later(due_at, "read a moment ago")
+    if due_at is not None:
         g.called_platform = True
         try:
             following = licence_reading.read(integration, reading, now=now)

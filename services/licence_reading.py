@@ -22,8 +22,8 @@ from services.licences import mine
 KIND = "read_licences"
 FRESH = timedelta(minutes=1)
 """What was read less than this ago is not asked for again because of one more refusal."""
-FRESH_ALL_THE_SAME = timedelta(seconds=5)
-"""The same where the refusal contradicts what was read: a platform that contradicts itself is not asked in a circle."""
+REST = timedelta(seconds=5)
+"""From one reading to the next where a refusal contradicts it: a platform may contradict itself."""
 READ_EVERY = timedelta(hours=1)
 ASKED_AT_ONCE = 20
 """Refused members who are asked about one after the other before messages get their turn again."""
@@ -93,18 +93,20 @@ def is_due(integration: Integration, *, now: datetime) -> bool:
     return licences.count_refused(integration) > 0
 
 
-def is_fresh(integration: Integration, *, now: datetime) -> bool:
-    """Whether one more refusal is no reason to read: it was done a moment ago, and foretold the refusal."""
+def due_after_refusal(integration: Integration, *, now: datetime) -> datetime | None:
+    """When one more refusal has the licences read; None if that was done a moment ago, and foretold the refusal."""
     company = licences.known(integration)
     if company is None or company.read_at is None:
-        return False
+        return now
     surprised = any(
         member.refused_at is not None
         and member.refused_at > company.read_at
         and company.state_of(member, now).is_in_force
         for member in _refused(integration)
     )
-    return now - company.read_at < (FRESH_ALL_THE_SAME if surprised else FRESH)
+    if surprised:
+        return max(now, company.read_at + REST)
+    return None if now - company.read_at < FRESH else now
 
 
 def read(integration: Integration, reading: Reading, *, now: datetime) -> Reading | None:

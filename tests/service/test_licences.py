@@ -251,6 +251,18 @@ def test_a_refusal_that_was_not_foretold_has_the_licences_read_at_once(office: O
     assert len(desk.asked) == asked, "one more refusal is no news"
 
 
+def test_a_refusal_right_after_a_reading_has_them_read_again_a_moment_later(office: Office, desk: FakeDesk):
+    look(office)
+    desk.terms_now = OVER
+    office.clock.shift(timedelta(seconds=1))
+    office.tell()
+    asked = len(desk.asked)
+    assert not stands(office).is_over
+    office.pass_time(seconds=5)
+    assert stands(office).is_over
+    assert len(desk.asked) > asked
+
+
 @pytest.mark.parametrize("way", ["closed", "snoozed"])
 def test_closed_and_snoozed_incidents_stay_quiet(office: Office, desk: FakeDesk, way: str):
     desk.terms_now = OVER
