@@ -77,6 +77,8 @@ class Works:
         self.finished.release()
         return True
 
+    def finish_begun(self, until: float) -> None: ...
+
     def give_back(self) -> None: ...
 
 
