@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from platforms.dingtalk import codes as listed
 from platforms.dingtalk import template
+from platforms.dingtalk.platform import NO_CARDS
 from services.clock import utcnow
 from tests.contract.simulator import Simulator
 from tests.faults.history import Answer
@@ -21,6 +22,8 @@ from tests.servers import wait_until
 TOKEN = "OnCallToken2024abcd"
 KEY = "Abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 CREATE = "card/instances/createAndDeliver"
+UNANSWERED = sorted(name for name, error in listed.ERRORS.items() if not issubclass(error, NO_CARDS))
+"""Codes after which nothing is sent. Where cards cannot be had at all, a message with links goes out instead."""
 
 
 def errcode(name: str) -> Values:
@@ -48,7 +51,7 @@ class DingTalkApplication(Application):
     )
     half_done: ClassVar[Sequence[Values]] = ({"fault": "invalid_users", "name": "SYSTEM_BUSY"},)
     update_refusals: ClassVar[Sequence[Values]] = (errcode("param.cardNotExist"),)
-    codes: ClassVar[Sequence[Values]] = (*map(errcode, sorted(listed.ERRORS)), errcode("nobody.knows.this"))
+    codes: ClassVar[Sequence[Values]] = (*map(errcode, UNANSWERED), errcode("nobody.knows.this"))
     forgeries: ClassVar[Sequence[Values]] = (
         {"tamper": "signature"},
         {"tamper": "unsigned"},
