@@ -249,12 +249,10 @@ def give_back(claims: Collection[Claim]) -> None:
 
 
 def renew(claims: Collection[Claim], until: datetime) -> None:
-    """Stage longer leases for rows that are still being worked on."""
+    """Stage longer leases for rows that are still being worked on; not for one that was given back meanwhile."""
     for mine in sorted(claims, key=lambda claim: claim.id):
-        db.session.execute(
-            update(Job).where(Job.id == mine.id, Job.attempts == mine.attempts, PENDING).values(lease_until=until),
-            execution_options=_UNSYNCED,
-        )
+        leased = (Job.id == mine.id, Job.attempts == mine.attempts, PENDING, Job.lease_until > EPOCH)
+        db.session.execute(update(Job).where(*leased).values(lease_until=until), execution_options=_UNSYNCED)
 
 
 def take_from_the_dead(is_dead: Callable[[str], bool], now: datetime) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from extensions import db
 from jobs import outbox as claims
 from jobs.engine import Clock, is_gone
-from jobs.outbox import Claim, Done, Outcome
+from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Handler, Runner, Settle
 from models import Job, JobState
 from services import outbox
@@ -80,6 +80,17 @@ def test_the_lease_of_a_running_row_is_renewed(app: Flask):
         working.keep()
     with time_machine.travel(utcnow() + LEASE + timedelta(seconds=5), tick=False):
         assert not take()
+
+
+def test_a_row_that_was_given_back_a_moment_ago_is_not_leased_again_by_whoever_renews(app: Flask):
+    job, now = stage(), utcnow()
+    (mine,) = take()
+    assert claims.finish(mine, Later(now), now)
+    db.session.commit()
+    claims.renew([mine], now + LEASE)
+    db.session.commit()
+    assert fresh(job).lease_until < now
+    assert [again.id for again in take()] == [job.id]
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
