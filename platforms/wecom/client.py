@@ -172,15 +172,6 @@ class Client(Caller):
         rows = content.get("open_userid_list") or []
         return {str(row["userid"]).lower(): str(row["open_userid"]) for row in rows}
 
-    def decrypt_user_ids(self, open_user_ids: list[str], source_agent_id: str) -> dict[str, str]:
-        """The other way, which only the company's own application may ask: encrypted → plain, of at most 1000.
-
-        source_agent_id  the provider's application in this company. path/95884
-        """
-        body = {"open_userid_list": open_user_ids, "source_agentid": int(source_agent_id)}
-        rows = self._post("batch/openuserid_to_userid", body).get("userid_list") or []
-        return {str(row["open_userid"]): str(row["userid"]).lower() for row in rows}
-
     def get_agent(self) -> Json:
         """The application: name, visible range (allow_*), redirect_domain, home_url."""
         return self._get("agent/get", {"agentid": str(self._agent_id())})
