@@ -183,7 +183,7 @@ class Runner:
                 self._do_own(claims, on_claim)
                 return True
             begun = self._begin(queue, claims)
-            claims, places = claims[:1], self._keep_places(queue, places, len(begun))
+            claims, places = [one.mine for one in begun[:1]], self._keep_places(queue, places, len(begun))
             self.begun.extend(begun[1:])
             on_claim()
             if begun:

@@ -15,7 +15,7 @@ from extensions import db
 from jobs import outbox as claims
 from jobs.engine import Clock, is_gone
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import Handler, Runner, Settle
+from jobs.runner import Go, Handler, Runner, Settle
 from models import Job, JobState
 from services import outbox
 from services.clock import utcnow
@@ -122,6 +122,26 @@ def test_a_clock_that_goes_on_or_jumps_ahead_is_left_alone():
 
 def worker(app: Flask, run: Callable[[Claim], Outcome | Settle], *, joins_claim: bool = False) -> Runner:
     return Runner(app, {"deliver": Handler(run, joins_claim=joins_claim)}, LEASE)
+
+
+def test_a_row_that_was_claimed_with_others_is_let_go_when_it_is_done(app: Flask):
+    """Whichever of them are over at once: one that is to be tried again must be claimed again."""
+    default_tenant()
+    db.session.flush()
+    jobs = [
+        outbox.enqueue("deliver", tenant_id=0, subject_id=n, due_at=utcnow(), now=utcnow(), queue=4) for n in (1, 2)
+    ]
+    db.session.commit()
+
+    def run(mine: Claim) -> Outcome | Go:
+        return Done() if mine.subject_id == 1 else Go(lambda: Later(utcnow(), "once more"))
+
+    working = Runner(app, {"deliver": Handler(run, joins_claim=True)}, LEASE)
+    assert working.run_next()
+    assert working.running == {}
+    assert (fresh(jobs[0]).state, fresh(jobs[1]).attempts) == (JobState.DONE, 1)
+    assert working.run_next()
+    assert fresh(jobs[1]).attempts == 2
 
 
 def test_an_outcome_that_the_database_did_not_take_is_recorded_later_without_a_second_call(app: Flask):
