@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 
 from errors import AppError, Conflict, InvalidInput
-from extensions import db
+from extensions import db, read_only
 from models import ApiToken, Membership, MembershipState, Receipt, Role, SignInAttempt, Tenant, User
 from services import audit, generated_accounts, instance, passwords, rights, throttling
 from texts import N_
@@ -88,10 +88,11 @@ def authenticate(username: str, password: str, *, address: str, now: datetime) -
     """
     account = throttling.fold(username)
     attempt = throttling.begin(account, address, now=now)
-    user = find(username)
-    db.session.commit()
+    with read_only():
+        user = find(username)
+        hashed = user.password_hash if user else None
     try:
-        is_right = passwords.verify(password, user.password_hash if user else None)
+        is_right = passwords.verify(password, hashed)
     except passwords.HashingBusy:
         throttling.withdraw(attempt)
         raise

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
+import sys
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from errors import AppError
 from texts import N_
+
+Result = TypeVar("Result")
 
 SHORTEST = 8
 ADVISED = 15
@@ -28,8 +33,11 @@ READABLE = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Letters and digits that nobody confuses when reading a password aloud."""
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_HASHING = threading.BoundedSemaphore(2)
+AT_ONCE = 2
+_HASHING = threading.BoundedSemaphore(AT_ONCE)
 QUEUE_SECONDS = 0.05
+NICENESS = 10
+"""Of the threads that hash: a crowd that signs in gets what presses and alerts leave of the processor."""
 ONE_TIME = "one-time$"
 """How the hash of an initial password begins."""
 COMMON = Path(__file__).with_name("data") / "common_passwords.txt"
@@ -92,8 +100,7 @@ def check_acceptable(password: str, username: str) -> None:
 
 def hash_password(password: str) -> str:
     """Raises HashingBusy if two others are being computed."""
-    with _one_of_two():
-        return HASHER.hash(_normal(password))
+    return _computed(lambda: HASHER.hash(_normal(password)))
 
 
 def hash_one_time(password: str) -> str:
@@ -124,11 +131,10 @@ def verify(password: str, hashed: str | None) -> bool:
     Raises HashingBusy if two others are being computed.
     """
     cheap = hashed if is_one_time(hashed) else None
-    with _one_of_two():
-        try:
-            right = HASHER.verify(_decoy() if cheap or not hashed else hashed, _normal(password))
-        except (VerificationError, InvalidHashError):
-            return cheap is not None and password != "" and _matches_one_time(password, cheap)
+    try:
+        right = _computed(lambda: HASHER.verify(_decoy() if cheap or not hashed else hashed, _normal(password)))
+    except (VerificationError, InvalidHashError):
+        return cheap is not None and password != "" and _matches_one_time(password, cheap)
     return right and hashed is not None and password != ""
 
 
@@ -140,6 +146,21 @@ def is_outdated(hashed: str) -> bool:
 def one_time_password() -> str:
     """A random password to be handed over once: 16 letters and digits, 92 bits."""
     return "".join(secrets.choice(READABLE) for _ in range(ONE_TIME_LENGTH))
+
+
+def _computed(compute: Callable[[], Result]) -> Result:
+    with _one_of_two():
+        return _HASHERS.submit(compute).result()
+
+
+def _give_way() -> None:
+    """Put this thread behind others, where a thread can be and not only a process."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+
+
+_HASHERS = ThreadPoolExecutor(AT_ONCE, "hashing", initializer=_give_way)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, func, select
 
 from errors import AppError
-from extensions import db
+from extensions import db, read_only
 from models import SignInAttempt
 from texts import N_
 
@@ -49,14 +49,15 @@ def begin(account: str, address: str, *, now: datetime) -> SignInAttempt:
     attempt = SignInAttempt(account=account, address=address[:64], at=now)
     db.session.add(attempt)
     db.session.commit()
-    wait = max(
-        _wait(SignInAttempt.account == account, PER_ACCOUNT, attempt, now),
-        _wait(SignInAttempt.address == attempt.address, PER_ADDRESS, attempt, now),
-    )
+    db.session.expunge(attempt)  # the right password, given elsewhere meanwhile, may delete the row
+    with read_only():
+        wait = max(
+            _wait(SignInAttempt.account == account, PER_ACCOUNT, attempt, now),
+            _wait(SignInAttempt.address == attempt.address, PER_ADDRESS, attempt, now),
+        )
     if wait > timedelta(0):
         withdraw(attempt)
         raise TooManyAttempts(wait)
-    db.session.commit()
     return attempt
 
 

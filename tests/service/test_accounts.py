@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from datetime import timedelta
 
@@ -80,6 +82,14 @@ def test_a_third_hash_at_once_is_sent_away() -> None:
         passwords.verify(PASSWORD, None)
     assert refused.value.status == 429
     assert passwords.hash_password(PASSWORD)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only a whole process can step back")
+def test_hashing_gets_what_others_leave_of_the_processor() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert passwords._computed(priority) == min(19, priority() + passwords.NICENESS)
 
 
 def test_one_time_passwords_differ_and_are_readable() -> None:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +36,17 @@ def path(tmp_path: Path) -> str:
 @pytest.fixture
 def other(path: str):
     """Another process that is writing until it is told something."""
+    with _another(path) as process:
+        assert process.stdout.readline() == "in\n"
+        yield process
+
+
+@contextmanager
+def _another(path: str):
+    """A process that writes as soon as it is let in."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "in\n"
         yield process
         process.kill()
 
@@ -93,13 +101,66 @@ def test_threads_enter_in_order_but_first_those_with_a_deadline():
     assert entered == ["hurried", "first", "second"]
 
 
-def _waiting(queue: WriteQueue, name: str, entered: list[str]) -> threading.Thread:
-    """A thread that has taken its place in the line."""
+def test_a_crowd_with_a_deadline_goes_in_together_while_another_process_waits(
+    path: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("write_queue.RUN_SECONDS", 60.0)
+    queue = WriteQueue(path)
+    queue.enter(1)
+    with _another(path) as other:
+        _until(queue.is_wanted)
+        before_it: list[bool] = []
+        names = ("hurried", "hurried", "patient")
+        threads = [_waiting(queue, name, before_it, queue.is_wanted) for name in names]
+        queue.leave()
+        for thread in threads:
+            thread.join()
+        assert before_it == [True, True, True]
+        assert other.stdout.readline() == "in\n"
+
+
+def test_without_a_deadline_another_process_has_its_turn_first(path: str):
+    queue = WriteQueue(path)
+    queue.enter(1)
+    with _another(path) as other:
+        _until(queue.is_wanted)
+        entered: list[str] = []
+        thread = _waiting(queue, "patient", entered)
+        queue.leave()
+        assert other.stdout.readline() == "in\n"
+        assert entered == []
+        other.stdin.write("leave\n")
+        other.stdin.flush()
+        thread.join()
+        assert entered == ["patient"]
+
+
+def test_a_crowd_does_not_keep_another_process_out_for_long(path: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("write_queue.RUN_SECONDS", -1.0)
+    queue = WriteQueue(path)
+    queue.enter(1, is_hurried=True)
+    with _another(path) as other:
+        _until(queue.is_wanted)
+        entered: list[str] = []
+        thread = _waiting(queue, "hurried", entered)
+        queue.leave()
+        assert other.stdout.readline() == "in\n"
+        assert entered == []
+        other.stdin.write("leave\n")
+        other.stdin.flush()
+        thread.join()
+        assert entered == ["hurried"]
+
+
+def _waiting(
+    queue: WriteQueue, name: str, entered: list[Any], note: Callable[[], Any] | None = None
+) -> threading.Thread:
+    """A thread that has taken its place in the line. note: what it writes down inside; by default its name."""
     before = _in_line(queue)
 
     def write() -> None:
         queue.enter(5, is_hurried=name == "hurried")
-        entered.append(name)
+        entered.append(note() if note else name)
         queue.leave()
 
     thread = threading.Thread(target=write)
