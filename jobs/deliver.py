@@ -18,8 +18,9 @@ from sqlalchemy import bindparam, select, update
 from crashpoints import crash_here
 from extensions import db
 from jobs import outbox
+from jobs.handling import Go, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import FROZEN_FOR, Go, Settle
+from jobs.runner import FROZEN_FOR
 from models import Delivery, DeliveryState, GroupState, Incident, IntegrationStatus, LinkState, Severity, TenantStatus
 from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError

@@ -22,7 +22,7 @@ from jobs import (
     upload_pictures,
     war_rooms,
 )
-from jobs.runner import Handler
+from jobs.handling import Handler
 
 HANDLERS = {
     "ingest": Handler(ingest.run, run_all=ingest.run_all),

@@ -11,8 +11,8 @@ from pathlib import Path
 from crashpoints import crash_here
 from extensions import db
 from jobs import outbox as jobs_outbox
+from jobs.handling import Overtaken
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import Overtaken
 from services import outbox, stored_pushes
 from services.clock import utcnow
 from write_queue import queue_of

@@ -16,18 +16,18 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from crashpoints import crash_here
 from extensions import db, read_only
-from group_commit import GroupCommit
 from jobs import outbox
+from jobs.handling import Go, Handler, Overtaken, Settle
 from jobs.lanes import Lanes
 from jobs.outbox import Claim, Dead, DueQueue, Later, Outcome
+from jobs.recording import Recorder, is_databases_fault
 from models import Tenant, TenantStatus
-from services import circuits, retries
+from services import circuits
 from services.clock import utcnow
 from services.outbox import INTAKE, QUICK
 
 log = logging.getLogger(__name__)
 
-CRASHES_BEFORE_DEAD = len(retries.SCHEDULE_SECONDS)
 FROZEN_FOR = timedelta(minutes=1)
 CONFLICT_FOR = timedelta(milliseconds=50)
 AT_ONCE = {QUICK: 8, INTAKE: 40}
@@ -35,51 +35,6 @@ AT_ONCE = {QUICK: 8, INTAKE: 40}
 CALLS_AT_ONCE = 8
 """The same of a connection, as far as there are threads for them."""
 THREADS = 64
-RECORD_AGAIN_SECONDS = 60.0
-"""How long an outcome that the database did not take is offered to it again."""
-
-
-@dataclass(frozen=True)
-class Settle:
-    """A call was made; what is left is to write down what came of it, and that may be repeated.
-
-    prepare  goes before, and commits what it does
-    shares   record only stages statements of the session, so that several may be committed together; `locks` is the
-             id of the incident that it locks first
-    """
-
-    record: Callable[[], Outcome]
-    prepare: Callable[[], None] | None = None
-    shares: bool = False
-    locks: int = 0
-
-
-class Overtaken(Exception):
-    """Another worker has taken a row of the group over: each is recorded alone."""
-
-
-@dataclass(frozen=True)
-class Go:
-    """What is left to do once the claim and what was staged with it are committed; any thread may do it."""
-
-    act: Callable[[], Outcome | Settle]
-
-
-@dataclass(frozen=True)
-class Handler:
-    """What to do with a kind of row.
-
-    run          may commit in between (never call out with a transaction open) and stages its last changes
-    gave_up      called when a row of this kind goes dead by exceptions, to make that visible on its subject
-    joins_claim  run only stages, in the transaction of the claim, and calls out in the Go that it returns
-    run_all      does rows of this kind that were claimed together, and records what came of them, in one transaction;
-                 what it raises is rolled back, and each is run alone
-    """
-
-    run: Callable[[Claim], Outcome | Settle | Go]
-    gave_up: Callable[[Claim, str], None] | None = None
-    joins_claim: bool = False
-    run_all: Callable[[list[Claim]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +68,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.threads)
-        self.together: GroupCommit[tuple[Claim, Settle]] = GroupCommit(self._record_group)
+        self.recorder = Recorder(self.handlers, self.lease, self.holder, self.stopping)
         self.begun: deque[Begun] = deque()
         self._calls_at_once = CALLS_AT_ONCE
 
@@ -317,22 +272,22 @@ class Runner:
         try:
             outcome = handling()
             if isinstance(outcome, Settle):
-                self._settle(mine, outcome)
+                self.recorder.settle(mine, outcome)
             else:
-                self._record(mine, outcome)
+                self.recorder.record(mine, outcome)
         except StaleDataError:
             db.session.rollback()
-            self._record(mine, Later(utcnow() + CONFLICT_FOR, "changed meanwhile"))
+            self.recorder.record(mine, Later(utcnow() + CONFLICT_FOR, "changed meanwhile"))
         except DBAPIError as error:
             if not is_databases_fault(error):
-                self._crashed(mine, error)
+                self.recorder.crashed(mine, error)
                 return
             db.session.rollback()  # the database's fault, not the row's: its lease ends, or ends early
             outbox.give_back([mine])
             db.session.commit()
             raise
         except Exception as error:  # a poison row must not stop the queue
-            self._crashed(mine, error)
+            self.recorder.crashed(mine, error)
         if mine.is_probe and not g.called_platform:
             circuits.return_probe(mine.lane, utcnow())
 
@@ -351,83 +306,3 @@ class Runner:
     def _is_frozen(self, mine: Claim) -> bool:
         tenant = db.session.get(Tenant, mine.tenant_id)
         return tenant is not None and tenant.status is TenantStatus.FROZEN
-
-    def _settle(self, mine: Claim, done: Settle) -> None:
-        """Record what a call came to; if the database cannot take it now, offer it again, but never call again."""
-        deadline, pause = time.monotonic() + RECORD_AGAIN_SECONDS, 0.05
-        while True:
-            try:
-                if done.prepare is not None:
-                    done.prepare()
-                if not (done.shares and self._is_recorded_with_others(mine, done)):
-                    self._record(mine, done.record())
-            except (DBAPIError, StaleDataError) as error:
-                db.session.rollback()
-                is_passing = isinstance(error, StaleDataError) or is_databases_fault(error)
-                if not is_passing or time.monotonic() > deadline or self.stopping.wait(pause):
-                    raise
-                pause = min(pause * 2, 2.0)
-            else:
-                return
-
-    def _is_recorded_with_others(self, mine: Claim, done: Settle) -> bool:
-        """Record together with what other threads record at this moment; False if that failed, and each goes alone."""
-        db.session.rollback()  # nothing may be open while we wait for whoever leads
-        try:
-            self.together.add((mine, done))
-        except Exception as error:
-            db.session.rollback()
-            log.info("A group of outcomes could not be recorded: %s", type(error).__name__)
-            return False
-        return True
-
-    def _record_group(self, take: Callable[[], list[tuple[Claim, Settle]]]) -> None:
-        db.session.connection()  # may wait for its turn to write; all who come meanwhile are taken along
-        now = utcnow()
-        for mine, done in sorted(take(), key=lambda one: (one[1].locks, one[0].subject_id)):
-            if not outbox.finish(mine, done.record(), now):
-                raise Overtaken
-        crash_here("worker.before_commit")
-        db.session.commit()
-        crash_here("worker.after_commit")
-
-    def _crashed(self, mine: Claim, error: Exception) -> None:
-        db.session.rollback()
-        log.error("Row %s (%s) failed.", mine.id, mine.kind, exc_info=error)
-        crashes = mine.payload.get("crashes", 0) + 1
-        text = f"{type(error).__name__}: {error}"
-        if crashes < CRASHES_BEFORE_DEAD:
-            wait = retries.with_jitter(retries.delay(crashes))
-            self._record(mine, Later(utcnow() + wait, text, mine.payload | {"crashes": crashes}))
-            return
-        self._give_up(mine, text)
-        self._record(mine, Dead(text))
-
-    def _give_up(self, mine: Claim, error: str) -> None:
-        handler = self.handlers.get(mine.kind)
-        if handler is None or handler.gave_up is None:
-            return
-        try:
-            handler.gave_up(mine, error)
-            db.session.flush()
-        except Exception:  # the row must go dead even if what it is about cannot say so
-            db.session.rollback()
-            log.exception("Row %s (%s) could not be shown as failed.", mine.id, mine.kind)
-
-    def _record(self, mine: Claim, outcome: Outcome) -> None:
-        now = utcnow()
-        is_ours = outbox.finish(mine, outcome, now)
-        if not is_ours and outbox.take_again(mine, now, self.lease, self.holder):
-            is_ours = outbox.finish(mine, outcome, now)
-        if not is_ours:
-            db.session.rollback()
-            log.warning("Row %s (%s) was taken over by another worker.", mine.id, mine.kind)
-            return
-        crash_here("worker.before_commit")
-        db.session.commit()
-        crash_here("worker.after_commit")
-
-
-def is_databases_fault(error: DBAPIError) -> bool:
-    """Whether the database was away, locked or full: nothing that the row did."""
-    return error.connection_invalidated or type(error).__name__ in {"OperationalError", "InterfaceError"}

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from extensions import db
 from jobs import outbox
+from jobs.handling import Settle
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import Settle
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, IntegrationStatus
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient

@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 from extensions import db
 from jobs import outbox as claims
 from jobs.engine import Clock, is_gone
+from jobs.handling import Go, Handler, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import Go, Handler, Runner, Settle
+from jobs.runner import Runner
 from models import Job, JobState
 from services import outbox
 from services.clock import utcnow

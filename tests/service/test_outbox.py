@@ -13,8 +13,10 @@ from sqlalchemy import select
 
 from extensions import db
 from jobs import outbox as claims
+from jobs.handling import Handler
 from jobs.outbox import Claim, Done, Later, Outcome
-from jobs.runner import CRASHES_BEFORE_DEAD, Handler, Runner
+from jobs.recording import CRASHES_BEFORE_DEAD
+from jobs.runner import Runner
 from models import Job, JobState, TenantStatus
 from services import outbox
 from services.clock import utcnow
