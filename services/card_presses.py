@@ -23,23 +23,21 @@ from models import (
     DeliveryState,
     Integration,
     IntegrationStatus,
-    LinkState,
-    MembershipState,
 )
 from platforms import PLATFORMS
-from platforms.base import Capabilities, CardButton, CardPress, Fact, IncidentCard, Picture, PressAnswer
+from platforms.base import Capabilities, CardPress, IncidentCard, PressAnswer
 from services import (
     card_keys,
     cards,
     incident_cards,
-    incident_decisions,
     incidents,
     linking,
     outbox,
+    press_answers,
+    press_rules,
     press_scenes,
     press_writing,
     private_messages,
-    rights,
     seats,
     trial_cards,
 )
@@ -49,29 +47,19 @@ from services.incident_values import IncidentValues
 from services.instance import current_settings
 from services.late_answers import Answered
 from services.notifications import DELIVER
+from services.press_answers import PressResult
+from services.press_rules import INVALID, Refused
 from services.press_scenes import PressedCard, Presser, Scene
-from services.visibility import sees_incident
 from services.wording import say, speaking
 from texts import N_, Text
 
-SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
 NOTED_EVERY = timedelta(seconds=10)
 DIGEST_LENGTH = 16
 
-INVALID = Text(N_("该卡片已失效"))
 DISABLED = Text(N_("集成已停用，请联系管理员"))
 BUSY = Text(N_("系统繁忙，请再点一次"))
-NO_RIGHT = Text(N_("您没有处理该故障的权限"))
 
 log = logging.getLogger(__name__)
-
-
-class Refused(Exception):
-    """The press does nothing; `text` is told to whoever pressed."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text.message)
-        self.text = text
 
 
 class Outdated(Exception):
@@ -84,25 +72,6 @@ class Unrecorded(Exception):
     def __init__(self, delivery_id: int) -> None:
         super().__init__(delivery_id)
         self.delivery_id = delivery_id
-
-
-@dataclass(frozen=True)
-class PressResult:
-    """What the platform is answered; text: what happened, also where the answer has no place for it.
-
-    is_urgent  work was staged that is due now: the worker is to be woken after the commit
-    answered   what of it is looked back at if it leaves late
-    """
-
-    answer: PressAnswer
-    text: Text | None = None
-    is_urgent: bool = False
-    answered: Answered | None = None
-
-    @property
-    def card(self) -> IncidentCard | None:
-        """The presser's new card, if the answer can carry one."""
-        return self.answer.card
 
 
 def handle(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
@@ -138,7 +107,7 @@ def apply(on: Connection, integration: Integration, press: CardPress, *, now: da
     if scene.is_repeat:
         return moment.repeated(pressed)
     result = moment.answer()
-    kept = _kept(result) | {"pressed": pressed}
+    kept = press_answers.kept(result) | {"pressed": pressed}
     press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=kept, now=now)
     if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
         # last: whoever records a sending holds the incident before the integration, too
@@ -193,7 +162,7 @@ class _Moment:
             return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)
         card, shown = self.scene.card, known.get("shown", "")
         answered = Answered(card.id, self.integration.tenant_id, shown, is_repeat=True) if card and shown else None
-        return PressResult(_remembered(known), answered=answered)
+        return PressResult(press_answers.remembered(known), answered=answered)
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
         if not self._capabilities.tells_in_reply:
@@ -220,13 +189,13 @@ class _Moment:
             return self._trial(scene.delivery_id)
         if scene.incident is None:
             raise Refused(INVALID)
-        member = _presser(self.integration, scene)
+        member = press_rules.presser(self.integration, scene)
         if scene.card is None or not scene.is_recorded:
             raise Unrecorded(scene.delivery_id)
         try:
-            _check_rights(member, scene.incident, action)
+            press_rules.check_rights(member, scene.incident, action)
             self._check_seat(member)
-            decision = decide(action, scene.incident, member, f"card_{self.integration.platform}", self.now)
+            decision = press_rules.decide(action, scene.incident, member, f"card_{self.integration.platform}", self.now)
         except Refused:
             self._keep_right(scene.card)
             raise
@@ -355,87 +324,7 @@ class _Moment:
         return None, text
 
 
-# --- who pressed, and what it means -------------------------------------------------------------------------------
-
-
-def _presser(integration: Integration, scene: Scene) -> Presser:
-    """The member behind the platform's account. Raises Refused with what stands in the way."""
-    member = scene.presser
-    if member is None and scene.is_linked:
-        raise Refused(NO_RIGHT)  # linked, but no longer a member
-    if member is None or member.link_state is LinkState.BROKEN:
-        platform = Text(PLATFORMS[integration.platform].label)
-        raise Refused(
-            Text(
-                N_("未关联应用：请在 %(workbench)s 打开「%(app)s」完成一次登录后再操作"),
-                workbench=Text(N_("%(platform)s工作台"), platform=platform),
-                app=integration.name,
-            )
-        )
-    if rights.is_in_force(member) and member.link_state is LinkState.ACTIVE:
-        return member
-    raise Refused(Text(N_("您的成员状态为 %(state)s，暂不能操作"), state=Text(_state_label(member))))
-
-
-def _state_label(member: Presser) -> str:
-    if member.user.is_disabled:
-        return N_("已停用")
-    if member.state is MembershipState.ACTIVE:  # the link waits, or the organisation is frozen
-        return N_("审核中") if rights.is_in_force(member) else N_("组织已冻结")
-    return member.state.label
-
-
-def _check_rights(member: Presser, incident: IncidentValues, action: str) -> None:
-    """Whoever sees an incident may refresh its card; acting on it needs the right. Raises Refused."""
-    if not sees_incident(incident, member):
-        raise Refused(_no_right(member))
-    if action != "refresh" and not rights.can(member, "incident.handle"):
-        raise Refused(_no_right(member))
-
-
-def _no_right(member: Presser) -> Text:
-    """Whoever is linked with the wrong account sees so, and how to be somebody else."""
-    acting = N_("您没有处理该故障的权限（当前以 %(name)s 操作，可打开应用切换账户）")
-    return Text(acting, name=member.user.name)
-
-
-def decide(action: str, incident: IncidentValues, member: Presser, via: str, now: datetime) -> Decision:
-    """What a button means. Raises Refused for one that we never drew."""
-    verb, _, argument = action.partition(":")
-    if verb == "snooze" and argument.isdecimal() and int(argument) in SNOOZES:
-        return incident_decisions.snooze(incident, member.user, int(argument), now)
-    if verb == "acknowledge":
-        return incident_decisions.acknowledge(incident, member.user, now)
-    if verb == "close":
-        return incident_decisions.close(incident, member.user, via, now)
-    if verb == "wake":
-        return incident_decisions.wake(incident, now)
-    if verb == "refresh":
-        return incident_decisions.refresh()
-    raise Refused(INVALID)
-
-
 def answers_in_reply(integration: Integration) -> bool:
     """Whether the answer to a press carries the presser's card: the platform can, and the operator has not said no."""
     chosen = current_settings().press_replies.get(integration.platform, "passive")
     return PLATFORMS[integration.platform].capabilities.answers_in_reply and chosen == "passive"
-
-
-def _kept(result: PressResult) -> dict[str, Any]:
-    """An answer as the receipt keeps it for a repeat of the same press. shown: the fingerprint of its card."""
-    answer, shown = result.answer, {"shown": result.answered.fingerprint} if result.answered else {}
-    said = {"text": answer.text, "is_refusal": answer.is_refusal} if answer.text else {}
-    return said | shown | ({"card": answer.card.as_json()} if answer.card else {})
-
-
-def _remembered(known: dict[str, Any]) -> PressAnswer:
-    """The answer that was given before."""
-    card = _card(dict(known["card"])) if known.get("card") else None
-    return PressAnswer(card, known.get("text", ""), known.get("is_refusal", False))
-
-
-def _card(stored: dict[str, Any]) -> IncidentCard:
-    buttons = {name: tuple(CardButton(**button) for button in stored[name]) for name in ("buttons", "menu")}
-    facts = tuple(Fact(**fact) for fact in stored["facts"])
-    shown = tuple(Picture(**picture) for picture in stored.get("pictures", ()))
-    return IncidentCard(**(stored | buttons | {"facts": facts, "body": tuple(stored["body"]), "pictures": shown}))

@@ -17,8 +17,8 @@ from jobs.runner import Runner
 from models import Card, Delivery, Incident, Integration, Job, JobState, Membership, Notification
 from platforms.base import CardPress, IncidentCard
 from services import card_presses, incidents, notifications
-from services.card_presses import PressResult
 from services.clock import utcnow
+from services.press_answers import PressResult
 from tests.fakes import FakePlatform, press_of
 
 

@@ -29,6 +29,7 @@ from platforms.base import CardButton, CardPress
 from platforms.errors import AnswerLost
 from services import card_presses, checks, incidents, linking, seats, trial_cards
 from services.clock import utcnow
+from services.press_answers import PressResult
 from services.wording import say
 from tests.factories import (
     NOW,
@@ -265,9 +266,9 @@ def test_why_a_press_was_refused_is_told_when_the_platform_takes_messages_again(
 # --- at once ------------------------------------------------------------------------------------------------------
 
 
-def at_once(app: Flask, office: Office, presses: list[CardPress]) -> list[card_presses.PressResult]:
+def at_once(app: Flask, office: Office, presses: list[CardPress]) -> list[PressResult]:
     """Apply presses in threads of their own, each in its own transaction."""
-    results: list[card_presses.PressResult] = []
+    results: list[PressResult] = []
     ready = threading.Barrier(len(presses))
     integration_id = office.ids[-1]
 
