@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from blueprints.envelope import RefusedRequest
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
-from extensions import db, wait_at_most
+from extensions import wait_at_most, writing
 from group_commit import GroupCommit, Taken
 from services import alert_sources, outbox, stored_pushes
 from services.clock import utcnow
@@ -65,7 +65,7 @@ def group_commit() -> GroupCommit[Entry]:
 
 def _store(take: Taken[Entry]) -> None:
     try:
-        with db.engine.begin() as connection:  # may wait for the lock; all who come meanwhile are taken along
+        with writing() as connection:  # may wait for the lock; all who come meanwhile are taken along
             is_new = _write(connection, take())
             crash_here("journal.before_commit")
     except SQLAlchemyError as error:
