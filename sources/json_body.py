@@ -6,10 +6,19 @@ import json
 import math
 from typing import Any, NoReturn
 
+import orjson
+
 from sources.base import Refused
 
 DEPTH = 32
 DIGITS = 4000
+WHOLE = float(2**63)
+"""From here on orjson may have made a fraction of a whole number."""
+_SHORT = frozenset({str, int, bool, type(None)})
+
+
+class _Unsure(Exception):
+    """orjson may have read a number differently."""
 
 
 def read_json(body: bytes) -> Any:
@@ -18,27 +27,42 @@ def read_json(body: bytes) -> Any:
     NUL characters are removed and lone surrogates become U+FFFD: PostgreSQL can store neither.
     Raises Refused with line and column for broken JSON, and for NaN, endless numbers and deep nesting.
     """
+    if b"\\u" in body:  # something is spelt in a way that may hide what cannot be stored
+        return _cleaned(_decoded(body), DEPTH)
+    try:
+        value = orjson.loads(body)  # four times as quick, but it neither says all that must be said nor reads all
+        _check(value, DEPTH)
+        return value
+    except (orjson.JSONDecodeError, _Unsure):
+        value = _decoded(body)
+        _check(value, DEPTH, is_sure=True)
+        return value
+
+
+def _decoded(body: bytes) -> Any:
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_no_constant, parse_int=_whole, parse_float=_fraction)
+        return json.loads(text, parse_constant=_no_constant, parse_int=_whole, parse_float=_fraction)
     except UnicodeDecodeError as error:
         raise Refused(f"body is not UTF-8 text (byte {error.start + 1})") from error
     except json.JSONDecodeError as error:
         raise Refused(f"body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise Refused(f"body is nested deeper than {DEPTH} levels") from error
-    if "\\u" not in text:  # nothing is spelt in a way that could hide what cannot be stored
-        _check_depth(value, DEPTH)
-        return value
-    return _cleaned(value, DEPTH)
 
 
-def _check_depth(value: Any, depth: int) -> None:
-    if depth == 0:
-        raise Refused(f"body is nested deeper than {DEPTH} levels")
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        if isinstance(item, (dict, list)):
-            _check_depth(item, depth - 1)
+def _check(value: Any, depth: int, *, is_sure: bool = False) -> None:
+    """Raises Refused for what is nested too deep, and _Unsure for a number that was cut perhaps, unless is_sure."""
+    kind = type(value)
+    if kind is float:
+        if not is_sure and not -WHOLE < value < WHOLE:
+            raise _Unsure
+    elif kind is dict or kind is list:
+        if depth == 0:
+            raise Refused(f"body is nested deeper than {DEPTH} levels")
+        for item in value.values() if kind is dict else value:
+            if type(item) not in _SHORT:
+                _check(item, depth - 1, is_sure=is_sure)
 
 
 def _no_constant(name: str) -> NoReturn:

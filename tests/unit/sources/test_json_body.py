@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sources import Refused, read_json
@@ -39,6 +41,35 @@ def test_what_postgresql_cannot_store_is_replaced():
     assert read_json(rb'{"a\u0000": ["x\u0000y", "\ud800", "\ud83d\ude00", "\udc00z"]}') == {
         "a": ["xy", "\ufffd", "😀", "\ufffdz"]
     }
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1, 10**30, 10**3999])
+def test_whole_numbers_stay_whole(number):
+    found = read_json(b'{"a": [%d]}' % number)["a"][0]
+    assert (type(found), found) == (int, number)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value, ensure_ascii=False))
+)
+@example('{"a": 1, "b": -0, "a": -0.0, "c": 1E5, "d": 1e300, "e": 1e-400}')
+@example(' [9223372036854775808.5, "\x7f\u2028"]\r\n\t')
+def test_what_is_read_is_what_python_reads(text):
+    assert repr(read_json(text.encode("utf-8", "replace"))) == repr(_as_stored(json.loads(text)))
+
+
+def _as_stored(value):
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_as_stored(item) for item in value]
+    if isinstance(value, dict):
+        return {_as_stored(name): _as_stored(item) for name, item in value.items()}
+    return value
 
 
 def test_thirty_two_levels_are_fine():
