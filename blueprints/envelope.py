@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 
+import json_text
 from extensions import db
 
 HTTP_CODES = {
@@ -37,15 +38,22 @@ class RefusedRequest(Exception):
 
 def request_id() -> str:
     """What this request is called in its answer and in the log."""
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(8)
-    return str(g.request_id)
+    known = g._get_current_object()  # each look through the stand-in takes longer than the look
+    if "request_id" not in known:
+        known.request_id = secrets.token_hex(8)
+    return str(known.request_id)
 
 
-def answer(data: Any, status: int = 200, **more: Any) -> Response:
-    response = jsonify(request_id=request_id(), data=data, **more)
+def answer(data: Any, status: int = 200) -> Response:
+    response = jsonify(request_id=request_id(), data=data)
     response.status_code = status
     return response
+
+
+def quick_answer(data: Any, **more: Any) -> Response:
+    """The same of plain values, in a third of the time: for pushes."""
+    text = json_text.written({"request_id": request_id(), "data": data, **more})
+    return Response(text, content_type="application/json")
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:

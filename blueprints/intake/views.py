@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
-from blueprints.envelope import RefusedRequest, answer, answer_refusals
+from blueprints.envelope import RefusedRequest, answer_refusals, quick_answer
 from blueprints.intake import crowd, journal, rates
 from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate, remembered
@@ -53,10 +53,10 @@ def _take(type: str, is_journaled: bool, now: datetime) -> Response:
     crash_here("intake.parsed")
     if is_journaled:
         _journal(sender, push, now)
-        return answer(_accepted(sender, push), warnings=push.warnings)
+        return quick_answer(_accepted(sender, push), warnings=push.warnings)
     results = store(sender, push, now=now)
     crash_here("intake.before_answer")
-    return answer(_result(results[0]), warnings=push.warnings)
+    return quick_answer(_result(results[0]), warnings=push.warnings)
 
 
 def _read(sender: Sender) -> Push:
