@@ -1,6 +1,6 @@
 # `make run` starts everything with demo data; `make test` runs every test. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz check test-oracles bench demo-info format lock translations setup setup-dev setup-oracles clean mutants
+.PHONY: help run test soak fuzz check test-oracles bench demo-info pictures format lock translations setup setup-dev setup-oracles clean mutants
 
 # The first of these that is Python 3.11 or newer; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -40,6 +40,9 @@ bench: setup-dev ## measure against yardsticks on the same machine (PARTS="press
 
 demo-info: setup ## print one JSON object about the running demo, for programs
 	@$(VENV)/python -m demo info
+
+pictures: setup-dev ## make README's pictures and the wizard's icons anew, from the demo that runs
+	@$(VENV)/python -m scripts.pictures
 
 format: setup-dev ## rewrite the code in the project's style
 	$(VENV)/ruff check --fix .

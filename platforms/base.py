@@ -100,12 +100,14 @@ Hosts = Mapping[str, str]
 class Platform(Protocol):
     """One connected application. Every method may raise the PlatformErrors of its folder's errors.py.
 
+    console_name  what the vendor calls the console in which an application is set up
     hosts      the real addresses, which {SLUG}_{NAME}_BASE replaces, without a trailing slash
     addresses  generated values to copy, by name: "callback", "callback/event", "home", "home/pc?corpId=$CORPID$" …
     """
 
     slug: ClassVar[str]
     label: ClassVar[str]
+    console_name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     modes: ClassVar[tuple[SetupMode, ...]]
     hosts: ClassVar[Hosts]

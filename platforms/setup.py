@@ -113,6 +113,31 @@ class SetupFile:
 
 
 @dataclass(frozen=True)
+class SetupPicture:
+    """A picture of ours to download and to hand in to the vendor's console. path: under static/."""
+
+    path: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+APP_ICON = SetupPicture("img/dutybell-icon.png", N_("应用图标"))
+ENTRY_ICON = SetupPicture("img/dutybell-entry-icon.png", N_("群快捷入口图标"))
+"""Square with plain corners, which the clients round: 480 × 480 for applications and robots, 48 × 48 for the entry."""
+
+
+@dataclass(frozen=True)
+class SetupGuide:
+    """A page of the vendor's documentation that says more. title: as the vendor calls it; url: where it is."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
 class SetupCheck:
     """A proof that something works. waits_for: said while it has not been seen; mend_step: where to mend a failure.
 
@@ -171,6 +196,8 @@ class SetupStep:
     codes: tuple[SetupCode, ...] = ()
     codes_label: str = N_("权限")
     files: tuple[SetupFile, ...] = ()
+    pictures: tuple[SetupPicture, ...] = ()
+    guide: SetupGuide | None = None
     checklist: tuple[str, ...] = ()
     shows_groups: bool = False
 

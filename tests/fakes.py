@@ -201,6 +201,7 @@ class GroupPlatform(FakePlatform):
 
     slug: ClassVar[str] = "chat"
     label: ClassVar[str] = "畅聊"
+    console_name: ClassVar[str] = "畅聊管理后台"
     modes: ClassVar[tuple[SetupMode, ...]] = (SetupMode("self_built", "自建应用", (), ()),)
     hosts: ClassVar[Hosts] = {}
     addresses: ClassVar[Mapping[str, str]] = {"callback/event": "callback/event", "home_url": "home"}

@@ -69,6 +69,7 @@ class DingTalk(Application):
 
     slug: ClassVar[str] = "dingtalk"
     label: ClassVar[str] = N_("钉钉")
+    console_name: ClassVar[str] = N_("钉钉开发者后台")
     capabilities: ClassVar[Capabilities] = Capabilities(
         channel_kind="dingtalk_app",
         updates_need_codes=False,
@@ -92,7 +93,7 @@ class DingTalk(Application):
         dedupe_hours=24 * 7,
         user_agent_mark="DingTalk",
         one_per_tenant=False,
-        workbench_hint=N_("登录钉钉客户端，进入 钉钉 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录即可关联。"),
+        workbench_hint=N_("登录钉钉客户端，进入 钉钉 > 工作台 > 搜索应用名称 > 打开应用，完成一次登录即可关联。"),
         has_groups=True,
         group_parameter="openConversationId",
         group_origin="cool_app",
@@ -104,7 +105,7 @@ class DingTalk(Application):
         ),
         no_groups_hint=(
             N_("前往钉钉，在群聊的 酷应用栏 → 更多酷应用 中为该群安装本应用的酷应用。"),
-            N_("回到这里点击「刷新」，重新选择群聊。"),
+            N_("回到这里点击「刷新群列表」，重新选择群聊。"),
             N_("仍然没有时，请在群内卸载酷应用后重新安装，并确认已勾选「群内安装酷应用」等三种群会话事件。"),
         ),
         callbacks=(callbacks.EVENT, callbacks.CARD),

@@ -22,7 +22,17 @@ from platforms.dingtalk.console import (
     WEB_APP,
     drawn,
 )
-from platforms.setup import Drawing, DrawnField, SetupCode, SetupField, SetupFile, SetupStep, SetupValue
+from platforms.setup import (
+    APP_ICON,
+    ENTRY_ICON,
+    Drawing,
+    DrawnField,
+    SetupCode,
+    SetupField,
+    SetupFile,
+    SetupStep,
+    SetupValue,
+)
 from texts import N_
 
 COOL_APP_STEP = SetupStep(
@@ -33,9 +43,10 @@ COOL_APP_STEP = SetupStep(
     instructions=(
         N_("前往 应用能力 → 添加应用能力，添加「酷应用」「网页应用」和「机器人」。"),
         N_("在 酷应用 → 酷应用列表 页面点击「创建酷应用」，选择「扩展到群会话」。"),
-        N_("第一步「基础信息」：填写名称和描述，上传图标。"),
+        N_("第一步「基础信息」：填写名称和描述，上传应用图标（可使用下面的图标）。"),
         N_(
-            "第二步「功能设计」：左侧选中「群快捷入口」和「消息卡片」，桌面端和移动端访问地址都填下面的酷应用网页地址。"
+            "第二步「功能设计」：左侧选中「群快捷入口」和「消息卡片」；为群快捷入口上传图标，"
+            "桌面端和移动端访问地址都填下面的酷应用网页地址。"
         ),
         N_("跳过第三步「功能开发」，在第四步「预览发布」点击「发布」并确认。"),
         N_("回到 基础信息，复制「酷应用编码」，粘贴到这里。"),
@@ -63,6 +74,7 @@ COOL_APP_STEP = SetupStep(
         ),
     ),
     values=(SetupValue("group_url", N_("酷应用网页地址"), N_("桌面端和移动端访问地址填写同一个地址。")),),
+    pictures=(APP_ICON, ENTRY_ICON),
     cautions=(N_("$CORPID$ 与 $ENCCID$ 由钉钉替换，请原样填写，不要改动。"),),
 )
 
@@ -73,7 +85,7 @@ ROBOT_STEP = SetupStep(
     console_path=APPS_PATH,
     instructions=(
         N_("进入 应用能力 → 机器人 页面，打开机器人配置。"),
-        N_("填写名称、简介和描述，上传图标，点击「保存」；消息接收模式不用填写。"),
+        N_("填写名称、简介和描述，上传应用图标（可使用下面的图标），点击「保存」；消息接收模式不用填写。"),
     ),
     drawing=drawn(
         ROBOT,
@@ -95,6 +107,7 @@ ROBOT_STEP = SetupStep(
             suspects=(LIKE_COOL_APP,),
         ),
     ),
+    pictures=(APP_ICON,),
     cautions=(N_("机器人要在发布包含它的版本后才能给所有人发消息。"),),
 )
 
@@ -198,9 +211,9 @@ PERMISSIONS_STEP = SetupStep(
     drawing=drawn(
         PERMISSIONS,
         PERMISSIONS,
-        DrawnField("qyapi_chat_manage", N_("钉钉群基础信息管理权限"), button=N_("申请权限"), highlighted=True),
-        DrawnField("qyapi_robot_sendmsg", N_("企业内机器人发送消息权限"), button=N_("申请权限"), highlighted=True),
-        DrawnField("Card.Instance.Write", N_("互动卡片实例写权限"), button=N_("申请权限"), highlighted=True),
+        DrawnField(N_("钉钉群基础信息管理权限"), "qyapi_chat_manage", button=N_("申请权限"), highlighted=True),
+        DrawnField(N_("企业内机器人发送消息权限"), "qyapi_robot_sendmsg", button=N_("申请权限"), highlighted=True),
+        DrawnField(N_("互动卡片实例写权限"), "Card.Instance.Write", button=N_("申请权限"), highlighted=True),
     ),
     checks=("permissions",),
 )

@@ -18,7 +18,7 @@ from platforms.dingtalk.console import (
     LIKE_DING_ID,
     drawn,
 )
-from platforms.setup import Drawing, DrawnField, SetupField, SetupStep, SetupValue
+from platforms.setup import APP_ICON, Drawing, DrawnField, SetupField, SetupGuide, SetupStep, SetupValue
 from texts import N_
 
 CREATE_APP = SetupStep(
@@ -28,7 +28,7 @@ CREATE_APP = SetupStep(
     console_path=APPS_PATH,
     instructions=(
         N_("访问钉钉开发者后台，进入 应用开发 → 企业内部应用（也写作「企业内部开发」），点击「创建应用」。"),
-        N_("填写应用名称（例如「值班铃」）和描述，上传应用图标，点击「保存」。"),
+        N_("填写应用名称（例如「值班铃」）和描述，上传应用图标（可使用下面的图标），点击「保存」。"),
     ),
     drawing=Drawing(
         N_("创建应用"),
@@ -42,6 +42,11 @@ CREATE_APP = SetupStep(
         ),
     ),
     cautions=(N_("创建应用需要该企业的开发者权限，发布时还需要管理员权限或审批。"),),
+    pictures=(APP_ICON,),
+    guide=SetupGuide(
+        N_("创建企业内部应用-H5 微应用"),
+        "https://open.dingtalk.com/document/orgapp/microapplication-creation-and-release-process#title-ovn-666-1ty",
+    ),
 )
 
 CORP_ID = SetupStep(

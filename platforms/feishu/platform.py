@@ -49,6 +49,7 @@ class Feishu(Application):
 
     slug: ClassVar[str] = "feishu"
     label: ClassVar[str] = N_("飞书")
+    console_name: ClassVar[str] = N_("飞书开发者后台")
     capabilities: ClassVar[Capabilities] = Capabilities(
         channel_kind="feishu_app",
         updates_need_codes=False,
@@ -76,14 +77,14 @@ class Feishu(Application):
         dedupe_hours=UUID_HOURS,
         user_agent_mark="Lark/",
         one_per_tenant=False,
-        workbench_hint=N_("登录飞书客户端，进入 飞书 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录即可关联。"),
+        workbench_hint=N_("登录飞书客户端，进入 飞书 > 工作台 > 搜索应用名称 > 打开应用，完成一次登录即可关联。"),
         has_groups=True,
         lists_groups=True,
         group_origin="bot_added",
         group_events=(("added", N_("机器人进群")), ("removed", N_("机器人被移出群")), ("renamed", N_("群配置修改"))),
         no_groups_hint=(
             N_("在飞书中打开要接收通知的群，进入 设置 → 群机器人 → 添加机器人，添加本集成的机器人。"),
-            N_("回到这里刷新群列表，再重新选择。"),
+            N_("回到这里点击「刷新群列表」，重新选择群聊。"),
             N_("如果列表仍为空，请确认应用已开通 im:chat 权限并已发布。"),
         ),
         callbacks=("event", "card"),

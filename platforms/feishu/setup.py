@@ -17,7 +17,7 @@ from platforms.feishu.setup_configuration import (
     REDIRECT_URL,
 )
 from platforms.feishu.setup_creation import CALLBACK_KEYS, CREATE_APP, CREDENTIALS
-from platforms.setup import DrawnField, SetupCheck, SetupMode, SetupStep, trying
+from platforms.setup import DrawnField, SetupCheck, SetupGuide, SetupMode, SetupStep, trying
 from texts import N_
 
 RELEASE_APP = SetupStep(
@@ -29,7 +29,7 @@ RELEASE_APP = SetupStep(
         N_("进入 版本管理与发布 页面，点击「创建版本」，填写版本号和更新说明。"),
         N_("设置「可用范围」，推荐「所有员工」（也写作全部成员），点击「保存」，再点击「申请线上发布」。"),
         N_("请企业管理员在 飞书管理后台 → 工作台 → 应用审核 中通过。"),
-        N_("发布后，前往 飞书 → 工作台 → 搜索应用名称 → 打开应用，完成一次登录，本系统就会看到。"),
+        N_("发布后，前往 飞书 > 工作台 > 搜索应用名称 > 打开应用，完成一次登录，本系统就会看到。"),
     ),
     drawing=drawn(
         N_("创建版本"),
@@ -47,6 +47,9 @@ RELEASE_APP = SetupStep(
     cautions=(
         N_("不在可用范围内的成员收不到消息，也打不开应用。"),
         N_("以后每次修改应用能力、权限、事件或回调，都需要重新发布版本。"),
+    ),
+    guide=SetupGuide(
+        N_("应用发布与使用"), "https://open.feishu.cn/document/uYjL24iN/uMTMuMTMuMTM/development-guide/step-4"
     ),
     checks=("bot", "home_page"),
 )

@@ -17,7 +17,7 @@ from platforms.feishu.console import (
     WEB_APP,
     drawn,
 )
-from platforms.setup import DrawnField, SetupCode, SetupStep, SetupValue
+from platforms.setup import DrawnField, SetupCode, SetupGuide, SetupStep, SetupValue
 from texts import N_
 
 ENABLE_ABILITIES = SetupStep(
@@ -54,6 +54,9 @@ HOME_PAGE = SetupStep(
         DrawnField(N_("移动端主页"), "https://oncall.example.com/h5/feishu/…", highlighted=True),
     ),
     values=(SetupValue("home_url", N_("网页配置"), N_("桌面端主页和移动端主页填写同一个地址。"), qr=True),),
+    guide=SetupGuide(
+        N_("配置应用主页地址"), "https://open.feishu.cn/document/uYjL24iN/uMTMuMTMuMTM/development-guide/step1#8366b844"
+    ),
 )
 
 CARD_CALLBACK = SetupStep(
@@ -104,6 +107,9 @@ REDIRECT_URL = SetupStep(
     values=(
         SetupValue("redirect_url", N_("重定向 URL"), N_("必须完全一致，包括路径。")),
         SetupValue("egress_ips", N_("服务器出口 IP"), N_("只有启用了 IP 白名单时才需要填写。")),
+    ),
+    guide=SetupGuide(
+        N_("配置重定向 URL"), "https://open.feishu.cn/document/uYjL24iN/uYjN3QjL2YzN04iN2cDN?lang=zh-CN#c863e533"
     ),
     checks=("redirect_url",),
 )

@@ -19,7 +19,7 @@ from platforms.feishu.console import (
     drawn,
 )
 from platforms.feishu.settings import FEISHU, LARK
-from platforms.setup import Drawing, DrawnField, SetupField, SetupStep
+from platforms.setup import APP_ICON, Drawing, DrawnField, SetupField, SetupGuide, SetupStep
 from texts import N_
 
 CREATE_APP = SetupStep(
@@ -29,7 +29,9 @@ CREATE_APP = SetupStep(
     console_path=APPS_PATH,
     instructions=(
         N_("选择使用的是飞书还是 Lark，然后打开对应的开发者后台。"),
-        N_("点击「创建企业自建应用」，填写应用名称（例如「值班铃」）和描述，上传应用图标，点击「创建」。"),
+        N_(
+            "点击「创建企业自建应用」，填写应用名称（例如「值班铃」）和描述，上传应用图标（可使用下面的图标），点击「创建」。"
+        ),
     ),
     drawing=Drawing(
         N_("企业自建应用"),
@@ -53,6 +55,10 @@ CREATE_APP = SetupStep(
             choices=((FEISHU, N_("飞书（open.feishu.cn）")), (LARK, N_("Lark（open.larksuite.com）"))),
             asks_again=("app_secret",),
         ),
+    ),
+    pictures=(APP_ICON,),
+    guide=SetupGuide(
+        N_("创建企业自建应用"), "https://open.feishu.cn/document/uYjL24iN/uMTMuMTMuMTM/development-guide/step1#132c1aac"
     ),
 )
 

@@ -40,6 +40,7 @@ class WeCom(Application):
 
     slug: ClassVar[str] = "wecom"
     label: ClassVar[str] = N_("企业微信")
+    console_name: ClassVar[str] = N_("企业微信管理后台")
     capabilities: ClassVar[Capabilities] = Capabilities(
         channel_kind="wecom_app",
         updates_need_codes=True,

@@ -6,7 +6,17 @@ names of values are keys of its generated addresses. https://developer.work.weix
 
 from __future__ import annotations
 
-from platforms.setup import Drawing, DrawnField, SetupCheck, SetupField, SetupMode, SetupStep, SetupValue, trying
+from platforms.setup import (
+    APP_ICON,
+    Drawing,
+    DrawnField,
+    SetupCheck,
+    SetupField,
+    SetupMode,
+    SetupStep,
+    SetupValue,
+    trying,
+)
 from texts import N_
 
 APPS_PATH = "/wework_admin/frame#apps"
@@ -59,7 +69,7 @@ APP_PROFILE = SetupStep(
     where=(APPS, APP, N_("创建应用")),
     console_path=APPS_PATH,
     instructions=(
-        N_("上传应用 Logo，填写应用名称，例如「值班铃」。"),
+        N_("上传应用 Logo（可使用下面的图标），填写应用名称，例如「值班铃」。"),
         N_("设置应用可见范围，推荐选择全员或具体部门，以免新增成员时还要修改。"),
         N_("点击「创建应用」。"),
     ),
@@ -72,6 +82,7 @@ APP_PROFILE = SetupStep(
         DrawnField("", button=N_("创建应用")),
     ),
     cautions=(N_("不在可见范围内的成员收不到消息，也打不开应用；作战室要求可见范围为根部门（全员）。"),),
+    pictures=(APP_ICON,),
     checks=("visible_range",),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -202,14 +203,14 @@ def test_why_somebody_was_not_reached_and_what_to_do(lin, responder):
 @pytest.mark.parametrize(
     ("kind", "way"),
     [
-        ("dingtalk_app", "钉钉 → 工作台 → 搜索应用名称 → 打开应用"),
-        ("feishu_app", "飞书 → 工作台 → 搜索应用名称 → 打开应用"),
+        ("dingtalk_app", "钉钉 > 工作台 > 搜索应用名称 > 打开应用"),
+        ("feishu_app", "飞书 > 工作台 > 搜索应用名称 > 打开应用"),
     ],
 )
 def test_how_somebody_gets_linked_is_said_in_the_platforms_words(lin, responder, kind, way):
     delivery = told(responder)
     delivery.channel_kind = kind
-    assert way in lin.get(f"/incidents/{delivery.incident.num}").text
+    assert way in unescape(lin.get(f"/incidents/{delivery.incident.num}").text)
 
 
 def test_attempts_with_the_platforms_own_words(lin, responder):

@@ -10,8 +10,19 @@ from sqlalchemy import select
 
 from extensions import db
 from models import AuditEntry, Integration
+from platforms import PLATFORMS
 from platforms.base import Capabilities, Group
-from platforms.setup import SetupCheck, SetupCode, SetupField, SetupFile, SetupMode, SetupStep, SetupValue
+from platforms.setup import (
+    APP_ICON,
+    SetupCheck,
+    SetupCode,
+    SetupField,
+    SetupFile,
+    SetupGuide,
+    SetupMode,
+    SetupStep,
+    SetupValue,
+)
 from platforms.wecom.platform import WeCom
 from services import groups
 from services.clock import utcnow
@@ -37,6 +48,8 @@ STEP = SetupStep(
     checks=("credentials",),
     codes=(SetupCode("im:chat", "读取群"), SetupCode("im:message", required=False)),
     files=(SetupFile("card.json", "卡片模板", '{"a": "甲"}'),),
+    pictures=(APP_ICON,),
+    guide=SetupGuide("创建应用", "https://docs.example.com/create#1"),
     shows_groups=True,
     checklist=("可见范围是全部员工", "勾选了机器人"),
 )
@@ -74,6 +87,24 @@ def test_a_file_is_downloaded_as_it_is(admin_client: Browser, draft: Integration
     assert answer.json == {"a": "甲"}
     assert answer.headers["Content-Disposition"] == "attachment; filename=card.json"
     assert admin_client.get(f"/integrations/im/{draft.id}/files/other.json").status_code == 404
+
+
+def test_an_icon_to_hand_in_and_where_the_vendor_says_more_are_on_the_step(admin_client: Browser, draft: Integration):
+    page = admin_client.get(step_url(draft)).text
+    icon = re.search(r'href="([^"]+)" download="dutybell-icon.png"', page)
+    assert icon
+    answer = admin_client.get(icon[1])
+    assert (answer.status_code, answer.content_type) == (200, "image/png")
+    assert 'href="https://docs.example.com/create#1" target="_blank" rel="noopener noreferrer">创建应用' in page
+
+
+def test_the_console_is_called_what_its_vendor_calls_it(admin_client: Browser, draft: Integration):
+    assert "打开企业微信管理后台" in admin_client.get(step_url(draft)).text
+    assert [kind.console_name for kind in PLATFORMS.values()] == [
+        "企业微信管理后台",
+        "钉钉开发者后台",
+        "飞书开发者后台",
+    ]
 
 
 def test_a_choice_has_its_first_until_another_is_made(admin_client: Browser, draft: Integration):
