@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
-worker_class = "gthread"
+worker_class = "whole_requests.WholeRequests"
 # SQLite has one writer, and its queue is quickest inside one process; with PostgreSQL two processes or more.
 workers = int(os.environ.get("WEB_PROCESSES") or "1")
 threads = int(os.environ.get("WEB_THREADS") or "16")

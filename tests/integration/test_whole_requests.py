@@ -1,0 +1,167 @@
+"""The web server before the application: a thread is given requests that are there, whatever their peers do."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tests.private_servers import free_port
+from tests.servers import KEPT_FROM_HERE, Process, os, wait_until
+
+THREADS = 2
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
+LONGEST = 1024 * 1024
+Serve = Callable[..., int]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start the server with two threads; returns its port."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> int:
+            port = free_port()
+            env = {name: os.environ[name] for name in KEPT_FROM_HERE if name in os.environ} | settings
+            env |= {"BIND": f"127.0.0.1:{port}", "WEB_THREADS": str(THREADS)}
+            command = [sys.executable, "-m", "gunicorn", "tests.integration.echo:app"]
+            server = Process("echo", command, env, tmp_path / "log", f"http://127.0.0.1:{port}/")
+            stack.callback(server.kill)
+            server.start()
+            return port
+
+        yield start
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def answer(peer: socket.socket) -> bytes:
+    """One answer and not a byte of the next: its head, and as much of its body as the head says."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = peer.recv(1)
+        if not byte:
+            return head
+        head += byte
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+    return head + peer.recv(length, socket.MSG_WAITALL)
+
+
+def ask(port: int, request: bytes) -> bytes:
+    with closing(connect(port)) as peer:
+        peer.sendall(request)
+        return answer(peer)
+
+
+def test_more_slow_peers_than_threads_hold_nobody_up(serve: Serve):
+    port = serve()
+    beginnings = (
+        b"",
+        b"POST / HTTP/1.1\r\nX-Slow: ",
+        HEAD + b"Content-Length: 5000\r\n\r\n{",
+        HEAD + b"Content-Length: 900000\r\n\r\n" + b"x" * 800_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        HEAD + b"Content-Length: 99999999\r\n\r\n{",
+    )
+    with ExitStack() as stack:
+        for number in range(60):
+            peer = stack.enter_context(closing(connect(port)))
+            peer.sendall(beginnings[number % len(beginnings)])
+        for _ in range(5):
+            assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 40])
+def test_a_request_in_pieces_is_the_same_request(serve: Serve, pieces: int):
+    port = serve()
+    whole = HEAD + b"Content-Length: 11\r\n\r\nhello\r\n\r\nyo"
+    step = -(-len(whole) // pieces)
+    with closing(connect(port)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(whole), step):
+            peer.sendall(whole[at : at + step])
+        assert answer(peer).endswith(b"POST 11")
+
+
+def test_one_connection_carries_several_requests_also_sent_at_once(serve: Serve):
+    port = serve()
+    one, other = HEAD + b"Content-Length: 3\r\n\r\nabc", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with closing(connect(port)) as peer:
+        for _ in range(3):
+            peer.sendall(one)
+            assert answer(peer).endswith(b"POST 3")
+        peer.sendall(one + other + one[:-1])
+        assert answer(peer).endswith(b"POST 3")
+        assert answer(peer).endswith(b"GET 0")
+        peer.sendall(one[-1:])
+        assert answer(peer).endswith(b"POST 3")
+
+
+def test_chunks_are_waited_for(serve: Serve):
+    port = serve()
+    with closing(connect(port)) as peer:
+        peer.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        peer.sendall(b"2\r\nde\r\n0\r\n\r\n")
+        assert answer(peer).endswith(b"POST 5")
+
+
+def test_who_asks_whether_to_go_on_is_told_so(serve: Serve):
+    port = serve()
+    with closing(connect(port)) as peer:
+        peer.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert answer(peer).startswith(b"HTTP/1.1 100 ")
+        peer.sendall(b"abc")
+        while (said := answer(peer)).startswith(b"HTTP/1.1 100 "):
+            pass  # the server says it once more when it reads the body
+        assert said.endswith(b"POST 3")
+
+
+@pytest.mark.parametrize("began", [b"POST / HTTP/1.1\r\n", HEAD + b"Content-Length: 5\r\n\r\nab"])
+def test_who_takes_too_long_is_told_so_and_sent_away(serve: Serve, began: bytes):
+    port = serve(PATIENCE="0.3")
+    with closing(connect(port)) as peer:
+        peer.sendall(began)
+        assert answer(peer).startswith(b"HTTP/1.1 408 ")
+        assert peer.recv(1) == b""
+
+
+def test_who_says_nothing_is_sent_away(serve: Serve):
+    port = serve(PATIENCE="0.3")
+    with closing(connect(port)) as peer:
+        assert peer.recv(1) == b""
+
+
+def test_what_waits_has_a_limit(serve: Serve):
+    port = serve(ALL_WAITING="100000")
+    with closing(connect(port)) as first, closing(connect(port)) as second:
+        first.sendall(HEAD + b"Content-Length: 90000\r\n\r\n" + b"x" * 80_000)
+        wait_until(lambda: ask(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0"), "another is answered")
+        second.sendall(HEAD + b"Content-Length: 90000\r\n\r\n" + b"x" * 80_000)
+        assert answer(second).startswith(b"HTTP/1.1 503 ")
+        first.sendall(b"x" * 10_000)
+        assert answer(first).endswith(b"POST 90000")
+
+
+def test_the_longest_request_that_is_taken_is_taken_and_a_longer_one_is_for_the_application_to_refuse(serve: Serve):
+    port = serve()
+    assert ask(port, HEAD + b"Content-Length: %d\r\n\r\n" % LONGEST + b"x" * LONGEST).endswith(b"POST %d" % LONGEST)
+    assert ask(port, HEAD + b"Content-Length: %d\r\n\r\nx" % (2 * LONGEST)).startswith(b"HTTP/1.1 413 ")
+    assert ask(port, b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_peer_that_does_not_close_keeps_nobody_waiting(serve: Serve):
+    port = serve()
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        peers = [stack.enter_context(closing(connect(port))) for _ in range(30)]
+        for peer in peers:
+            peer.sendall(last)
+        for peer in peers:  # waited for one after the other, the last of them would have its answer in a minute
+            assert answer(peer).endswith(b"GET 0")
+            assert peer.recv(1) == b""

@@ -1,0 +1,230 @@
+"""gunicorn's thread worker, which gives a request to a thread only once all of it has arrived.
+
+A thread that reads from a peer which sends a byte a second is lost to everybody else, and there are sixteen. Here the
+loop that waits for connections gathers their bytes, so that slow peers cost memory and nothing else, without a reverse
+proxy, too. What takes too long is answered 408 and closed.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import ThreadWorker
+
+IDLE_SECONDS = 30.0
+"""How long a new connection may stay silent."""
+WHOLE_SECONDS = 15.0
+"""How long a request may take from its first byte to its last: a megabyte over a slow line of half a megabit."""
+LARGEST_HEAD = 64 * 1024
+LARGEST_REQUEST = LARGEST_HEAD + 1024 * 1024
+"""Bytes. What is longer is not waited for: the application refuses it by its length (app.LARGEST_REQUEST)."""
+ALL_WAITING = 64 * 1024 * 1024
+"""Bytes of all unfinished requests of this process together; whose request goes beyond them is sent away."""
+PIECE = 64 * 1024
+LINGER_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 1.0
+
+HEAD_END = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass(eq=False)
+class Incoming:
+    """What a connection has sent of its next request.
+
+    until   by the monotonic clock
+    head    bytes up to the body, 0 until they are all there
+    length  of the whole request, as soon as its head says so; None before, and for one in chunks
+    """
+
+    connection: Any
+    until: float
+    data: bytearray = field(default_factory=bytearray)
+    head: int = 0
+    length: int | None = None
+
+    def take(self, piece: bytes) -> None:
+        searched_from = max(0, len(self.data) - len(HEAD_END))
+        self.data += piece
+        if self.head or (end := self.data.find(HEAD_END, searched_from)) < 0:
+            return
+        self.head = end + len(HEAD_END)
+        if not self.says(CHUNKED):
+            found = LENGTH.search(self.data, 0, self.head)
+            self.length = self.head + (int(found[1]) if found else 0)
+
+    def says(self, header: re.Pattern[bytes]) -> bool:
+        return header.search(self.data, 0, self.head) is not None
+
+    @property
+    def is_too_long(self) -> bool:
+        return max(len(self.data), self.length or 0) > LARGEST_REQUEST
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its last byte is there. Chunks end as a head does."""
+        if self.length is None:
+            return self.head > 0 and len(self.data) > self.head and self.data.endswith(HEAD_END)
+        return len(self.data) >= self.length
+
+
+@dataclass(eq=False)
+class Leaving:
+    """A connection that was answered for the last time: until when, and how much, we listen to what it still sends."""
+
+    until: float
+    bytes_left: int = LARGEST_HEAD
+
+
+class WholeRequests(ThreadWorker):
+    """`worker_class` of gunicorn.conf.py. Everything here runs in the loop's own thread, and never waits."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.incoming: dict[socket.socket, Incoming] = {}
+        self.leaving: dict[socket.socket, Leaving] = {}
+        self.bytes_waiting = 0
+        self.look_again_at = 0.0
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Whatever was accepted, has become readable or was read ahead passes here on its way to a thread."""
+        if self.cfg.is_ssl or conn.is_http2:
+            super().enqueue_req(conn)
+            return
+        conn.close = partial(self._close, conn.sock)
+        begun = Incoming(conn, time.monotonic() + IDLE_SECONDS)
+        ahead = conn.parser.unreader.take_buffered() if conn.parser is not None else b""
+        if ahead:
+            self._take(begun, ahead)
+        else:
+            self._read(begun)
+
+    def murder_pending(self) -> None:
+        """The loop calls this at each of its turns."""
+        super().murder_pending()
+        now = time.monotonic()
+        if now < self.look_again_at and self.alive:
+            return
+        self.look_again_at = now + LOOK_EVERY_SECONDS
+        for coming in list(self.incoming.values()):
+            if now > coming.until or not (self.alive or coming.data):
+                self._drop(coming, TOO_SLOW if coming.data else b"")
+        for sock, one in list(self.leaving.items()):
+            if now > one.until:
+                self._leave(sock)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Called by threads: nobody waits for the rest of what was refused for its length."""
+        return not getattr(conn, "is_too_long", False) and super()._keepalive_after(conn, keepalive)
+
+    # --- a request on its way in --------------------------------------------------------------------------------------
+
+    def _read(self, one: Incoming, _socket: Any = None) -> None:
+        try:
+            piece = one.connection.sock.recv(PIECE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self._wait(one)
+        except OSError:
+            self._drop(one)
+        else:
+            if piece:
+                self._take(one, piece)
+            else:
+                self._drop(one)
+
+    def _take(self, one: Incoming, piece: bytes) -> None:
+        """Add what has come, and hand the request over if that was the rest of it."""
+        was_in_head = not one.head
+        if not one.data:
+            one.until = time.monotonic() + WHOLE_SECONDS
+        one.take(piece)
+        self.bytes_waiting += len(piece)
+        if one.is_whole or one.is_too_long:
+            self._hand_over(one)
+        elif not one.head and len(one.data) > LARGEST_HEAD:
+            self._drop(one, HEAD_TOO_LARGE)
+        elif self.bytes_waiting > ALL_WAITING:
+            self._drop(one, TOO_MANY)
+        else:
+            if was_in_head and one.says(EXPECTS):
+                _say(one.connection.sock, GO_ON)
+            self._wait(one)
+
+    def _wait(self, one: Incoming) -> None:
+        if one.connection.sock not in self.incoming:
+            self.incoming[one.connection.sock] = one
+            self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read, one))
+
+    def _hand_over(self, one: Incoming) -> None:
+        self._forget(one)
+        one.connection.is_too_long = one.is_too_long
+        one.connection.init()
+        one.connection.parser.unreader.unread(bytes(one.data))
+        super().enqueue_req(one.connection)
+
+    def _drop(self, one: Incoming, answer: bytes = b"") -> None:
+        self._forget(one)
+        self.nr_conns -= 1
+        if answer:
+            _say(one.connection.sock, answer)
+        one.connection.close(graceful=bool(answer))
+
+    def _forget(self, one: Incoming) -> None:
+        self.bytes_waiting -= len(one.data)
+        if self.incoming.pop(one.connection.sock, None):
+            self.poller.unregister(one.connection.sock)
+
+    # --- a connection on its way out ----------------------------------------------------------------------------------
+
+    def _close(self, sock: socket.socket, graceful: bool = False) -> None:
+        """Close a connection; with grace, only after its peer has had the time to read the answer and to close, too.
+
+        gunicorn's own way of doing that waits for each such peer up to two seconds, with everybody else.
+        """
+        if not graceful:
+            util.close(sock)
+            return
+        try:
+            sock.shutdown(socket.SHUT_WR)
+            sock.setblocking(False)
+            self.poller.register(sock, selectors.EVENT_READ, self._drain)
+        except (OSError, KeyError, ValueError):
+            util.close(sock)
+            return
+        self.leaving[sock] = Leaving(time.monotonic() + LINGER_SECONDS)
+
+    def _drain(self, sock: socket.socket) -> None:
+        try:
+            piece = sock.recv(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        self.leaving[sock].bytes_left -= len(piece)
+        if not piece or self.leaving[sock].bytes_left < 0:
+            self._leave(sock)
+
+    def _leave(self, sock: socket.socket) -> None:
+        del self.leaving[sock]
+        self.poller.unregister(sock)
+        util.close(sock)
+
+
+def _say(sock: socket.socket, words: bytes) -> None:
+    """A few bytes: they fit into what the system keeps for the connection, or are lost with it."""
+    with suppress(OSError):
+        sock.send(words, socket.MSG_DONTWAIT)
