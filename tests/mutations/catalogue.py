@@ -42,9 +42,9 @@ MUTATIONS = (
     ),
     Mutation(
         "take any HTTP 200 for success",
-        "platforms/wecom/client.py",
-        "        if errcode == 0 and answer.status == 200:\n",
-        "        if answer.status == 200:\n",
+        "platforms/wecom/calls.py",
+        "    if errcode == 0 and answer.status == 200:\n",
+        "    if answer.status == 200:\n",
         (f"{PLATFORMS}/test_answers.py::test_no_error_code_in_http_200_is_ever_taken_for_success",),
     ),
     *(
@@ -58,9 +58,9 @@ MUTATIONS = (
         for name, path, old, new in (
             (
                 "DingTalk",
-                "platforms/dingtalk/client.py",
-                "        if code is not None or answer.status >= 400:\n",
-                "        if answer.status >= 400:\n",
+                "platforms/dingtalk/answers.py",
+                "    if code is not None or answer.status >= 400:\n",
+                "    if answer.status >= 400:\n",
             ),
             (
                 "Feishu",
@@ -72,7 +72,7 @@ MUTATIONS = (
     ),
     Mutation(
         "take a delivery that failed inside HTTP 200 for success",
-        "platforms/dingtalk/client.py",
+        "platforms/dingtalk/answers.py",
         '    if str(result.get("success")).lower() == "true":\n',
         "    if result:\n",
         (f"{PLATFORMS}/test_refusals.py::test_of_several_people_only_those_who_were_reached_are_recorded_as_told",),
