@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import structlog
-from structlog.typing import EventDict, Processor
-
 import json_text
 from config import Settings
+from slim_imports import without
+
+with without("rich"):  # it would colour tracebacks, for three megabytes of every process
+    import structlog
+    from structlog.typing import EventDict, Processor
 
 MASKED_NAMES = (
     r"integration_key|access_token|refresh_token|suite_access_token|provider_access_token|tenant_access_token"

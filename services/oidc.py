@@ -3,6 +3,8 @@
 Authorization code flow with state, nonce and PKCE (S256). Every address that is called comes from what an administrator
 entered or from what answers there, so each passes the guard of such addresses; redirects are not followed.
 https://openid.net/specs/openid-connect-core-1_0.html
+
+The libraries are imported where they are used: ten megabytes that an installation without single sign-on never needs.
 """
 
 from __future__ import annotations
@@ -10,22 +12,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
-
-from authlib.common.errors import AuthlibBaseError
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from authlib.oidc.core import CodeIDToken
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from errors import AppError
 from platforms.errors import PlatformError
 from platforms.http import Answer
 from services import integrations
 from texts import N_, Text
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 SCOPE = "openid email profile"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -93,6 +90,9 @@ def discover(issuer: str) -> Provider:
 
 def keys(provider: Provider) -> KeySet:
     """The provider's public keys. Raises ProviderFailed."""
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import KeySet  # noqa: PLC0415
+
     try:
         found = KeySet.import_key_set(_get(provider.jwks_uri))  # type: ignore[arg-type]
     except (JoseError, ValueError, KeyError, TypeError) as error:
@@ -106,6 +106,9 @@ def authorization_url(
     provider: Provider, client: Client, *, redirect_uri: str, state: str, nonce: str, verifier: str
 ) -> str:
     """Where a person goes to sign in; comes back to redirect_uri with `code` and `state`."""
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # noqa: PLC0415
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge  # noqa: PLC0415
+
     challenge = create_s256_code_challenge(verifier)
     url: str = prepare_grant_uri(
         provider.authorization_endpoint,
@@ -153,6 +156,11 @@ def _exchange(provider: Provider, client: Client, code: str, redirect_uri: str, 
 
 
 def _checked(id_token: str, provider: Provider, client: Client, nonce: str) -> dict[str, Any]:
+    from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415
+    from authlib.oidc.core import CodeIDToken  # noqa: PLC0415
+    from joserfc import jwt  # noqa: PLC0415
+    from joserfc.errors import JoseError  # noqa: PLC0415
+
     wanted = {
         "iss": {"essential": True, "value": provider.issuer},
         "aud": {"essential": True, "value": client.client_id},
