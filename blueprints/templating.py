@@ -12,9 +12,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from blueprints import database_trouble
-from models import Delivery
+from blueprints.integrations.qr import qr_code
+from extensions import db
+from models import Delivery, DeliveryState, Integration
 from platforms import PLATFORMS
-from services import failures, timeline
+from services import failures, integrations, timeline
 from services.clock import utcnow
 from services.incident_queries import COUNT_CAP
 from services.template_run import problem_text
@@ -78,6 +80,16 @@ def way(sent: Delivery) -> str:
     return gettext("%(channel)s · 群聊", channel=label) if sent.group_chat_id is not None else label
 
 
+def app_address(sent: Delivery) -> str:
+    """What somebody opens once to be linked, where the lack of a link is why they were not reached; else ""."""
+    if sent.failure_code != "app_not_linked" or sent.state is not DeliveryState.FAILED or sent.integration_id is None:
+        return ""
+    integration = db.session.get(Integration, sent.integration_id)
+    if integration is None or integration.tenant_id != sent.tenant_id:
+        return ""
+    return integrations.app_url(integration)
+
+
 def capped(count: int) -> str:
     """A count that stopped at its cap as "999+"."""
     return f"{COUNT_CAP - 1}+" if count >= COUNT_CAP else str(count)
@@ -104,6 +116,8 @@ def register(app: Flask) -> None:
         describe=timeline.describe,
         failure_label=failures.label,
         failure_hint=failures.hint,
+        app_address=app_address,
+        qr_code=qr_code,
         template_problem=problem_text,
         say_error=say_error,
     )

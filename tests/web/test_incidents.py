@@ -213,6 +213,16 @@ def test_how_somebody_gets_linked_is_said_in_the_platforms_words(lin, responder,
     assert way in unescape(lin.get(f"/incidents/{delivery.incident.num}").text)
 
 
+def test_whoever_is_not_linked_can_be_sent_the_applications_address(lin, responder):
+    integration = make_integration()
+    delivery = told(responder)
+    address = f"/h5/wecom/{integration.public_key}</code>"
+    page = lin.get(f"/incidents/{delivery.incident.num}").text
+    assert address in page and "应用地址与二维码" in page and 'class="qr"><svg' in page
+    delivery.failure_code = "out_of_visible_range"
+    assert address not in lin.get(f"/incidents/{delivery.incident.num}").text
+
+
 def test_attempts_with_the_platforms_own_words(lin, responder):
     make_link(make_integration(), responder)
     delivery = told(responder, state=DeliveryState.RETRYING, code="platform_busy")
