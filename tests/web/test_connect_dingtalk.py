@@ -53,6 +53,12 @@ def test_every_step_can_be_read_in_both_languages(admin_client: Browser, draft: 
             assert word in page.text
 
 
+def test_a_step_without_groups_names_no_button_that_it_has_not(admin_client: Browser, draft: Integration):
+    page = admin_client.get(step_url(draft, "install")).text
+    assert "完成上面的操作后，群聊会自动出现在这里" in page
+    assert "刷新群列表" not in page
+
+
 def test_the_keys_that_vanish_are_kept_at_once(admin_client: Browser, draft: Integration):
     assert "就会消失" in admin_client.get(step_url(draft, "event_keys")).text
     assert save(admin_client, draft, "event_keys").status_code == 303
