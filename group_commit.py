@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -18,10 +18,16 @@ Taken = Callable[[], list[Item]]
 
 @dataclass
 class _Entry(Generic[Item]):
+    """called: set when this one is stored, or leads. Only those who wait have one: it takes 5 µs to make and set."""
+
     item: Item
     leads: bool = False
     error: BaseException | None = None
-    called: threading.Event = field(default_factory=threading.Event)
+    called: threading.Event | None = None
+
+    def call(self) -> None:
+        if self.called is not None:
+            self.called.set()
 
 
 class GroupCommit(Generic[Item]):
@@ -43,8 +49,10 @@ class GroupCommit(Generic[Item]):
         entry = _Entry(item)
         with self._lock:
             self._waiting.append(entry)
+            if self._has_leader:
+                entry.called = threading.Event()
             entry.leads, self._has_leader = not self._has_leader, True
-        if not entry.leads:
+        if entry.called is not None:
             entry.called.wait()
         if entry.leads:
             self._lead()
@@ -69,7 +77,7 @@ class GroupCommit(Generic[Item]):
         finally:
             self._hand_on()
             for entry in group:
-                entry.called.set()
+                entry.call()
 
     def _take(self) -> list[_Entry[Item]]:
         with self._lock:
@@ -81,4 +89,4 @@ class GroupCommit(Generic[Item]):
             self._has_leader = bool(self._waiting)
             if self._has_leader:
                 self._waiting[0].leads = True
-                self._waiting[0].called.set()
+                self._waiting[0].call()
