@@ -70,9 +70,10 @@ def finish_call(asked: Request, response: Response) -> Response:
 
 def measure(asked: Request, response: Response) -> tuple[float, str]:
     """How long a request took, and what was asked."""
+    known = g._get_current_object()
     now = time.perf_counter()
-    seconds = now - g.get("started", now)
+    seconds = now - known.get("started", now)
     endpoint = asked.endpoint or "none"
     metrics.observe_request(endpoint, asked.method, response.status_code, seconds)
-    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers["X-Request-Id"] = known.get("request_id", "")
     return seconds, endpoint

@@ -9,8 +9,7 @@ the people who press buttons meanwhile.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 
 from flask import current_app
 
@@ -20,26 +19,29 @@ EXTENSION = "intake_crowd"
 
 
 class Crowd:
-    """Counts the pushes of this process."""
+    """Counts the pushes of this process: each takes part while it is answered.
+
+    Entering it says whether there are too many.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._present = 0
 
-    @contextmanager
-    def joined(self) -> Iterator[bool]:
-        """Take part while a push is answered; yields whether there are too many."""
+    def __enter__(self) -> bool:
         with self._lock:
             self._present += 1
-            is_too_many = self._present > FEW
-        try:
-            yield is_too_many
-        finally:
-            with self._lock:
-                self._present -= 1
+            return self._present > FEW
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._present -= 1
 
 
-def joined() -> AbstractContextManager[bool]:
-    """Take part in this process's crowd."""
-    crowd: Crowd = current_app.extensions.setdefault(EXTENSION, Crowd())
-    return crowd.joined()
+def joined() -> Crowd:
+    """This process's, to take part in."""
+    known = current_app.extensions
+    crowd: Crowd = known.get(EXTENSION) or known.setdefault(EXTENSION, Crowd())
+    return crowd

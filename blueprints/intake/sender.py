@@ -76,10 +76,12 @@ def _look_up(key: str, type: str, now: datetime) -> Sender:
 
 def _key(request: Request) -> str:
     """The key from the address, or from a header, where proxies and logs do not keep it."""
-    bearer = request.headers.get("Authorization", "")
     found = (
-        request.args.get("integration_key")
-        or request.headers.get("X-Integration-Key")
-        or (bearer.removeprefix(BEARER) if bearer.startswith(BEARER) else "")
+        request.args.get("integration_key") or request.headers.get("X-Integration-Key") or _bearer(request)
     ).strip()
     return found if len(found) <= KEY_CHARS else ""
+
+
+def _bearer(request: Request) -> str:
+    given = request.headers.get("Authorization", "")
+    return given.removeprefix(BEARER) if given.startswith(BEARER) else ""

@@ -6,7 +6,8 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
+from flask.globals import request_ctx
 from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
@@ -36,31 +37,32 @@ def push_alert(type: str) -> Response:
     """Take a push: who sends it, may it be now, what does it say, store, answer."""
     if type not in SOURCES:
         raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
+    asked = request_ctx.request  # itself: its stand-in would be asked twenty times
     with crowd.joined() as is_crowded:
-        return _take(type, is_crowded or SOURCES[type].takes_many, utcnow())
+        return _take(asked, type, is_crowded or SOURCES[type].takes_many, utcnow())
 
 
-def _take(type: str, is_journaled: bool, now: datetime) -> Response:
-    sender = (is_journaled and remembered(request, type)) or authenticate(request, type, now=now)
+def _take(asked: Request, type: str, is_journaled: bool, now: datetime) -> Response:
+    sender = (is_journaled and remembered(asked, type)) or authenticate(asked, type, now=now)
     if wait := rates.seconds_to_wait(sender.source_id):
         message = "too many requests from this source: 100 a second and 1000 a minute are allowed"
         raise RefusedRequest(429, "RequestTooFrequently", message, {"Retry-After": str(wait)})
     try:
-        push = _read(sender)
+        push = _read(asked, sender)
     except RefusedRequest as error:
         _note_refusal(sender, error)
         raise
     crash_here("intake.parsed")
     if is_journaled:
-        _journal(sender, push, now)
+        _journal(asked, sender, push, now)
         return quick_answer(_accepted(sender, push), warnings=push.warnings)
     results = store(sender, push, now=now)
     crash_here("intake.before_answer")
     return quick_answer(_result(results[0]), warnings=push.warnings)
 
 
-def _read(sender: Sender) -> Push:
-    body = read_body(request)
+def _read(asked: Request, sender: Sender) -> Push:
+    body = read_body(asked)
     crash_here("intake.read")
     try:
         return SOURCES[sender.type].parse(read_json(body), sender.options)
@@ -80,7 +82,7 @@ def _note_refusal(sender: Sender, error: RefusedRequest) -> None:
         log.warning("a refused push of source %s could not be counted", sender.source_id)
 
 
-def _journal(sender: Sender, push: Push, now: datetime) -> None:
+def _journal(asked: Request, sender: Sender, push: Push, now: datetime) -> None:
     """Return once the push is in the journal; the worker makes alerts of it."""
     rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=now)
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
@@ -88,7 +90,7 @@ def _journal(sender: Sender, push: Push, now: datetime) -> None:
         if rows or rejections:
             journal.store(journal.Entry(sender, rows, rejections))
     except journal.KeyClosed:
-        authenticate(request, sender.type, now=utcnow())  # says why
+        authenticate(asked, sender.type, now=utcnow())  # says why
         message = "the key changed at this moment; nothing of this push is stored: send it again"
         raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"}) from None
     crash_here("journal.before_answer")
