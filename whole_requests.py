@@ -33,7 +33,8 @@ LINGER_SECONDS = 2.0
 LOOK_EVERY_SECONDS = 1.0
 
 HEAD_END = b"\r\n\r\n"
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})", re.IGNORECASE)
+"""As many digits as tell what is too long; what else may be wrong with it is for the parser to find."""
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -95,6 +96,7 @@ class WholeRequests(ThreadWorker):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.reads_ahead = not self.cfg.is_ssl
         self.incoming: dict[socket.socket, Incoming] = {}
         self.leaving: dict[socket.socket, Leaving] = {}
         self.bytes_waiting = 0
@@ -102,7 +104,7 @@ class WholeRequests(ThreadWorker):
 
     def enqueue_req(self, conn: Any) -> None:
         """Whatever was accepted, has become readable or was read ahead passes here on its way to a thread."""
-        if self.cfg.is_ssl or conn.is_http2:
+        if not self.reads_ahead or conn.is_http2:
             super().enqueue_req(conn)
             return
         conn.close = partial(self._close, conn.sock)
@@ -170,9 +172,13 @@ class WholeRequests(ThreadWorker):
             self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read, one))
 
     def _hand_over(self, one: Incoming) -> None:
-        self._forget(one)
         one.connection.is_too_long = one.is_too_long
-        one.connection.init()
+        try:
+            one.connection.init()
+        except OSError:  # its peer has gone meanwhile
+            self._drop(one)
+            return
+        self._forget(one)
         one.connection.parser.unreader.unread(bytes(one.data))
         super().enqueue_req(one.connection)
 

@@ -155,6 +155,13 @@ def test_the_longest_request_that_is_taken_is_taken_and_a_longer_one_is_for_the_
     assert ask(port, b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("length", [b"-1", b"1e3", b"x", b"3, 4", b"9" * 30, b"9" * 5000])
+def test_a_length_that_is_none_is_refused_and_the_server_goes_on(serve: Serve, length: bytes):
+    port = serve()
+    assert ask(port, HEAD + b"Content-Length: " + length + b"\r\n\r\nabc").startswith(b"HTTP/1.1 4")
+    assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
+
+
 def test_a_peer_that_does_not_close_keeps_nobody_waiting(serve: Serve):
     port = serve()
     last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
