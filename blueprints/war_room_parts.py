@@ -52,6 +52,12 @@ def room_form(incident: Incident, *, submitted: bool = False) -> RoomForm:
     return form
 
 
+def chosen_people(form: RoomForm) -> list[int]:
+    """Those of a submitted form whom it offered."""
+    offered = {user_id for user_id, _name in form.people.choices}
+    return [user_id for user_id in form.people.data or [] if user_id in offered]
+
+
 def room_shown(incident: Incident) -> dict[str, Any]:
     """What the pages of an incident need; `room_state` changes whenever something of it does."""
     room, maker = war_rooms.of_incident(incident), war_room_switch.in_use(incident.tenant_id)

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from blueprints.access import current_member
 from blueprints.h5 import bp
 from blueprints.h5.incidents import act
-from blueprints.war_room_parts import REFUSALS, refusal, room_form
+from blueprints.war_room_parts import REFUSALS, chosen_people, refusal, room_form
 from extensions import db
 from services import incidents, war_rooms
 from services.incidents import Outcome
@@ -21,13 +21,13 @@ from services.incidents import Outcome
 def open_room(num: int) -> ResponseReturnValue:
     form = room_form(incidents.get(num, viewer=current_member()), submitted=True)
     with_observers = bool(form.with_observers and form.with_observers.data)
-    return _try(num, war_rooms.create, user_ids=form.people.data or [], with_observers=with_observers)
+    return _try(num, war_rooms.create, user_ids=chosen_people(form), with_observers=with_observers)
 
 
 @bp.post("/incidents/<int:num>/room/invite")
 def invite_to_room(num: int) -> ResponseReturnValue:
     form = room_form(incidents.get(num, viewer=current_member()), submitted=True)
-    return _try(num, war_rooms.invite, user_ids=form.people.data or [])
+    return _try(num, war_rooms.invite, user_ids=chosen_people(form))
 
 
 @bp.post("/incidents/<int:num>/room/dismiss")

@@ -13,7 +13,7 @@ from blueprints.incident_actions import is_fragment
 from blueprints.incidents import bp
 from blueprints.incidents.actions import act
 from blueprints.incidents.views import shown
-from blueprints.war_room_parts import REFUSALS, refusal, room_form
+from blueprints.war_room_parts import REFUSALS, chosen_people, refusal, room_form
 from extensions import db
 from services import incidents, war_rooms
 from services.incidents import Outcome
@@ -24,14 +24,14 @@ from services.incidents import Outcome
 def open_room(num: int) -> ResponseReturnValue:
     form = room_form(incidents.get(num, viewer=current_member()), submitted=True)
     with_observers = bool(form.with_observers and form.with_observers.data)
-    return _try(num, war_rooms.create, user_ids=form.people.data or [], with_observers=with_observers)
+    return _try(num, war_rooms.create, user_ids=chosen_people(form), with_observers=with_observers)
 
 
 @bp.post("/<int:num>/room/invite")
 @requires("incident.handle")
 def invite_to_room(num: int) -> ResponseReturnValue:
     form = room_form(incidents.get(num, viewer=current_member()), submitted=True)
-    return _try(num, war_rooms.invite, user_ids=form.people.data or [])
+    return _try(num, war_rooms.invite, user_ids=chosen_people(form))
 
 
 @bp.post("/<int:num>/room/dismiss")

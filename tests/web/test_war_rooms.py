@@ -73,6 +73,13 @@ def test_who_is_missing_is_listed_with_the_reason_and_can_be_tried_again(lin, in
     assert {member.state for member in the_room().members} == {"joined", "pending"}
 
 
+@pytest.mark.parametrize("number", ["9" * 24, "-1", "nobody"])
+def test_people_whom_the_form_did_not_offer_are_left_out(lin, incident, feishu, number):
+    assert "正在创建作战室" in press(lin, incident, **{"room-people": number}).text
+    assert the_room().state is RoomState.CREATING
+    assert "正在邀请成员进入作战室" in press(lin, incident, "room/invite", **{"room-people": number}).text
+
+
 def test_a_room_ends_only_after_its_incident(lin, incident, responder, feishu):
     made(incident, feishu)
     assert "故障尚未关闭，作战室不能结束" in press(lin, incident, "room/dismiss").text
