@@ -130,9 +130,17 @@ def detail(organisation_id: int) -> ResponseReturnValue:
 
 
 def _detail_page(tenant: Tenant, form: OrganisationForm, **context: object) -> str:
-    shown: dict[str, object] = {"is_default": tenant.id == DEFAULT_TENANT_ID, "wait": tenant_deletion.WAIT.days}
-    shown["has_begun"] = tenant_deletion.has_begun(tenant, now=utcnow())
-    return render_template("organisations/detail.html", tenant=tenant, form=form, **shown, **context)
+    return render_template("organisations/detail.html", form=form, **_about(tenant), **context)
+
+
+def _about(tenant: Tenant) -> dict[str, object]:
+    """How far its deletion is, beside the organisation itself."""
+    return {
+        "tenant": tenant,
+        "is_default": tenant.id == DEFAULT_TENANT_ID,
+        "wait": tenant_deletion.WAIT.days,
+        "has_begun": tenant_deletion.has_begun(tenant, now=utcnow()),
+    }
 
 
 @instance.post("/<int:organisation_id>")
@@ -145,8 +153,8 @@ def rename(organisation_id: int) -> ResponseReturnValue:
     try:
         tenants.rename(tenant, form.name.data or "", number, by=_me(), now=utcnow())
     except AppError as error:
-        shown = {"tenant": tenant, "is_default": tenant.id == DEFAULT_TENANT_ID, "wait": tenant_deletion.WAIT.days}
-        return refused("organisations/detail.html", form, error, **shown)
+        db.session.rollback()
+        return refused("organisations/detail.html", form, error, **_about(tenants.get(organisation_id, by=_me())))
     db.session.commit()
     flash(_("组织信息已保存"), "ok")
     return redirect(url_for(".detail", organisation_id=organisation_id), code=303)

@@ -172,3 +172,13 @@ def test_deleting_is_asked_for_and_taken_back_on_the_page(admin_client: Browser)
     assert admin_client.get(f"{ALL}/0").text.count("/delete") == 0
     events = db.session.scalars(db.select(AuditEntry.event).where(AuditEntry.tenant_id == other.id)).all()
     assert events == ["organisation.frozen", "organisation.deletion_asked", "organisation.deletion_taken_back"]
+
+
+def test_a_refused_name_does_not_offer_to_take_a_deletion_back_that_has_begun(admin_client: Browser) -> None:
+    other = make_tenant("别家")
+    other.status, other.deletion_due_at = TenantStatus.FROZEN, utcnow() - timedelta(minutes=1)
+    page = f"{ALL}/{other.id}"
+    assert "正在删除" in admin_client.get(page).text
+    refused = admin_client.submit(page, {"name": "别家", "house_number": "!!"}, page=page)
+    assert refused.status_code == 400
+    assert "正在删除" in refused.text
