@@ -52,8 +52,9 @@ def cipher_text(body: bytes) -> str:
 
 
 def named_receiver(body: bytes) -> str:
-    """Whom the outer XML names; nothing proves it. "" if it names nobody."""
-    return _outer(body, b"ToUserName")
+    """Whom the outer XML names; nothing proves it. "" if it names nobody, or what is no name."""
+    name = _outer(body, b"ToUserName")
+    return name if name.isprintable() else ""
 
 
 def _outer(body: bytes, name: bytes) -> str:

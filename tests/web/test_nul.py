@@ -48,6 +48,13 @@ def test_programs_and_platforms_meet_no_error_of_ours(client: Browser, admin: Me
     assert all(answer.status_code < 500 for answer in answers)
 
 
+@pytest.mark.parametrize("purpose", ["command", "data"])
+def test_a_company_that_nothing_proves_is_not_looked_for(client: Browser, admin: Membership, purpose: str):
+    body = b"<xml><ToUserName>ww\x00</ToUserName><Encrypt>x</Encrypt></xml>"
+    query = "msg_signature=a&timestamp=1&nonce=1"
+    assert client.post(f"/callback/wecom-suite/{purpose}?{query}", data=body).status_code in {403, 404}
+
+
 def test_a_search_of_programs_leaves_it_out(client: Browser, admin: Membership):
     _token, text = api_tokens.create("ci", ["read"], by=admin, now=utcnow())
     answer = client.get("/api/v1/incidents?text=%00", headers={"Authorization": f"Bearer {text}"})
