@@ -138,6 +138,7 @@ class Runner:
                 self._do_own(claims, on_claim)
                 return True
             begun = self._begin(queue, claims)
+            self._return_unused_probe(claims, begun)
             claims, places = [one.mine for one in begun[:1]], self._keep_places(queue, places, len(begun))
             self.begun.extend(begun[1:])
             on_claim()
@@ -216,6 +217,11 @@ class Runner:
         left = [Begun(mine, queue, what) for mine, what in staged if what is None or isinstance(what, Go)]
         self._let_go(*(mine for mine, what in staged if isinstance(what, Outcome)))
         return left
+
+    def _return_unused_probe(self, claims: list[Claim], begun: list[Begun]) -> None:
+        """What was done with the claim needed no call, so it found nothing out."""
+        if not begun and claims[0].is_probe:
+            circuits.return_probe(claims[0].lane, utcnow())
 
     def _joining(self, mine: Claim) -> Handler | None:
         handler = self.handlers.get(mine.kind)
