@@ -21,9 +21,8 @@ log = logging.getLogger(__name__)
 def take(mine: Claim) -> Outcome:
     """Handle a "take_authorisation" row. payload: Told; {"tries"}: failed ones."""
     tries = mine.payload.get("tries", 0)
-    told = Told(**{name: value for name, value in mine.payload.items() if name != "tries"})
     try:
-        authorisations.take(told, now=utcnow())
+        authorisations.take(Told.of_row(mine.payload), now=utcnow())
     except PlatformError as error:
         return _again(mine, tries + 1, error)
     return Done()

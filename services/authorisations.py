@@ -7,6 +7,7 @@ authorisation waits here until an administrator names the company; whoever named
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,11 @@ class Told:
     change: str
     corp_id: str = ""
     auth_code: str = ""
+
+    @classmethod
+    def of_row(cls, payload: Mapping[str, Any]) -> Told:
+        """Beside it a payload counts the tries, and the crashes."""
+        return cls(**{name: payload[name] for name in cls.__dataclass_fields__ if name in payload})
 
 
 # --- what the platform tells --------------------------------------------------------------------------------------
