@@ -41,12 +41,12 @@ def read(mine: Claim) -> Outcome:
 
 
 def convert(mine: Claim) -> Outcome:
-    """Handle a "convert_links" row. payload: {"tries"}. What the platform does not know waits for the person."""
+    """Handle a "convert_links" row. payload: {"after": link}, {"tries"}. Whom the platform does not know is left."""
     try:
-        modes.convert_links(mine.subject_id)
+        reached = modes.convert_links(mine.subject_id, after=mine.payload.get("after", 0))
     except PlatformError as error:
         return _again(mine, mine.payload.get("tries", 0) + 1, error)
-    return Done()
+    return Done() if reached is None else Later(utcnow(), "", {"after": reached})
 
 
 def check(mine: Claim) -> Outcome:

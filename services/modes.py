@@ -86,24 +86,30 @@ def _mark_links(integration: Integration) -> None:
     db.session.execute(update(AccountLink).where(*links, active).values(state=LinkState.BROKEN))
 
 
-def convert_links(integration_id: int) -> int:
+def convert_links(integration_id: int, *, after: int = 0) -> int | None:
     """Ask the platform for the ids of people whose links were made in the other mode, and mend those links.
 
-    Commits before it calls; returns how many were mended. Raises PlatformError.
+    after  the link to go on behind. Commits before it calls; returns the last link that was asked about if more may
+    follow. A link whose new id means somebody else by now waits for the person. Raises PlatformError.
     """
-    integration = db.session.get_one(Integration, integration_id)
+    integration = db.session.get(Integration, integration_id)
+    if integration is None or not integrations.mode_of(integration).needs_provider:
+        return None
+    mine = (AccountLink.tenant_id == integration.tenant_id, AccountLink.integration_id == integration_id)
     wanted = select(AccountLink.id, AccountLink.external_user_id).where(
-        AccountLink.tenant_id == integration.tenant_id,
-        AccountLink.integration_id == integration_id,
-        AccountLink.state == LinkState.BROKEN,
+        *mine, AccountLink.state == LinkState.BROKEN, AccountLink.id > after
     )
-    known = [(row[0], row[1]) for row in db.session.execute(wanted.order_by(AccountLink.id).limit(MOST_AT_ONCE))]
+    asked = {row[0]: row[1] for row in db.session.execute(wanted.order_by(AccountLink.id).limit(MOST_AT_ONCE))}
     platform = integrations.installed_platform(integration)
     db.session.commit()
-    found = platform.own_ids_of([external_id for _id, external_id in known]) if known else {}
-    for link_id, external_id in known:
-        link = db.session.get(AccountLink, link_id)
-        if link is not None and link.state is LinkState.BROKEN and external_id in found:
-            link.external_user_id, link.state = found[external_id], LinkState.ACTIVE
-    db.session.flush()
-    return sum(1 for _id, external_id in known if external_id in found)
+    found = platform.own_ids_of(list(asked.values())) if asked else {}
+    if found:
+        taken = set(db.session.scalars(select(AccountLink.external_user_id).where(*mine)))
+        broken = select(AccountLink).where(*mine, AccountLink.state == LinkState.BROKEN, AccountLink.id.in_(asked))
+        for link in db.session.scalars(broken):
+            own_id = found.get(link.external_user_id)
+            if own_id is not None and own_id not in taken:
+                link.external_user_id, link.state = own_id, LinkState.ACTIVE
+                taken.add(own_id)
+        db.session.flush()
+    return max(asked) if len(asked) == MOST_AT_ONCE else None
