@@ -10,8 +10,10 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from extensions import db
+from jobs.handling import Handler
 from jobs.lanes import Lanes
-from jobs.outbox import DueQueue
+from jobs.outbox import Done, DueQueue
+from jobs.runner import Runner
 from models import Channel, Delivery, DeliveryState, Integration, Job
 from platforms.errors import AnswerLost, NetworkFailed, PlatformBusy, RateLimited, RecipientBusy
 from services import circuits, deliveries, failures, incidents, outbox
@@ -207,3 +209,14 @@ def test_a_closed_lane_is_not_taken_from():
     down = DueQueue(outbox.queue_of(2), outage_count=circuits.OPEN_AFTER, probe_at=NOW + timedelta(seconds=1))
     assert Lanes(8).in_turn([paused, down], NOW) == []
     assert Lanes(8).in_turn([paused, down], NOW + timedelta(seconds=1)) == [paused, down]
+
+
+def test_a_probe_that_ends_with_its_claim_leaves_its_turn_too(office: Office):
+    """Whatever was found out while it was claimed: it needed no call, and the platform may be tried at once."""
+    db.session.execute(update(Integration).values(outage_count=circuits.OPEN_AFTER, outage_since=NOW, probe_at=NOW))
+    queue = outbox.queue_of(office.integration.id)
+    outbox.enqueue("deliver", tenant_id=0, subject_id=1, due_at=NOW, now=NOW, queue=queue)
+    db.session.commit()
+    working = Runner(office.app, {"deliver": Handler(lambda mine: Done(), joins_claim=True)}, timedelta(seconds=60))
+    assert working.run_due() == 1
+    assert db.session.scalars(select(Integration.probe_at)).one() == NOW
