@@ -65,3 +65,8 @@ class Application(Flask):
         if asked.blueprint == "intake" and response.status_code >= FIRST_REFUSAL:
             return access_log.finish(response)
         return access_log.finish_call(asked, response)
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """What extensions take down after a request they have not set up for a program."""
+        if not request_ctx.request.path.startswith(PATHS):
+            super().do_teardown_request(exc)
