@@ -1,4 +1,4 @@
-"""Authorisations, in the worker: what was told is taken however often a try broke, and links are converted to the end."""
+"""Authorisations, in the worker: what was told is taken whatever broke, and links are converted to the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def claim_of(job: Job, **payload: object) -> Claim:
 
 def test_what_was_told_is_taken_after_a_try_that_broke(app: Flask) -> None:
     default_tenant()
-    authorisations.take_event("wecom", AuthorisationEvent("s", "n", NOW, event_key="key-1", change=CANCELLED, corp_id="wpUnknown"), now=NOW)
+    event = AuthorisationEvent("s", "n", NOW, event_key="key-1", change=CANCELLED, corp_id="wpUnknown")
+    authorisations.take_event("wecom", event, now=NOW)
     db.session.commit()
     job = db.session.scalars(select(Job).where(Job.kind == authorisations.TAKE)).one()
     assert jobs.take(claim_of(job, crashes=1, tries=1)) == Done()
