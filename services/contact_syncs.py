@@ -70,6 +70,15 @@ class ComparisonChanged(Conflict):
     hint = N_("页面已更新，请确认后再操作。")
 
 
+class ContactsWithheld(AppError):
+    """The platform tells applications of this mode too little about people. reason: what it does not tell."""
+
+    code = "contact_sync.withheld"
+    api_code = "InvalidParameter"
+    message = N_("%(reason)s")
+    status = 409
+
+
 class NotComparing(Conflict):
     """The comparison is confirmed or given up already."""
 
@@ -111,8 +120,18 @@ def connections(viewer: Membership) -> list[Integration]:
 
 def lists_contacts(integration: Integration) -> bool:
     """Whether people can be read through it, as its platform and its mode allow."""
-    is_withheld = "contacts" in setup.mode_of(integration).withheld
-    return PLATFORMS[integration.platform].capabilities.lists_contacts and not is_withheld
+    return PLATFORMS[integration.platform].capabilities.lists_contacts and not _withheld(integration)
+
+
+def _withheld(integration: Integration) -> str:
+    """Why an application of this mode cannot read people, as a catalogue id; "": it can."""
+    return setup.mode_of(integration).withheld.get("contacts", "")
+
+
+def _check_not_withheld(integration: Integration) -> None:
+    """Raises ContactsWithheld."""
+    if reason := _withheld(integration):
+        raise ContactsWithheld(reason, reason=reason)
 
 
 def get(sync_id: int, *, viewer: Membership) -> ContactSync:
@@ -160,8 +179,12 @@ def is_ready(integration: Integration) -> bool:
 
 
 def begin(integration: Integration, *, by: Membership, now: datetime) -> ContactSync:
-    """Stage reading the contacts; what is open already is returned instead. Raises AccessDenied, NotConfigured."""
+    """Stage reading the contacts; what is open already is returned instead.
+
+    Raises AccessDenied, ContactsWithheld, NotConfigured.
+    """
     rights.require(by, "member.edit")
+    _check_not_withheld(integration)
     platform = PLATFORMS[integration.platform]
     if not is_ready(integration):
         raise NotConfigured(platform=platform.label)
@@ -201,12 +224,14 @@ def confirm(
     """Stage 确认同步: the worker applies the comparison as it stands.
 
     seen  version of the comparison that the administrator saw
-    Raises AccessDenied, NotComparing, ComparisonChanged, ShrunkUnconfirmed.
+    Raises AccessDenied, NotComparing, ComparisonChanged, ShrunkUnconfirmed, ContactsWithheld (the connection's mode
+    is another one by now: what was read names people as nobody is named there).
     """
     rights.require(by, "member.edit")
     db.session.refresh(sync, with_for_update=True)
     if sync.state is not ContactSyncState.COMPARING:
         raise NotComparing
+    _check_not_withheld(db.session.get_one(Integration, sync.integration_id))
     if sync.version != seen:
         raise ComparisonChanged
     plan = extent(sync)

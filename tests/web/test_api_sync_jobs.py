@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -104,3 +105,22 @@ def test_a_comparison_is_given_up(call, integration, work):
 def test_the_scope_for_synchronising_is_its_own(call, boss, integration):
     _, token = api_tokens.create("测试", ["read", "handle", "config", "send"], by=boss, now=utcnow())
     assert call("POST", "/sync-jobs", 403, token=token, integration_id=integration.id)["code"] == "AccessDenied"
+
+
+def test_a_mode_that_is_told_no_names_is_not_read(call):
+    """Its people would become accounts that are called by their ids."""
+    connection = make_integration(mode="third_party", settings={"corp_id": "ww1234567890abcdef"})
+    refused = call("POST", "/sync-jobs", 400, integration_id=connection.id)
+    assert "第三方应用读不到成员姓名" in refused["message"]
+    assert call("GET", f"/sync-jobs?integration_id={connection.id}")["items"] == []
+
+
+def test_what_was_read_in_another_mode_is_not_applied(call, work, integration, monkeypatch):
+    sync = call("POST", "/sync-jobs", 202, integration_id=integration.id)
+    work()
+    version = call("GET", f"/sync-jobs/{sync['id']}")["version"]
+    (mode,) = GroupPlatform.modes
+    monkeypatch.setattr(GroupPlatform, "modes", (replace(mode, withheld={"contacts": "读不到成员姓名"}),))
+    refused = call("POST", f"/sync-jobs/{sync['id']}/confirm", 400, version=version)
+    assert refused["message"] == "读不到成员姓名"
+    assert call("GET", f"/sync-jobs/{sync['id']}")["state"] == "comparing"
