@@ -233,7 +233,7 @@ def _undeliverable(call: Call, space: Space, model: Json) -> str:
         return "group.disbanded"
     if not group.is_internal:
         return "conversation.org.notMatch"
-    has_robot = group.template_id or call.app.client_id in group.installed
+    has_robot = call.came_with(group) or call.app.client_id in group.installed
     return "" if has_robot else "chatbotNotInstall"
 
 

@@ -89,6 +89,11 @@ class Call:
     def group(self, cid: str) -> Group | None:
         return self.corp.groups.get(cid)
 
+    def came_with(self, group: Group) -> bool:
+        """Whether this app's robot came into a scene group with its template."""
+        template = self.world.state.group_templates.get(group.template_id)
+        return template is not None and template.client_id == self.app.client_id
+
     def card(self, out_track_id: str) -> Card:
         """A card of this app. Raises ApiError."""
         if not out_track_id:

@@ -73,8 +73,7 @@ def _group(call: Call) -> Group:
         is_elsewhere = any(cid in corp.groups for corp in call.world.state.corps.values())
         raise ApiError(*(("groupPermissionDenied", "无权限") if is_elsewhere else ("cidEncryptError", "群ID解析失败")))
     if group.template_id:
-        template = call.world.state.group_templates.get(group.template_id)
-        if template is None or template.client_id != call.app.client_id:
+        if not call.came_with(group):
             raise ApiError("groupTemplatePermissionDenied", "模板不属于该应用")
         return group
     if not group.is_internal or not code:

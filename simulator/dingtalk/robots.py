@@ -163,13 +163,13 @@ def _check_robot(call: Call) -> None:
 
 
 def _check_group(call: Call, group: Group) -> None:
-    """A group of the company: the robot is there by the cool app only, so its code must be said."""
+    """A group of the company: the robot is there by the template, or by the cool app, whose code must be said then."""
     if group.disbanded:
         raise ApiError("group.disbanded", "群已经解散")
     if not group.is_internal:
         raise ApiError("conversation.org.notMatch", "群不属于该企业")
     code = call.text("coolAppCode")
-    if group.template_id:  # the robot came with the template
+    if call.came_with(group):
         if code:
             raise ApiError("invalidParameter.robotCode.coolApp", "绑定这个机器人的酷应用没有在群中被使用")
         return

@@ -50,7 +50,7 @@ def remove(call: Call) -> Json:
 def update(call: Call) -> Json:
     """Of the older family: another title."""
     group = call.group(str(call.body.get("open_conversation_id") or ""))
-    if group is None or not group.template_id:
+    if group is None or not call.came_with(group):
         raise OldError(400020, "群不是场景群或不存在", is_wrapped=True)
     if group.disbanded:
         raise OldError(400013, "群已解散", is_wrapped=True)
@@ -97,7 +97,7 @@ def _own(call: Call) -> Group:
         raise ApiError("cidParse.wrong", "群ID解析失败")
     if not group.template_id:
         raise ApiError("groupPermissionDenied", "不是场景群")
-    if call.world.state.group_templates[group.template_id].client_id != call.app.client_id:
+    if not call.came_with(group):
         raise ApiError("groupTemplatePermissionDenied", "模板不属于该应用")
     if group.disbanded:
         raise ApiError("group.disbanded", "群已经解散")

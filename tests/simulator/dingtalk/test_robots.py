@@ -99,6 +99,24 @@ def test_a_group_without_the_cool_app_and_one_that_is_gone(lab):
     assert lab.call("POST", GROUP, group_text(lab))[1]["code"] == "group.disbanded"
 
 
+def test_a_scene_group_has_the_robot_of_its_template_and_no_other(lab):
+    other = lab.control("dingtalk/apps", {"corp_id": CORP, "name": "别的应用"})
+    lab.control("dingtalk/templates", {"client_id": other["client_id"], "template_id": "other.schema"})
+    template = lab.control("dingtalk/group_templates", {"client_id": CLIENT})["template_id"]
+    wanted = {"title": "作战室", "template_id": template, "owner_user_id": "lin", "user_ids": ["lin", "wu"]}
+    cid = lab.call("POST", "/v1.0/im/sceneGroup/create", wanted)[1]["open_conversation_id"]
+    assert lab.call("POST", GROUP, text(openConversationId=cid))[0] == 200
+    token = lab.token(other["client_id"], other["client_secret"])
+    message = text(openConversationId=cid, robotCode=other["client_id"])
+    assert lab.call("POST", GROUP, message, token=token)[0] == 400
+    model = {"robotCode": other["client_id"]}
+    card = lab.card(f"IM_GROUP.{cid}", cardTemplateId="other.schema", imGroupOpenDeliverModel=model)
+    sent = lab.call("POST", "/v1.0/card/instances/createAndDeliver", card | {"callbackType": "STREAM"}, token=token)
+    assert sent[1]["result"]["deliverResults"][0]["errorMsg"] == "chatbotNotInstall"
+    renamed = lab.old("/topapi/im/chat/scenegroup/update", {"open_conversation_id": cid, "title": "x"}, token=token)
+    assert renamed["errcode"] != 0
+
+
 def test_who_has_read_and_taking_back(lab):
     key = lab.call("POST", OTO, text(userIds=["lin", "wu"]))[1]["processQueryKey"]
     path, about = "/v1.0/robot/oToMessages/readStatus", {"robotCode": CLIENT}
