@@ -129,14 +129,13 @@ def _again(mine: Claim, step: Step, attempt: dict[str, Any], error: PlatformErro
     tries = attempt["tries"] + (0 if error.unsent else 1)
     since = datetime.fromisoformat(attempt["since"])
     patience = END_GIVE_UP_AFTER if isinstance(step, End) else GIVE_UP_AFTER
-    was_unanswered = bool(mine.payload.get("unanswered"))
-    if isinstance(step, Make) and not error.uncertain and not was_unanswered:
+    if isinstance(step, Make) and step.is_first and not error.uncertain:
         room.is_unanswered, room.first_tried_at = False, None
     if not error.retryable or now - since > patience:
         war_room_steps.failed(room, step, error, now=now)
         return Later(now, "", {})
     due_at = max(now + retries.with_jitter(retries.delay(tries)), bounds.not_before or now)
-    kept = attempt | {"tries": tries, "unanswered": was_unanswered or error.uncertain}
+    kept = attempt | {"tries": tries}
     if isinstance(step, Say) and not error.uncertain:
         kept.pop("saying", None)
     return Later(due_at, f"{OUTAGE if circuits.is_outage(error) else ''}{error.code}", kept)

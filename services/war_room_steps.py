@@ -50,10 +50,11 @@ class OutcomeUnknown(PlatformError):
 
 @dataclass(frozen=True)
 class Make:
-    """Make the group, or find the one that an unanswered try made."""
+    """Make the group, or find the one that an unanswered try made. is_first: no earlier try can have made it."""
 
     order: RoomOrder
     looks_first: bool
+    is_first: bool
 
     def call(self, platform: Platform) -> Room:
         found = platform.rooms.find(self.order) if self.looks_first else None
@@ -153,8 +154,9 @@ def _make(room: WarRoom, integration: Integration, now: datetime) -> Make:
         raise TooFewPeople(limits.least_people, len(ready))
     with speaking(db.session.get_one(Tenant, room.tenant_id)):
         described = say(Text(N_("值班铃 · 故障 #%(num)s"), num=room.incident.num))
+    is_first = not room.is_unanswered
     room.first_tried_at, room.is_unanswered = room.first_tried_at or now, True
-    return Make(RoomOrder(room.reference, room.name, tuple(ready), described), is_forgotten)
+    return Make(RoomOrder(room.reference, room.name, tuple(ready), described), is_forgotten, is_first)
 
 
 def _invite(room: WarRoom, integration: Integration, chat: GroupChat, now: datetime) -> Invite | None:
@@ -321,7 +323,6 @@ def _not_made(room: WarRoom, error: PlatformError, now: datetime) -> None:
             if person in missing:
                 war_room_people.refused(member, missing[person])
     room.state = RoomState.FAILED
-    room.is_unanswered = room.is_unanswered and not isinstance(error, TooFewPeople)
     reason = {"message": error.message, "params": remember(error)["params"]}
     _record(room, "war_room_create", now, reason=reason)
 

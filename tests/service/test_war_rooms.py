@@ -166,6 +166,22 @@ def test_an_order_that_the_platform_has_forgotten_is_looked_for_first(office, ro
 
 
 @on_one
+def test_a_refusal_does_not_undo_that_an_earlier_try_was_never_answered(office, rooms):
+    rooms.lost = True
+    rooms.errors.append(AnswerLost("cut"))
+    make_room(office)
+    db.session.delete(office.pending("war_room")[0])
+    the_room().state = RoomState.FAILED  # as when it is given up
+    rooms.lost = False
+    rooms.errors.append(ContentRefused("no"))
+    make_room(office)
+    assert (the_room().state, the_room().is_unanswered) == (RoomState.FAILED, True)
+    office.pass_time(hours=11)
+    make_room(office)
+    assert (the_room().state, rooms.looked, len(rooms.groups)) == (RoomState.ACTIVE, 1, 1)
+
+
+@on_one
 def test_where_nothing_can_be_looked_up_an_old_order_is_not_repeated(office, rooms, limit):
     limit(finds=False)
     rooms.lost = True
