@@ -33,7 +33,7 @@ class IntegrationStopped(PlatformError):
 
 class OurFault(PlatformError):
     code = "war_room.our_fault"
-    message = N_("系统无法创建作战室")
+    message = N_("系统无法创建或结束作战室")
     hint = N_("请把此故障的编号交给运维人员查看日志。")
     failure = "internal"
 
@@ -74,6 +74,8 @@ def _without_connection(room: WarRoom, now: datetime) -> Outcome:
         war_room_steps.failed(room, None, IntegrationStopped(), now=now)
     elif room.integration is None:
         war_room_steps.ended(room, war_room_steps.GONE, now=now)
+    elif room.state is RoomState.DISMISSING:
+        war_room_steps.not_ended(room, IntegrationStopped(), now=now)
     return Done()
 
 
@@ -142,10 +144,12 @@ def _again(mine: Claim, step: Step, attempt: dict[str, Any], error: PlatformErro
 
 
 def gave_up(mine: Claim, error: str) -> None:
-    """Show on the room that it could not be made because of a fault of ours."""
+    """Show on the room that it could not be made, or ended, because of a fault of ours."""
     room = war_room_steps.hold(mine.subject_id, mine.tenant_id)
     if room is not None and room.state is RoomState.CREATING:
         war_room_steps.failed(room, None, OurFault(error[:200]), now=utcnow())
+    elif room is not None and room.state is RoomState.DISMISSING:
+        war_room_steps.not_ended(room, OurFault(error[:200]), now=utcnow())
 
 
 # --- looking at the requirements ----------------------------------------------------------------------------------

@@ -272,6 +272,12 @@ def failed(room: WarRoom, step: Step | None, error: PlatformError, *, now: datet
             ended(room, RENAMED, now=now)
 
 
+def not_ended(room: WarRoom, error: PlatformError, *, now: datetime) -> None:
+    """Stage that a room which was to end goes on, and why: whoever wants its end may ask for it again."""
+    room.state, room.failure = RoomState.ACTIVE, remember(error)
+    room.incident.changed_at = now
+
+
 def _made(room: WarRoom, integration: Integration, step: Make, made: Room, now: datetime) -> None:
     chat = groups.note_seen(integration, made.group, origin=groups.ROOM, now=now)
     chat.origin = groups.ROOM

@@ -386,6 +386,29 @@ def test_a_stopped_connection_makes_no_room_and_says_so(office, rooms):
 
 
 @on_one
+def test_a_room_that_cannot_end_goes_on_and_can_be_ended_later(office, rooms, monkeypatch):
+    make_room(office)
+    office.change(incidents.close)
+    office.change(war_rooms.dismiss)
+    office.integration.status = IntegrationStatus.DISABLED
+    office.work()
+    assert (the_room().state, war_rooms.problem_of(the_room()).code) == (
+        RoomState.ACTIVE,
+        "war_room.integration_stopped",
+    )
+    office.integration.status = IntegrationStatus.ACTIVE
+    office.change(war_rooms.dismiss)
+    with monkeypatch.context() as broken:
+        broken.setattr(rooms, "end", lambda group, last_name: {}["a fault of ours"])
+        for _ in range(20):
+            office.pass_time(hours=1)
+    assert (the_room().state, war_rooms.problem_of(the_room()).code) == (RoomState.ACTIVE, "war_room.our_fault")
+    office.change(war_rooms.dismiss)
+    office.work()
+    assert the_room().state is RoomState.DISMISSED
+
+
+@on_one
 def test_nobody_chooses_a_war_room_for_anything_else(office):
     make_room(office)
     assert db.session.scalars(select(GroupChat)).one().origin == "war_room"
