@@ -230,6 +230,12 @@ def note(mine: Claim, payload: dict[str, Any]) -> bool:
     return _is_mine(_NOTED, mine, kept=payload)
 
 
+def noted(mine: Claim) -> dict[str, Any]:
+    """The payload as it stands: what was noted while the row was worked on is more than the claim knows."""
+    kept = db.session.scalar(select(Job.payload).where(Job.id == mine.id, Job.attempts == mine.attempts))
+    return mine.payload if kept is None else kept
+
+
 def _is_mine(statement: Statement, mine: Claim, **values: Any) -> bool:
     db.session.flush()  # what the work changed is staged before the row that it was done for
     known = {"of_id": mine.id, "fence": mine.attempts} | values

@@ -91,7 +91,7 @@ class Recorder:
         text = f"{type(error).__name__}: {error}"
         if crashes < CRASHES_BEFORE_DEAD:
             wait = retries.with_jitter(retries.delay(crashes))
-            self.record(mine, Later(utcnow() + wait, text, mine.payload | {"crashes": crashes}))
+            self.record(mine, Later(utcnow() + wait, text, outbox.noted(mine) | {"crashes": crashes}))
             return
         self._give_up(mine, text)
         self.record(mine, Dead(text))

@@ -179,6 +179,21 @@ def test_a_poison_row_ends_dead_and_the_queue_goes_on(app: Flask):
     assert "cannot be drawn" in (poison.error or "")
 
 
+def test_what_was_noted_before_a_crash_is_known_to_the_next_try(app: Flask):
+    """That a call was made, say, whose answer nobody knows."""
+    job = stage(payload={"tries": 1})
+    db.session.commit()
+
+    def work(mine: Claim) -> Outcome:
+        claims.note(mine, mine.payload | {"saying": "hello"})
+        db.session.commit()
+        raise RuntimeError("after the call")
+
+    runner(app, work).run_due()
+    db.session.refresh(job)
+    assert job.payload == {"tries": 1, "saying": "hello", "crashes": 1}
+
+
 def test_a_row_of_a_kind_that_nobody_handles_is_dead_at_once(app: Flask):
     job = stage("unheard of")
     db.session.commit()
