@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Table, delete, func, select, tuple_, update
@@ -17,11 +18,12 @@ from extensions import db, read_only
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.retention import AGAIN_AFTER, BATCH, RUN_SECONDS, delete_all
 from models import Department, Job
-from services import tenant_deletion
+from services import outbox, tenant_deletion
 from services.clock import utcnow
 
 WINDOW = 50_000
 PEOPLE = 20
+AGAIN_AFTER_FAULT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,14 @@ def run(mine: Claim) -> Outcome:
     if tenant is not None:
         tenant_deletion.finish(tenant, place["rows"], now=utcnow())
     return Done()
+
+
+def gave_up(mine: Claim, error: str) -> None:
+    """Go on tomorrow: what has begun cannot be taken back, and nobody else can have it finished."""
+    now = utcnow()
+    kept = {name: value for name, value in mine.payload.items() if name != "crashes"}
+    about = {"tenant_id": mine.tenant_id, "subject_id": mine.subject_id, "due_at": now + AGAIN_AFTER_FAULT, "now": now}
+    outbox.enqueue(tenant_deletion.DELETE, payload=kept, **about)  # type: ignore[arg-type]
 
 
 def _forget_people(tenant_id: int, ends: float) -> bool:

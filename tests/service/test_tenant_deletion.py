@@ -13,7 +13,9 @@ from sqlalchemy import func, select
 from errors import AccessDenied, Conflict, InvalidInput, NotFound
 from extensions import db
 from jobs import retention, tenant_deletion
+from jobs.handlers import HANDLERS
 from jobs.outbox import Claim, Done, Later
+from jobs.runner import Runner
 from models import AuditEntry, Job, JobState, Tenant, TenantStatus, User
 from services import accounts, admission, tenants
 from services import tenant_deletion as deletion
@@ -154,3 +156,29 @@ def test_people_of_it_alone_lose_their_account_and_others_keep_theirs(
     assert alone.is_disabled
     assert (both.username, both.email, both.is_disabled) == ("both", "both@example.com", False)
     assert (chief.username, chief.is_disabled) == ("chief", False)
+
+
+def test_what_broke_goes_on_the_next_day_where_it_was(
+    chief: User, gone: World, clock: time_machine.Traveller, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be taken back once it has begun, so it must not stay like that either."""
+    tenant = frozen(gone, chief)
+    deletion.ask(tenant, tenant.name, by=chief, now=NOW)
+    db.session.commit()
+    tenant_id = tenant.id
+    db.session.commit()
+    clock.move_to(LATER)
+    monkeypatch.setattr(tenant_deletion, "_one_pass", lambda *about: {}["a fault of ours"])
+    working = Runner(app, HANDLERS, timedelta(seconds=60))
+    for _ in range(20):
+        working.run_due()
+        clock.shift(timedelta(hours=1))
+    states = db.session.scalars(select(Job.state).where(Job.kind == deletion.DELETE).order_by(Job.id)).all()
+    db.session.commit()
+    assert states == [JobState.DEAD, JobState.PENDING]
+    monkeypatch.undo()
+    monkeypatch.setattr(retention, "REST_SECONDS", 0)
+    clock.shift(timedelta(days=1))
+    working.run_due()
+    db.session.expire_all()
+    assert db.session.get_one(Tenant, tenant_id).status is TenantStatus.DELETED
