@@ -50,8 +50,8 @@ HANDLERS = {
     "find_licences": Handler(licences.ask_all),
     "read_licences": Handler(licences.run),
     "war_room": Handler(war_rooms.run, war_rooms.gave_up),
-    "check_rooms": Handler(war_rooms.try_requirements),
+    "check_rooms": Handler(war_rooms.try_requirements, war_rooms.gave_up_trying),
     "upload_pictures": Handler(upload_pictures.run),
     "purge": Handler(retention.purge),
-    "delete_organisation": Handler(tenant_deletion.run),
+    "delete_organisation": Handler(tenant_deletion.run, tenant_deletion.gave_up),
 }

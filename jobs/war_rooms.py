@@ -86,7 +86,10 @@ def _take(mine: Claim, step: Step, integration: Integration, now: datetime) -> O
     may_have_been_said = isinstance(step, Say) and mine.payload.get("saying") == step.reference
     if may_have_been_said and limits is not None and not limits.knows_texts:
         return _record(mine, step, None, now)
-    platform = integrations.platform_for(integration)
+    try:
+        platform = integrations.platform_for(integration)
+    except PlatformError as error:  # the entered address of a private deployment may not be called
+        return _again(mine, step, attempt, error)
     rows.note(mine, attempt)
     db.session.commit()
     crash_here("worker.before_send")
@@ -160,11 +163,11 @@ def try_requirements(mine: Claim) -> Outcome:
     integration = db.session.get(Integration, mine.subject_id)
     if integration is None or integration.tenant_id != mine.tenant_id:
         return Done()
-    platform = integrations.platform_for(integration)
-    db.session.commit()
-    g.called_platform = True
     refused: PlatformError | None = None
     try:
+        platform = integrations.platform_for(integration)
+        db.session.commit()
+        g.called_platform = True
         platform.rooms.check()
     except PlatformError as error:
         refused = error
@@ -172,3 +175,10 @@ def try_requirements(mine: Claim) -> Outcome:
     found = responders.known(mine.tenant_id, [mine.payload.get("by", 0)])
     war_room_switch.checked(integration, refused, by=found[0] if found else None, now=utcnow())
     return Done()
+
+
+def gave_up_trying(mine: Claim, error: str) -> None:
+    """Show on the connection that its requirements could not be looked at because of a fault of ours."""
+    integration = db.session.get(Integration, mine.subject_id)
+    if integration is not None and integration.tenant_id == mine.tenant_id:
+        war_room_switch.checked(integration, OurFault(error[:200]), by=None, now=utcnow())

@@ -26,7 +26,7 @@ from models import (
     WarRoom,
 )
 from platforms import PLATFORMS
-from platforms.errors import AnswerLost, ContentRefused, PlatformBusy, RecipientUnreachable
+from platforms.errors import AddressRefused, AnswerLost, ContentRefused, PlatformBusy, RecipientUnreachable
 from platforms.setup import SetupMode
 from services import groups, incidents, timeline, war_room_switch, war_rooms
 from services.clock import utcnow
@@ -449,6 +449,29 @@ def test_a_requirement_that_is_not_met_is_explained_and_nothing_is_on(office, ad
     failed = war_room_switch.failure(office.integration)
     assert failed is not None
     assert failed.detail["code"] == "platform.recipient_unreachable"
+
+
+@on_one
+def test_a_look_at_the_requirements_that_breaks_is_not_waited_for_any_longer(office, admin, rooms, monkeypatch):
+    monkeypatch.setattr(rooms, "check", lambda: {}["a fault of ours"])
+    switch_on(office, admin)
+    assert war_room_switch.is_being_checked(office.integration)
+    for _ in range(20):
+        office.pass_time(hours=1)
+    assert not war_room_switch.is_being_checked(office.integration)
+    failed = war_room_switch.failure(office.integration)
+    assert failed is not None
+    assert failed.detail["code"] == "war_room.our_fault"
+
+
+@on_one
+def test_an_address_that_may_not_be_called_is_said_at_once(office, rooms, monkeypatch):
+    def refuse(integration: Integration) -> None:
+        raise AddressRefused("10.0.0.1")
+
+    monkeypatch.setattr("services.integrations.platform_for", refuse)
+    assert make_room(office).state is RoomState.FAILED
+    assert war_rooms.problem_of(the_room()).code == AddressRefused.code
 
 
 @on_one
