@@ -138,7 +138,7 @@ def _choices() -> dict[str, list[tuple[str, str]]]:
             everything,
             *((str(member.user_id), member.user.name) for member in responders.candidates(viewer.tenant_id)),
         ],
-        "integrations": [everything, *((str(one.id), one.name) for one in setup.all_for(viewer))],
+        "integrations": [everything, *((str(one.id), _(one.name)) for one in setup.all_for(viewer))],
     }
 
 

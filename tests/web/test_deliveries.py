@@ -38,6 +38,12 @@ def test_nothing_sent_yet(lin):
     assert "还没有发送过消息" in lin.get("/deliveries").text
 
 
+def test_the_way_is_called_in_the_readers_language(lin, responder):
+    make_integration(name="企业微信")
+    deliver(responder)
+    assert "企业微信" not in lin.get("/deliveries", headers={"Accept-Language": "en"}).text
+
+
 def test_each_says_why_and_what_to_do(lin, responder):
     make_integration(name="企业微信（生产）")
     sent = deliver(responder)

@@ -84,6 +84,12 @@ def test_what_is_unhealthy(admin_client):
     assert "草稿，尚未完成接入" in page
 
 
+def test_connections_that_nobody_has_named_are_called_in_the_readers_language(admin_client):
+    make_integration(name="企业微信")
+    page = admin_client.get("/", headers={"Accept-Language": "en"}).text
+    assert "<strong>WeCom</strong>" in page
+
+
 def test_other_organisations_do_not_show(admin_client):
     tenant = make_tenant("别家")
     make_incident(make_channel(tenant=tenant), title="别家的事")
