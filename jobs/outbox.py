@@ -19,6 +19,7 @@ from services.outbox import URGENCIES
 from services.statements import Statement
 
 ERROR_LENGTH = 500
+ELSEWHERE = "elsewhere"
 PROMISED = ("snooze_expiry", "auto_close")
 """Kinds that are due at a time that was promised to a reader; that of the others counts from when they were staged."""
 
@@ -46,7 +47,7 @@ class Claim:
 
     @property
     def lane(self) -> int:
-        """The connection that will be called, 0 for our own work."""
+        """The connection that will be called, 0 for our own work, -1 for calls of other hosts."""
         return self.queue // URGENCIES
 
 
@@ -54,7 +55,7 @@ class Claim:
 class DueQueue:
     """A queue in which something is due, and what is known of the connection behind it.
 
-    platform  which the connection is to; "" for our own work
+    platform  which the connection is to; "" for our own work, ELSEWHERE for what calls other hosts
     """
 
     number: int
@@ -146,7 +147,7 @@ def due_queues(now: datetime) -> list[DueQueue]:
     """The queues in which something could be claimed."""
     found = _DUE_QUEUES.rows(db.session.connection(), {"now": now})
     return [
-        DueQueue(number, paused_until, count or 0, probe_at, platform or "")
+        DueQueue(number, paused_until, count or 0, probe_at, platform or ("" if number >= 0 else ELSEWHERE))
         for number, paused_until, count, probe_at, platform in found
     ]
 

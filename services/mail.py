@@ -30,7 +30,7 @@ def stage(tenant_id: int, to: str, subject: str, text: str, *, now: datetime) ->
     """Have the worker send a message. Its text is kept encrypted: it may hold a code."""
     sealed = vault.seal(tenant_id, _FIELD, json.dumps([to, subject, text]))
     payload = {"sealed": sealed}
-    outbox.enqueue(SEND, tenant_id=tenant_id, subject_id=0, due_at=now, now=now, payload=payload)
+    outbox.enqueue(SEND, tenant_id=tenant_id, subject_id=0, due_at=now, now=now, payload=payload, queue=outbox.MAIL)
 
 
 def send_staged(tenant_id: int, sealed: str) -> None:

@@ -25,6 +25,8 @@ WAKE_WITHIN = timedelta(milliseconds=500)
 """Rows that are due later than this are left to the sweeper."""
 ONE_AT_A_TIME, QUICK, INTAKE = 0, 1, 2
 """Queues of our own work: what may take its time, what takes a few statements, and what the intake journal holds."""
+PICTURES, MAIL = -1, -3
+"""Queues of what calls neither: a lane of its own, so that hosts that answer slowly hold up no timer and no alert."""
 QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "flapping_end", "refresh_cards"})
 URGENCIES = 4
 """Queues of each connection, the most urgent one first."""

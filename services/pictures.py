@@ -63,6 +63,7 @@ def ask(incident_id: int, integration: Integration, *, now: datetime) -> None:
         due_at=now,
         now=now,
         payload={"integration_id": integration.id},
+        queue=outbox.PICTURES,
         unique_key=f"{UPLOAD}:{incident_id}:{integration.id}",
     )
 

@@ -10,10 +10,12 @@ import time_machine
 from flask import Flask
 
 from extensions import db
+from jobs import outbox as jobs_outbox
+from jobs.lanes import Lanes
 from models import DeliveryState, Incident
 from platforms import PLATFORMS
 from platforms.errors import AddressRefused, ContentRefused, NetworkFailed, PlatformError
-from services import incidents, pictures
+from services import incidents, outbox, pictures
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import GroupPlatform
 from tests.service.messaging import Office
@@ -120,3 +122,15 @@ def test_without_pictures_nothing_is_asked(office: Office, web):
     office.incident.images = []
     office.tell()
     assert office.pending("upload_pictures") == []
+
+
+def test_hosts_that_answer_slowly_hold_up_no_timer(office: Office):
+    """A storm whose pictures nobody can fetch takes half of the threads, like a platform that hangs."""
+    pictures.ask(office.incident.id, office.integration, now=office.now())
+    outbox.enqueue("policy_step", tenant_id=0, subject_id=1, due_at=office.now(), now=office.now())
+    db.session.commit()
+    fetching, steps = jobs_outbox.due_queues(office.now())
+    lanes = Lanes(8)
+    assert lanes.take(fetching, 8) == 4
+    assert lanes.take(steps, 8) > 0
+    assert office.work() == 2
