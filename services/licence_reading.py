@@ -240,6 +240,10 @@ def not_asked_for_any_more(integration: Integration, *, now: datetime) -> None:
 
 
 def _send_missed(integration: Integration, member: MemberLicence, now: datetime) -> None:
+    db.session.refresh(member, with_for_update=True)
+    if member.refused_at is None:  # another worker has read the licences meanwhile
+        db.session.commit()
+        return
     link = linking.find(integration, member.external_user_id)
     if link is not None:
         deliveries.resend_after_licence(link.user, integration, now=now)

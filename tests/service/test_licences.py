@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from extensions import db
 from jobs import licences as licence_jobs
@@ -395,3 +395,19 @@ def test_a_warning_is_shown_for_the_last_fifteen_days(office: Office, desk: Fake
     office.clock.move_to(TRIAL_ENDS)
     ((_one, warned),) = licences.warnings([office.integration], now=utcnow())
     assert (warned.is_over, warned.days_left) == (True, 0)
+
+
+def test_two_readings_at_once_send_what_was_refused_once(office: Office, desk: FakeDesk, monkeypatch):
+    """The second one has found the member before the first one was done."""
+    desk.terms_now = OVER
+    office.work()
+    delivery = office.tell()
+    assert delivery.failure_code == "wecom_license_missing"
+    (member,) = db.session.scalars(select(MemberLicence).where(MemberLicence.refused_at.is_not(None))).all()
+    with db.session.no_autoflush:
+        cleared = update(MemberLicence).values(refused_at=None, refused_as="")
+        db.session.execute(cleared.execution_options(synchronize_session=False))
+    asked: list[str] = []
+    monkeypatch.setattr("services.deliveries.resend_after_licence", lambda user, *_, **__: asked.append(user.name))
+    licence_reading._send_missed(office.integration, member, utcnow())
+    assert asked == []
