@@ -58,8 +58,12 @@ def chosen_people(form: RoomForm) -> list[int]:
     return [user_id for user_id in form.people.data or [] if user_id in offered]
 
 
-def room_shown(incident: Incident) -> dict[str, Any]:
-    """What the pages of an incident need; `room_state` changes whenever something of it does."""
+def room_shown(incident: Incident, *, with_form: bool = True) -> dict[str, Any]:
+    """What the pages of an incident need; `room_state` changes whenever something of it does.
+
+    with_form  whether the page offers the form. It lists everybody, and open pages ask for themselves all the time:
+               it is left out, too, where there is nothing to make or to fill.
+    """
     room, maker = war_rooms.of_incident(incident), war_room_switch.in_use(incident.tenant_id)
     members = [(member.user_id, member.state, member.reason) for member in room.members] if room else []
     return {
@@ -72,9 +76,13 @@ def room_shown(incident: Incident) -> dict[str, Any]:
         "room_joined": [member for member in room.members if member.state == JOINED] if room else [],
         "room_coming": [member for member in room.members if member.state == PENDING] if room else [],
         "room_absent": _absent(room),
-        "room_form": room_form(incident),
+        "room_form": room_form(incident) if with_form and (maker or _is_active(room)) else None,
         "room_state": (room.id, room.version, room.state, members) if room else (maker.id if maker else 0,),
     }
+
+
+def _is_active(room: WarRoom | None) -> bool:
+    return room is not None and room.state is RoomState.ACTIVE
 
 
 def refusal(error: AppError) -> str:

@@ -78,7 +78,7 @@ def incident(num: int) -> ResponseReturnValue:
     told = notifications.of_incident(found)
     held = held_cards.of_incident(found)
     states = [(delivery.id, delivery.state) for notification in told for delivery in notification.deliveries]
-    room = room_shown(found)
+    room = room_shown(found, with_form=False)
     etag = live.tag(found.version, len(entries), states, held.counts, room["room_state"])
     if live.unchanged(etag):
         return live.not_modified(etag)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from blueprints import war_room_parts
 from extensions import db
 from models import GroupChat, GroupState, Progress, RoomState, WarRoom, WarRoomMember
 from platforms import PLATFORMS
@@ -48,6 +49,22 @@ def test_an_incident_offers_a_room_and_writes_down_the_wish(lin, incident):
     assert "正在创建作战室「[严重] #1 db-03 磁盘将满」" in page
     assert the_room().state is RoomState.CREATING
     assert "创建作战室…" not in page
+
+
+def test_everybody_is_listed_only_where_the_form_is_offered(lin, incident, feishu, monkeypatch):
+    """An open page asks for itself every few seconds, and an organisation has thousands of people."""
+    listed, form_of = [], war_room_parts.room_form
+
+    def noting(incident):
+        listed.append(incident.num)
+        return form_of(incident)
+
+    monkeypatch.setattr(war_room_parts, "room_form", noting)
+    in_app = f"/h5/feishu/{feishu.public_key}/incidents/{incident.num}"
+    assert (lin.get(in_app).status_code, listed) == (200, [])
+    assert (lin.get(f"/incidents/{incident.num}").status_code, listed) == (200, [incident.num])
+    feishu.enhanced = {}
+    assert (lin.get(f"/incidents/{incident.num}").status_code, listed) == (200, [incident.num])
 
 
 def test_too_few_people_are_said_on_the_page_where_one_pressed(lin, incident, responder):
