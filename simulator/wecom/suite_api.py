@@ -63,7 +63,9 @@ def get_pre_auth_code(call: SuiteCall) -> Json:
 
 
 def set_session_info(call: SuiteCall) -> Json:
-    if call.wecom.state.suite_codes.get(call.text("pre_auth_code")) is None:
+    """40077 for a code that is another application's, of another kind, or too old."""
+    code, seconds = call.text("pre_auth_code"), suites.PRE_AUTH_CODE_SECONDS
+    if suites.take_code(call.wecom, call.suite, suites.PRE_AUTH_CODE, code, seconds) is None:
         raise ApiError(40077)
     return {}
 
