@@ -7,6 +7,7 @@ import smtplib
 from datetime import timedelta
 
 from extensions import db
+from jobs import outbox
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from services import mail
 from services.clock import utcnow
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(mine: Claim) -> Outcome:
-    """Handle a "send_mail" row. payload: {"sealed": …, "tries": …}; the text is forgotten once it is sent."""
+    """Handle a "send_mail" row. payload: {"sealed": …, "tries": …}; the text is forgotten once it is sent or given up."""
     db.session.commit()
     try:
         mail.send_staged(mine.tenant_id, mine.payload["sealed"])
@@ -24,6 +25,8 @@ def run(mine: Claim) -> Outcome:
         tries = mine.payload.get("tries", 0) + 1
         log.warning("A message could not be handed to the mail server: %s", type(error).__name__)
         if tries >= TRIES:
+            outbox.note(mine, {})
             return Dead(f"mail: {type(error).__name__}")
         return Later(utcnow() + PAUSE * tries, type(error).__name__, mine.payload | {"tries": tries})
+    outbox.note(mine, {})
     return Done()

@@ -76,8 +76,10 @@ def deliver() -> list[Outcome]:
     outcomes = []
     for job in db.session.scalars(select(Job).where(Job.kind == "send_mail", Job.state == "pending")).all():
         assert NEW not in str(job.payload)  # neither address nor code lies there in the clear
-        mine = Claim(job.id, job.kind, job.tenant_id, job.subject_id, job.payload, 1, job.due_at, 0)
+        mine = Claim(job.id, job.kind, job.tenant_id, job.subject_id, job.payload, job.attempts, job.due_at, 0)
         outcomes.append(mail_job.run(mine))
+        db.session.refresh(job)
+        assert isinstance(outcomes[-1], Later) or not job.payload  # it is forgotten with the last try
         db.session.delete(job)
     db.session.commit()
     return outcomes
