@@ -116,11 +116,25 @@ class SyncReports:
         _run(delete(SyncPerson).where(SyncPerson.id.in_(ids)))
 
 
+@dataclass(frozen=True)
+class Uploads:
+    """What was kept of uploaded pictures. The table is small, and its ids follow no time: rows are renewed."""
+
+    kept: timedelta
+
+    def find(self, now: datetime) -> list[int]:
+        old = (PlatformToken.kind.startswith("picture:"), PlatformToken.expires_at < now - self.kept)
+        return list(db.session.scalars(select(PlatformToken.id).where(*old).order_by(PlatformToken.id).limit(BATCH)))
+
+    def delete(self, ids: Sequence[int]) -> None:
+        _run(delete(PlatformToken).where(PlatformToken.id.in_(ids)))
+
+
 _CLOSED = (
     Incident.progress == Progress.CLOSED,
     ~exists().where(Alert.incident_id == Incident.id, Alert.state == AlertState.FIRING),
 )
-Found = Rule | ClosedIncidents | SyncReports
+Found = Rule | ClosedIncidents | SyncReports | Uploads
 _FINAL = [state for state in DeliveryState if state.is_final]
 
 
@@ -135,7 +149,7 @@ def rules(settings: Settings) -> list[Found]:
         Rule(Receipt, Receipt.at, DAY),
         Rule(SignInAttempt, SignInAttempt.at, DAY),
         Rule(Job, Job.created_at, JOBS_KEPT, (finished,)),
-        Rule(PlatformToken, PlatformToken.expires_at, DAY, (PlatformToken.kind.startswith("picture:"),)),
+        Uploads(DAY),
         SyncReports(SYNC_REPORTS_KEPT),
     ]
     if days := settings.retention_audit_days:

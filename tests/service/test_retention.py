@@ -25,6 +25,7 @@ from models import (
     Job,
     JobState,
     Notification,
+    PlatformToken,
     Progress,
     Receipt,
     Responder,
@@ -34,7 +35,16 @@ from models import (
     TimelineEntry,
 )
 from services import incidents
-from tests.factories import NOW, make_alert, make_channel, make_incident, make_member, make_source, make_tenant
+from tests.factories import (
+    NOW,
+    make_alert,
+    make_channel,
+    make_incident,
+    make_integration,
+    make_member,
+    make_source,
+    make_tenant,
+)
 
 DAY = timedelta(days=1)
 
@@ -237,3 +247,14 @@ def test_a_transaction_holds_the_database_for_a_moment_only(monkeypatch):
     monkeypatch.setattr(db.session, "commit", ending)
     retention.purge(Claim(1, "purge", 0, 0, {}, 1, NOW, 0))
     assert [length for length in lengths if length] == [2, 2, 1]
+
+
+def test_uploads_go_though_a_token_between_them_was_renewed(app: Flask):
+    integration = make_integration(platform="feishu")
+    about = {"tenant_id": integration.tenant_id, "integration_id": integration.id}
+    for kind, days in (("picture:1", -3), ("picture:2", 0), ("access", 1), ("picture:3", -3)):
+        db.session.add(PlatformToken(**about, kind=kind, expires_at=NOW + timedelta(days=days)))
+        db.session.flush()
+    db.session.commit()
+    purge()
+    assert db.session.scalars(select(PlatformToken.kind).order_by(PlatformToken.id)).all() == ["picture:2", "access"]
