@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(mine: Claim) -> Outcome:
-    """Handle a "send_mail" row. payload: {"sealed": …, "tries": …}; the text is forgotten once it is sent or given up."""
+    """Handle a "send_mail" row. payload: {"sealed": …, "tries": …}; the text is forgotten with the last try."""
     db.session.commit()
     try:
         mail.send_staged(mine.tenant_id, mine.payload["sealed"])
