@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 
 from extensions import db
+from jobs.handling import Settle
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from models import CorpAuth
 from platforms.errors import PlatformError
+from platforms.provider import Installation
 from services import authorisations, modes, providers, retries
 from services.authorisations import Told
 from services.clock import utcnow
@@ -18,13 +20,21 @@ MOST_TRIES = 6
 log = logging.getLogger(__name__)
 
 
-def take(mine: Claim) -> Outcome:
-    """Handle a "take_authorisation" row. payload: Told; {"tries"}: failed ones."""
-    tries = mine.payload.get("tries", 0)
+def take(mine: Claim) -> Outcome | Settle:
+    """Handle a "take_authorisation" row. payload: Told; {"tries"}: failed ones.
+
+    A code is redeemed once, so what it gave is offered to a database that cannot take it now again.
+    """
+    told = Told.of_row(mine.payload)
     try:
-        authorisations.take(Told.of_row(mine.payload), now=utcnow())
+        made = authorisations.redeem(told) if told.auth_code else None
     except PlatformError as error:
-        return _again(mine, tries + 1, error)
+        return _again(mine, mine.payload.get("tries", 0) + 1, error)
+    return Settle(lambda: _taken(told, made))
+
+
+def _taken(told: Told, made: Installation | None) -> Outcome:
+    authorisations.take(told, made, now=utcnow())
     return Done()
 
 

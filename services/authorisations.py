@@ -76,13 +76,17 @@ def _stage(platform: str, change: str, key: str, *, corp_id: str, auth_code: str
 # --- doing it -----------------------------------------------------------------------------------------------------
 
 
-def take(told: Told, *, now: datetime) -> None:
-    """Do what an event says, and stage it. Commits before it calls. Raises PlatformError."""
-    if told.auth_code:
-        code = provider_reading.unsealed(told.platform, "auth_code", told.auth_code)
-        db.session.commit()
-        installation = providers.application(told.platform).redeem(code)
-        _install(told.platform, installation, now=now)
+def redeem(told: Told) -> Installation:
+    """Exchange the code of an event for what the company granted, which is said once. Commits. Raises PlatformError."""
+    code = provider_reading.unsealed(told.platform, "auth_code", told.auth_code)
+    db.session.commit()
+    return providers.application(told.platform).redeem(code)
+
+
+def take(told: Told, made: Installation | None, *, now: datetime) -> None:
+    """Stage what an event says. made: what its code was exchanged for, if it brought one. May be repeated."""
+    if made is not None:
+        _install(told.platform, made, now=now)
     elif (auth := find(told.platform, told.corp_id)) is None:
         return
     elif told.change == CANCELLED:

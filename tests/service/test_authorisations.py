@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from extensions import db
 from jobs import authorisations as jobs
+from jobs.handlers import HANDLERS
+from jobs.handling import Settle
 from jobs.outbox import Claim, Done, Outcome
+from jobs.runner import Runner
 from models import AccountLink, Integration, Job, LinkState
-from platforms.provider import CANCELLED, AuthorisationEvent
-from services import authorisations, integrations, modes
+from platforms.provider import CANCELLED, AuthorisationEvent, Installation
+from services import authorisations, integrations, modes, providers
 from tests.factories import NOW, default_tenant, make_integration, make_link, make_member
 
 
@@ -25,7 +32,40 @@ def test_what_was_told_is_taken_after_a_try_that_broke(app: Flask) -> None:
     authorisations.take_event("wecom", event, now=NOW)
     db.session.commit()
     job = db.session.scalars(select(Job).where(Job.kind == authorisations.TAKE)).one()
-    assert jobs.take(claim_of(job, crashes=1, tries=1)) == Done()
+    taken = jobs.take(claim_of(job, crashes=1, tries=1))
+    assert isinstance(taken, Settle)
+    assert taken.record() == Done()
+
+
+def test_a_code_is_redeemed_once_though_the_database_could_not_take_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform gives the permanent code once: who loses it has to ask the company to install anew."""
+    default_tenant()
+    redeemed: list[str] = []
+    tries: list[int] = []
+
+    class Application:
+        def redeem(self, code: str) -> Installation:
+            redeemed.append(code)
+            return Installation("wpCorp", "示例企业", "the-permanent-code")
+
+    def install(*about: Any, **more: Any) -> None:
+        tries.append(1)
+        if len(tries) < 2:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        real(*about, **more)
+
+    real = authorisations._install
+    monkeypatch.setattr(authorisations, "_install", install)
+    monkeypatch.setattr(providers, "application", lambda platform: Application())
+    authorisations.take_code("wecom", "the-code", now=NOW)
+    db.session.commit()
+    working = Runner(app, {authorisations.TAKE: HANDLERS[authorisations.TAKE]}, timedelta(seconds=60))
+    working.run_next()
+    auth = authorisations.find("wecom", "wpCorp")
+    assert auth is not None
+    assert (auth.is_in_force, redeemed, len(tries)) == (True, ["the-code"], 2)
 
 
 class Converting:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from extensions import db
 from jobs.handlers import HANDLERS
+from jobs.handling import Settle
 from jobs.outbox import Claim, Done
 from models import CheckState, CorpAuth, Integration, IntegrationStatus, Job, JobState, LinkState, Provider
 from platforms.base import Recipient
@@ -46,6 +47,8 @@ def work() -> None:
         job.state = JobState.DONE
         db.session.commit()
         outcome = HANDLERS[claim.kind].run(claim)
+        if isinstance(outcome, Settle):
+            outcome = outcome.record()
         db.session.commit()
         assert isinstance(outcome, Done), outcome
 
