@@ -97,9 +97,17 @@ def page(reader: Reader, search: Search, *, before: int | None = None, limit: in
     return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
-def begin_export(search: Search, *, by: Membership | None = None, user: User | None = None, now: datetime) -> None:
-    """Stage that somebody took the record away as a file: `user` the one of the instance."""
+def begin_export(
+    search: Search,
+    *,
+    by: Membership | None = None,
+    user: User | None = None,
+    organisation_id: int | None = None,
+    now: datetime,
+) -> None:
+    """Stage that somebody took the record away as a file: `user` the one of the instance, or of one organisation."""
     asked = [f"{name}={value}" for name, value in vars(search).items() if value]
+    asked += [] if organisation_id is None else [f"organisation={organisation_id}"]
     audit.record("audit.exported", by=by, user=user, now=now, target=", ".join(asked))
 
 

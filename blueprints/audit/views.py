@@ -64,8 +64,9 @@ def index_of_all() -> ResponseReturnValue:
 def export_all() -> ResponseReturnValue:
     """The same as a file; that stands in the record of the instance."""
     search, now = _search(_wanted(request.form)), utcnow()
-    reader = audit_queries.above(_me(), row_id(request.form.get("organisation", "")))
-    audit_queries.begin_export(search, user=_me(), now=now)
+    organisation_id = row_id(request.form.get("organisation", ""))
+    reader = audit_queries.above(_me(), organisation_id)
+    audit_queries.begin_export(search, user=_me(), organisation_id=organisation_id, now=now)
     db.session.commit()
     return _file(reader, search, "instance", now)
 

@@ -155,6 +155,15 @@ def test_super_administrators_see_what_concerns_the_instance_and_nothing_of_inci
     assert (export.tenant_id, export.actor_name) == (None, "wang")
 
 
+def test_taking_one_organisations_record_away_says_whose_it_was(admin_client: Browser) -> None:
+    other = make_tenant("别家")
+    path = "/instance/audit"
+    fields = {"organisation": other.id, "event": "member.added"}
+    assert admin_client.submit(f"{path}/export", fields, page=path).status_code == 200
+    export = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "audit.exported")).one()
+    assert export.target == f"event=member.added, organisation={other.id}"
+
+
 def test_others_do_not_see_the_instances_record(client: Browser, admin: Membership, responder: Membership) -> None:
     admin.user.is_superadmin = False
     for member in (admin, responder):
