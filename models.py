@@ -8,6 +8,7 @@ read and written whole. Composite foreign keys are not used; services put the te
 from __future__ import annotations
 
 import enum
+import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -491,6 +492,11 @@ class IntegrationStatus(enum.StrEnum):
         return {"draft": N_("草稿"), "active": N_("已启用"), "disabled": N_("已停用")}[self.value]
 
 
+def _next_version(version: int | None) -> int:
+    """Begins anywhere: SQLite gives the id of a deleted row again, and what was kept of that is not this one's."""
+    return (secrets.randbelow(1 << 30) if version is None else version) + 1
+
+
 class Integration(Base):
     """One connection to one application on a chat platform.
 
@@ -530,7 +536,7 @@ class Integration(Base):
     version: Mapped[int] = mapped_column(default=1)
 
     edited_by: Mapped[User | None] = relationship(foreign_keys=[edited_by_id])
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__ = {"version_id_col": version, "version_id_generator": _next_version}
 
 
 class CheckState(enum.StrEnum):

@@ -111,3 +111,14 @@ def test_pages_are_opened_on_the_trusted_domain(app):
     assert made["callback_url"].startswith("https://oncall.example.com/")
     assert made["ownership_file_url"] == "https://im.example.com/WW_verify_AbCdEfGh01234567.txt"
     assert integrations.incident_url(integration, 1024) == "https://im.example.com/h5/wecom/k1/incidents/1024"
+
+
+def test_what_is_kept_of_a_deleted_connection_is_not_used_for_the_next_one_of_its_number(app):
+    """SQLite gives numbers again, and by then it may be another organisation's."""
+    first = make_integration()
+    number = first.id
+    assert integrations.connected_as(number, first.version).integration.public_key == first.public_key
+    db.session.delete(first)
+    db.session.commit()
+    second = make_integration(tenant=make_tenant("邻居"), id=number)
+    assert integrations.connected_as(number, second.version).integration.public_key == second.public_key
