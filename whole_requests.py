@@ -25,21 +25,28 @@ WHOLE_SECONDS = 15.0
 """How long a request may take from its first byte to its last: a megabyte over a slow line of half a megabit."""
 LARGEST_HEAD = 64 * 1024
 LARGEST_REQUEST = LARGEST_HEAD + 1024 * 1024
-"""Bytes. What is longer is not waited for: the application refuses it by its length (app.LARGEST_REQUEST)."""
+"""Bytes. What says that it is longer is not waited for: the application refuses it (app.LARGEST_REQUEST)."""
 ALL_WAITING = 64 * 1024 * 1024
 """Bytes of all unfinished requests of this process together; whose request goes beyond them is sent away."""
 PIECE = 64 * 1024
 LINGER_SECONDS = 2.0
+MOST_LEAVING = 200
+MOST_CHUNKS = 10_000
+LONGEST_SIZE_LINE = 1024
+"""Bytes of the line before a chunk."""
 LOOK_EVERY_SECONDS = 1.0
 
-HEAD_END = b"\r\n\r\n"
+LINE_END, HEAD_END = b"\r\n", b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})", re.IGNORECASE)
 """As many digits as tell what is too long; what else may be wrong with it is for the parser to find."""
+CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;|\Z)")
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+BROKEN = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+TOO_LONG = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -47,9 +54,11 @@ TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-Afte
 class Incoming:
     """What a connection has sent of its next request.
 
-    until   by the monotonic clock
-    head    bytes up to the body, 0 until they are all there
-    length  of the whole request, as soon as its head says so; None before, and for one in chunks
+    until       by the monotonic clock
+    head        bytes up to the body, 0 until they are all there
+    length      of the whole request, as soon as it is known: from its head, or with the last of its chunks
+    is_chunked  its chunks are gone through as they come; next_chunk: where the next one begins
+    is_broken   what is there is no chunk: nobody can say where the request ends
     """
 
     connection: Any
@@ -57,30 +66,63 @@ class Incoming:
     data: bytearray = field(default_factory=bytearray)
     head: int = 0
     length: int | None = None
+    is_chunked: bool = False
+    next_chunk: int = 0
+    chunks: int = 0
+    is_broken: bool = False
 
     def take(self, piece: bytes) -> None:
         searched_from = max(0, len(self.data) - len(HEAD_END))
         self.data += piece
-        if self.head or (end := self.data.find(HEAD_END, searched_from)) < 0:
+        if not self.head:
+            self._take_head(searched_from)
+        if self.is_chunked and self.length is None:
+            self._go_through_chunks()
+
+    def _take_head(self, searched_from: int) -> None:
+        end = self.data.find(HEAD_END, searched_from)
+        if end < 0:
             return
-        self.head = end + len(HEAD_END)
-        if not self.says(CHUNKED):
+        self.head = self.next_chunk = end + len(HEAD_END)
+        self.is_chunked = self.says(CHUNKED)
+        if not self.is_chunked:
             found = LENGTH.search(self.data, 0, self.head)
             self.length = self.head + (int(found[1]) if found else 0)
+
+    def _go_through_chunks(self) -> None:
+        """Find where the last one ends."""
+        while self.next_chunk < len(self.data) and not self.is_too_long:
+            end = self.data.find(LINE_END, self.next_chunk, self.next_chunk + LONGEST_SIZE_LINE)
+            if end < 0:
+                self.is_broken = len(self.data) - self.next_chunk >= LONGEST_SIZE_LINE
+                return
+            found = CHUNK_SIZE.match(self.data, self.next_chunk, end)
+            if not found:
+                self.is_broken = True
+                return
+            size = int(found[1], 16)
+            if not size:
+                self._take_trailers(end)
+                return
+            self.chunks += 1
+            self.next_chunk = end + len(LINE_END) + size + len(LINE_END)
+
+    def _take_trailers(self, end: int) -> None:
+        """end: of the last chunk's line; an empty line ends what follows it."""
+        found = self.data.find(HEAD_END, end)
+        if found >= 0:
+            self.length = found + len(HEAD_END)
 
     def says(self, header: re.Pattern[bytes]) -> bool:
         return header.search(self.data, 0, self.head) is not None
 
     @property
     def is_too_long(self) -> bool:
-        return max(len(self.data), self.length or 0) > LARGEST_REQUEST
+        return max(len(self.data), self.next_chunk, self.length or 0) > LARGEST_REQUEST or self.chunks > MOST_CHUNKS
 
     @property
     def is_whole(self) -> bool:
-        """Whether its last byte is there. Chunks end as a head does."""
-        if self.length is None:
-            return self.head > 0 and len(self.data) > self.head and self.data.endswith(HEAD_END)
-        return len(self.data) >= self.length
+        return self.length is not None and len(self.data) >= self.length
 
 
 @dataclass(eq=False)
@@ -97,6 +139,7 @@ class WholeRequests(ThreadWorker):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.reads_ahead = not self.cfg.is_ssl
+        self.most_incoming = self.worker_connections // 2
         self.incoming: dict[socket.socket, Incoming] = {}
         self.leaving: dict[socket.socket, Leaving] = {}
         self.bytes_waiting = 0
@@ -155,8 +198,12 @@ class WholeRequests(ThreadWorker):
             one.until = time.monotonic() + WHOLE_SECONDS
         one.take(piece)
         self.bytes_waiting += len(piece)
-        if one.is_whole or one.is_too_long:
+        if one.is_whole or (one.is_too_long and one.head and not one.is_chunked):
             self._hand_over(one)
+        elif one.is_broken:
+            self._drop(one, BROKEN)
+        elif one.is_too_long and one.head:
+            self._drop(one, TOO_LONG)
         elif not one.head and len(one.data) > LARGEST_HEAD:
             self._drop(one, HEAD_TOO_LARGE)
         elif self.bytes_waiting > ALL_WAITING:
@@ -168,6 +215,8 @@ class WholeRequests(ThreadWorker):
 
     def _wait(self, one: Incoming) -> None:
         if one.connection.sock not in self.incoming:
+            if len(self.incoming) >= self.most_incoming:  # the oldest has had its time
+                self._drop(next(iter(self.incoming.values())), TOO_MANY)
             self.incoming[one.connection.sock] = one
             self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read, one))
 
@@ -201,7 +250,7 @@ class WholeRequests(ThreadWorker):
 
         gunicorn's own way of doing that waits for each such peer up to two seconds, with everybody else.
         """
-        if not graceful:
+        if not graceful or len(self.leaving) >= MOST_LEAVING:
             util.close(sock)
             return
         try:

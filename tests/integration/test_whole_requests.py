@@ -67,6 +67,9 @@ def test_more_slow_peers_than_threads_hold_nobody_up(serve: Serve):
         HEAD + b"Content-Length: 5000\r\n\r\n{",
         HEAD + b"Content-Length: 900000\r\n\r\n" + b"x" * 800_000,
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffff\r\nab\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Slow: ",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 190_000,
         HEAD + b"Content-Length: 99999999\r\n\r\n{",
     )
     with ExitStack() as stack:
@@ -109,6 +112,46 @@ def test_chunks_are_waited_for(serve: Serve):
         peer.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         peer.sendall(b"2\r\nde\r\n0\r\n\r\n")
         assert answer(peer).endswith(b"POST 5")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "answered"),
+    [
+        (b"3;name=value\r\nabc\r\n0\r\n\r\n", b"POST 3"),
+        (b"3\r\n\r\n\r\r\n0\r\n\r\n", b"POST 3"),
+        (b"000003\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n", b"POST 3"),
+        (b"0\r\n\r\n", b"POST 0"),
+        (b"zz\r\nabc\r\n0\r\n\r\n", b"HTTP/1.1 4"),
+        (b"1" * 5000, b"HTTP/1.1 4"),
+        (b"3;" + b"x" * 5000 + b"\r\nabc", b"HTTP/1.1 4"),
+        (b"fffffff\r\nabc", b"HTTP/1.1 413"),
+        (b"1\r\na\r\n" * 20_000, b"HTTP/1.1 413"),
+    ],
+    ids=[
+        "extension",
+        "line ends inside",
+        "trailer",
+        "empty",
+        "no size",
+        "endless size",
+        "endless extension",
+        "too long",
+        "too many",
+    ],
+)
+def test_chunks_end_where_the_last_one_does(serve: Serve, chunks: bytes, answered: bytes):
+    port = serve()
+    said = ask(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert said.startswith(answered) if answered.startswith(b"HTTP") else said.endswith(answered)
+
+
+def test_of_too_many_unfinished_requests_the_oldest_makes_room(serve: Serve):
+    port = serve(GUNICORN_CMD_ARGS="--worker-connections 40")
+    with ExitStack() as stack:
+        for _ in range(60):
+            peer = stack.enter_context(closing(connect(port)))
+            peer.sendall(HEAD)
+        assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
 
 
 def test_who_asks_whether_to_go_on_is_told_so(serve: Serve):
