@@ -24,8 +24,9 @@ IDLE_SECONDS = 30.0
 WHOLE_SECONDS = 15.0
 """How long a request may take from its first byte to its last: a megabyte over a slow line of half a megabit."""
 LARGEST_HEAD = 64 * 1024
-LARGEST_REQUEST = LARGEST_HEAD + 1024 * 1024
-"""Bytes. What says that it is longer is not waited for: the application refuses it (app.LARGEST_REQUEST)."""
+LARGEST_BODY = 1024 * 1024 + 1024
+LARGEST_REQUEST = LARGEST_HEAD + LARGEST_BODY
+"""Bytes. What is longer is not waited for: the application reads no more than that, and refuses it in its words."""
 ALL_WAITING = 64 * 1024 * 1024
 """Bytes of all unfinished requests of this process together; whose request goes beyond them is sent away."""
 PIECE = 64 * 1024
@@ -57,7 +58,8 @@ class Incoming:
     until       by the monotonic clock
     head        bytes up to the body, 0 until they are all there
     length      of the whole request, as soon as it is known: from its head, or with the last of its chunks
-    is_chunked  its chunks are gone through as they come; next_chunk: where the next one begins
+    is_chunked  its chunks are gone through as they come; next_chunk: where the next one begins; chunked_bytes: what
+                they hold, with all of the last one that has begun
     is_broken   what is there is no chunk: nobody can say where the request ends
     """
 
@@ -69,6 +71,7 @@ class Incoming:
     is_chunked: bool = False
     next_chunk: int = 0
     chunks: int = 0
+    chunked_bytes: int = 0
     is_broken: bool = False
 
     def take(self, piece: bytes) -> None:
@@ -105,6 +108,7 @@ class Incoming:
                 self._take_trailers(end)
                 return
             self.chunks += 1
+            self.chunked_bytes += size
             self.next_chunk = end + len(LINE_END) + size + len(LINE_END)
 
     def _take_trailers(self, end: int) -> None:
@@ -118,11 +122,18 @@ class Incoming:
 
     @property
     def is_too_long(self) -> bool:
-        return max(len(self.data), self.next_chunk, self.length or 0) > LARGEST_REQUEST or self.chunks > MOST_CHUNKS
+        return max(len(self.data), self.length or 0) > LARGEST_REQUEST or self.chunks > MOST_CHUNKS
 
     @property
     def is_whole(self) -> bool:
         return self.length is not None and len(self.data) >= self.length
+
+    @property
+    def is_for_the_application(self) -> bool:
+        """Whether a thread can answer it without waiting for its peer."""
+        if self.is_whole or not self.is_chunked:
+            return self.is_whole or (self.is_too_long and self.head > 0)
+        return self.is_too_long and self.chunked_bytes - max(0, self.next_chunk - len(self.data)) > LARGEST_BODY
 
 
 @dataclass(eq=False)
@@ -198,7 +209,7 @@ class WholeRequests(ThreadWorker):
             one.until = time.monotonic() + WHOLE_SECONDS
         one.take(piece)
         self.bytes_waiting += len(piece)
-        if one.is_whole or (one.is_too_long and one.head and not one.is_chunked):
+        if one.is_for_the_application:
             self._hand_over(one)
         elif one.is_broken:
             self._drop(one, BROKEN)

@@ -16,9 +16,12 @@ if most := os.environ.get("ALL_WAITING"):
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    if int(environ.get("CONTENT_LENGTH") or 0) > whole_requests.LARGEST_REQUEST:
-        start_response("413 Content Too Large", [("Content-Length", "0")])
-        return [b""]
-    said = f"{environ['REQUEST_METHOD']} {len(environ['wsgi.input'].read())}".encode()
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length <= whole_requests.LARGEST_REQUEST:
+        length = len(environ["wsgi.input"].read(whole_requests.LARGEST_BODY))
+    if length >= whole_requests.LARGEST_BODY:
+        start_response("413 Content Too Large", [("Content-Length", "4")])
+        return [b"echo"]
+    said = f"{environ['REQUEST_METHOD']} {length}".encode()
     start_response("200 OK", [("Content-Length", str(len(said)))])
     return [said]

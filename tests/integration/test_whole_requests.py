@@ -124,7 +124,8 @@ def test_chunks_are_waited_for(serve: Serve):
         (b"zz\r\nabc\r\n0\r\n\r\n", b"HTTP/1.1 4"),
         (b"1" * 5000, b"HTTP/1.1 4"),
         (b"3;" + b"x" * 5000 + b"\r\nabc", b"HTTP/1.1 4"),
-        (b"fffffff\r\nabc", b"HTTP/1.1 413"),
+        (b"fffffff\r\n" + b"x" * 1_200_000, b"echo"),
+        ((b"ffff\r\n" + b"x" * 0xFFFF + b"\r\n") * 20, b"echo"),
         (b"1\r\na\r\n" * 20_000, b"HTTP/1.1 413"),
     ],
     ids=[
@@ -136,6 +137,7 @@ def test_chunks_are_waited_for(serve: Serve):
         "endless size",
         "endless extension",
         "too long",
+        "too long in all",
         "too many",
     ],
 )
