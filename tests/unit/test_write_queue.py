@@ -119,37 +119,24 @@ def test_a_crowd_with_a_deadline_goes_in_together_while_another_process_waits(
         assert other.stdout.readline() == "in\n"
 
 
-def test_without_a_deadline_another_process_has_its_turn_first(path: str):
+@pytest.mark.parametrize(
+    ("name", "run_seconds"), [("patient", 60.0), ("hurried", -1.0)], ids=["nobody has a deadline", "it took long"]
+)
+def test_another_process_has_its_turn_first(path: str, monkeypatch: pytest.MonkeyPatch, name: str, run_seconds: float):
+    monkeypatch.setattr("write_queue.RUN_SECONDS", run_seconds)
     queue = WriteQueue(path)
-    queue.enter(1)
+    queue.enter(1, is_hurried=name == "hurried")
     with _another(path) as other:
         _until(queue.is_wanted)
         entered: list[str] = []
-        thread = _waiting(queue, "patient", entered)
+        thread = _waiting(queue, name, entered)
         queue.leave()
         assert other.stdout.readline() == "in\n"
         assert entered == []
         other.stdin.write("leave\n")
         other.stdin.flush()
         thread.join()
-        assert entered == ["patient"]
-
-
-def test_a_crowd_does_not_keep_another_process_out_for_long(path: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("write_queue.RUN_SECONDS", -1.0)
-    queue = WriteQueue(path)
-    queue.enter(1, is_hurried=True)
-    with _another(path) as other:
-        _until(queue.is_wanted)
-        entered: list[str] = []
-        thread = _waiting(queue, "hurried", entered)
-        queue.leave()
-        assert other.stdout.readline() == "in\n"
-        assert entered == []
-        other.stdin.write("leave\n")
-        other.stdin.flush()
-        thread.join()
-        assert entered == ["hurried"]
+        assert entered == [name]
 
 
 def _waiting(
