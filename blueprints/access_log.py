@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 from flask import Flask, Request, Response, g, request, session
@@ -22,16 +24,20 @@ quick_log = logging.getLogger("access")
 
 
 def register(app: Flask) -> None:
-    app.before_request(start)
+    app.before_request(lambda: start(g))
     app.after_request(finish)
 
 
-def start() -> None:
-    g.started = time.perf_counter()
+def start(known: Any) -> None:
+    """known: flask.g"""
+    known.started = time.perf_counter()
 
 
 def finish(response: Response) -> Response:
-    seconds, endpoint = measure(request, response)
+    now = time.perf_counter()
+    seconds, endpoint = now - g.get("started", now), request.endpoint or "none"
+    metrics.observe_request(endpoint, request.method, response.status_code, seconds)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
     if endpoint not in QUIET or response.status_code >= 500:
         log.info(
             "request",
@@ -47,33 +53,26 @@ def finish(response: Response) -> Response:
     return response
 
 
-def finish_call(asked: Request, response: Response) -> Response:
-    """The same for a program that signs its requests, after it was answered: for its platform counts milliseconds.
+def of_call(asked: Request, status: int, known: Any) -> Callable[[], None]:
+    """The same for a program that signs its requests, to be called after its answer: a platform counts milliseconds.
 
     Without its parameters, and nothing about those refused: there may be thousands of forgeries a second, and what
     there is to say about them is said by whoever refused them.
     """
-    seconds, endpoint = measure(asked, response)
-    if response.status_code not in REFUSED:
+    return partial(_finish_call, asked, status, known.request_id, time.perf_counter() - known.started)
+
+
+def _finish_call(asked: Request, status: int, request_id: str, seconds: float) -> None:
+    endpoint = asked.endpoint or "none"
+    metrics.observe_request(endpoint, asked.method, status, seconds)
+    if status not in REFUSED:
         values = {
-            "request_id": response.headers["X-Request-Id"],
+            "request_id": request_id,
             "method": asked.method,
             "path": asked.path,
-            "status": response.status_code,
+            "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "address": asked.remote_addr,
             "endpoint": endpoint,
         }
-        response.call_on_close(partial(logs.write_quickly, quick_log, "request", values))
-    return response
-
-
-def measure(asked: Request, response: Response) -> tuple[float, str]:
-    """How long a request took, and what was asked."""
-    known = g._get_current_object()
-    now = time.perf_counter()
-    seconds = now - known.get("started", now)
-    endpoint = asked.endpoint or "none"
-    metrics.observe_request(endpoint, asked.method, response.status_code, seconds)
-    response.headers["X-Request-Id"] = known.get("request_id", "")
-    return seconds, endpoint
+        logs.write_quickly(quick_log, "request", values)

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify
 
 import json_text
+from blueprints.programs import Answer
 from extensions import db
 
 HTTP_CODES = {
@@ -50,10 +51,10 @@ def answer(data: Any, status: int = 200) -> Response:
     return response
 
 
-def quick_answer(data: Any, **more: Any) -> Response:
-    """The same of plain values, in a third of the time: for pushes."""
+def quick_answer(data: Any, **more: Any) -> Answer:
+    """The same of plain values, by the short way: for pushes."""
     text = json_text.written({"request_id": request_id(), "data": data, **more})
-    return Response(text, content_type="application/json")
+    return Answer(200, text.encode(), "application/json")
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:

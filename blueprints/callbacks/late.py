@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Response, current_app
+from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def look_back_after(response: Response, answered: Answered, *, decided_at: datetime) -> None:
-    """Look back at an answer whose press was committed then; costs nothing where it leaves at once."""
+def looking_back(answered: Answered, *, decided_at: datetime) -> Callable[[], None]:
+    """To be called once an answer has left whose press was committed then; costs nothing where it leaves at once."""
     app = cast("LocalProxy[Flask]", current_app)._get_current_object()
-    response.call_on_close(lambda: _look_back(app, answered, decided_at))
+    return partial(_look_back, app, answered, decided_at)
 
 
 def _look_back(app: Flask, answered: Answered, decided_at: datetime) -> None:

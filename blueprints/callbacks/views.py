@@ -11,15 +11,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, Response
-from flask.globals import request_ctx
+from flask import Blueprint
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.callbacks import notices
-from blueprints.callbacks.late import look_back_after
+from blueprints.callbacks.late import looking_back
+from blueprints.programs import Answer, asked
 from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
@@ -74,33 +74,33 @@ class Called:
 
 @bp.route("/<platform>/<public_key>", methods=["GET", "POST"])
 @bp.route("/<platform>/<public_key>/<purpose>", methods=["GET", "POST"])
-def receive(platform: str, public_key: str, purpose: str = "") -> Response:
+def receive(platform: str, public_key: str, purpose: str = "") -> Answer:
     """Take a callback of an application in whatever state: a draft is verified before it is finished."""
     try:
         wanted = _read_request(purpose, utcnow())
     except RequestEntityTooLarge:
-        return _empty(413)
+        return Answer(413)
     if platform not in PLATFORMS or purpose not in PLATFORMS[platform].capabilities.callbacks:
-        return _empty(404)
+        return Answer(404)
     called = Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS)
     try:
         return _respond(called)
     except CallbackMalformed as error:
         log.warning("A genuine callback could not be read (%s).", error.reason)
-        return _empty(200)
+        return Answer(200)
     except (DBAPIError, PoolTimeout) as error:
         notices.not_stored(error)
         return _not_stored(called)
 
 
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
-    asked = request_ctx.request
-    asked.max_content_length = BODY_BYTES
-    body = asked.get_data(cache=False)
-    return CallbackRequest(asked.method, asked.args, asked.headers, body, now, purpose)
+    request = asked()
+    request.max_content_length = BODY_BYTES
+    body = request.get_data(cache=False)
+    return CallbackRequest(request.method, request.args, request.headers, body, now, purpose)
 
 
-def _respond(called: Called) -> Response:
+def _respond(called: Called) -> Answer:
     """Two that meet on the same thing are applied one after the other."""
     for _ in range(TRIES):
         left = called.until - time.monotonic()
@@ -109,7 +109,7 @@ def _respond(called: Called) -> Response:
         wait_at_most(left)
         caller = integrations.connected(called.platform, called.public_key)
         if caller is None:
-            return _empty(404)
+            return Answer(404)
         try:
             return _answer(caller, called)
         except Again:
@@ -119,24 +119,24 @@ def _respond(called: Called) -> Response:
     return _not_stored(called)
 
 
-def _not_stored(called: Called) -> Response:
+def _not_stored(called: Called) -> Answer:
     """Whoever pressed is told to do so again where the answer has a place for it; else the platform repeats the call.
 
     No receipt is written, so that the next press counts; the database may be what is missing, so it is not asked.
     """
     if called.press is None or not PLATFORMS[called.platform].capabilities.tells_in_reply:
-        return _empty(503)
+        return Answer(503)
     caller, press = called.press
     with speaking(caller.home):
         refusal = PressAnswer(None, say(card_presses.BUSY), is_refusal=True)
-    return _reply(caller.platform.answer(press, refusal))
+    return answer_with(caller.platform.answer(press, refusal))
 
 
-def _answer(caller: Connected, called: Called) -> Response:
+def _answer(caller: Connected, called: Called) -> Answer:
     wanted = called.request
     callback = _verified(caller, wanted)
     if callback is None:
-        return _empty(403)
+        return Answer(403)
     if isinstance(callback, CardPress):
         called.press = caller, callback
         return _press(caller, callback, wanted.received_at)
@@ -148,7 +148,7 @@ def _answer(caller: Connected, called: Called) -> Response:
     if isinstance(callback, OtherEvent):
         log.info("An event that we do not act on: %s", callback.kind)
     _note_arrival(caller, wanted)
-    return _reply(caller.platform.answer(callback, None))
+    return answer_with(caller.platform.answer(callback, None))
 
 
 def _verified(caller: Connected, wanted: CallbackRequest) -> Callback | None:
@@ -211,7 +211,7 @@ def _note_arrival(caller: Connected, wanted: CallbackRequest) -> None:
         log.warning("A callback check could not be stored: %s", type(error).__name__)
 
 
-def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
+def _press(caller: Connected, press: CardPress, now: datetime) -> Answer:
     """Apply a press in one transaction."""
     try:
         with writing() as transaction:
@@ -228,11 +228,11 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Response:
     crash_here("callback.after_commit")
     if result.is_urgent:
         outbox.wake_worker()
-    response = _reply(caller.platform.answer(press, result.answer))
+    answer = answer_with(caller.platform.answer(press, result.answer))
     if result.answered is not None:
-        look_back_after(response, result.answered, decided_at=utcnow())
+        answer.afterwards.append(looking_back(result.answered, decided_at=utcnow()))
     crash_here("callback.before_answer")
-    return response
+    return answer
 
 
 def _take_group_event(caller: Connected, event: GroupEvent, now: datetime) -> None:
@@ -259,9 +259,6 @@ def _integration(caller: Connected) -> Integration:
     return found
 
 
-def _reply(reply: CallbackReply) -> Response:
-    return Response(reply.body, reply.status, content_type=reply.content_type)
-
-
-def _empty(status: int) -> Response:
-    return Response(b"", status, content_type="text/plain; charset=utf-8")
+def answer_with(reply: CallbackReply) -> Answer:
+    """What an adapter answers, byte for byte."""
+    return Answer(reply.status, reply.body, reply.content_type)

@@ -6,8 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Request, Response
-from flask.globals import request_ctx
+from flask import Blueprint, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import public
@@ -16,6 +15,7 @@ from blueprints.intake import crowd, journal, rates
 from blueprints.intake.body import read_body
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
+from blueprints.programs import Answer, asked
 from crashpoints import crash_here
 from extensions import db
 from services import alert_sources, stored_pushes
@@ -33,36 +33,35 @@ log = logging.getLogger(__name__)
 
 @bp.post("/event/push/alert/<type>")
 @public
-def push_alert(type: str) -> Response:
+def push_alert(type: str) -> Answer:
     """Take a push: who sends it, may it be now, what does it say, store, answer."""
     if type not in SOURCES:
         raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
-    asked = request_ctx.request  # itself: its stand-in would be asked twenty times
     with crowd.joined() as is_crowded:
-        return _take(asked, type, is_crowded or SOURCES[type].takes_many, utcnow())
+        return _take(asked(), type, is_crowded or SOURCES[type].takes_many, utcnow())
 
 
-def _take(asked: Request, type: str, is_journaled: bool, now: datetime) -> Response:
-    sender = (is_journaled and remembered(asked, type)) or authenticate(asked, type, now=now)
+def _take(request: Request, type: str, is_journaled: bool, now: datetime) -> Answer:
+    sender = (is_journaled and remembered(request, type)) or authenticate(request, type, now=now)
     if wait := rates.seconds_to_wait(sender.source_id):
         message = "too many requests from this source: 100 a second and 1000 a minute are allowed"
         raise RefusedRequest(429, "RequestTooFrequently", message, {"Retry-After": str(wait)})
     try:
-        push = _read(asked, sender)
+        push = _read(request, sender)
     except RefusedRequest as error:
         _note_refusal(sender, error)
         raise
     crash_here("intake.parsed")
     if is_journaled:
-        _journal(asked, sender, push, now)
+        _journal(request, sender, push, now)
         return quick_answer(_accepted(sender, push), warnings=push.warnings)
     results = store(sender, push, now=now)
     crash_here("intake.before_answer")
     return quick_answer(_result(results[0]), warnings=push.warnings)
 
 
-def _read(asked: Request, sender: Sender) -> Push:
-    body = read_body(asked)
+def _read(request: Request, sender: Sender) -> Push:
+    body = read_body(request)
     crash_here("intake.read")
     try:
         return SOURCES[sender.type].parse(read_json(body), sender.options)
@@ -82,7 +81,7 @@ def _note_refusal(sender: Sender, error: RefusedRequest) -> None:
         log.warning("a refused push of source %s could not be counted", sender.source_id)
 
 
-def _journal(asked: Request, sender: Sender, push: Push, now: datetime) -> None:
+def _journal(request: Request, sender: Sender, push: Push, now: datetime) -> None:
     """Return once the push is in the journal; the worker makes alerts of it."""
     rows = stored_pushes.rows_of(push, source_id=sender.source_id, tenant_id=sender.tenant_id, now=now)
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
@@ -90,7 +89,7 @@ def _journal(asked: Request, sender: Sender, push: Push, now: datetime) -> None:
         if rows or rejections:
             journal.store(journal.Entry(sender, rows, rejections))
     except journal.KeyClosed:
-        authenticate(asked, sender.type, now=utcnow())  # says why
+        authenticate(request, sender.type, now=utcnow())  # says why
         message = "the key changed at this moment; nothing of this push is stored: send it again"
         raise RefusedRequest(503, "InternalError", message, {"Retry-After": "1"}) from None
     crash_here("journal.before_answer")

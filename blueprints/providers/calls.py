@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 
-from flask import Response, request
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from blueprints.callbacks import notices
-from blueprints.callbacks.views import BODY_BYTES, LOCK_SECONDS, receive
+from blueprints.callbacks.views import BODY_BYTES, LOCK_SECONDS, answer_with, receive
+from blueprints.programs import Answer, asked
 from blueprints.providers import SLUGS, at_each, callbacks
 from extensions import begin_write, db, reading, wait_at_most
 from models import CorpAuth, Integration, Provider
@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 
 
 @at_each(callbacks, "/{}/command", "GET", "POST")
-def command(address: str) -> Response:
+def command(address: str) -> Answer:
     """A ticket, an authorisation, a check of the address. Stored before it is answered; a repeat changes nothing."""
     platform, wanted = SLUGS[address], _wanted("command")
     return _taken(platform, wanted, lambda application: application.read_command(wanted))
 
 
 @at_each(callbacks, "/{}/data", "GET", "POST")
-def data(address: str) -> Response:
+def data(address: str) -> Answer:
     """Messages and presses of every company; a check of the address."""
     platform, wanted = SLUGS[address], _wanted("data")
     if wanted.method == "GET":
@@ -48,12 +48,13 @@ def data(address: str) -> Response:
     try:
         company = providers.application(platform).addressee(wanted)
     except CallbackRefused:
-        return _empty(403)
+        return Answer(403)
     found = _public_key(platform, company)
-    return receive(platform, found) if found else _empty(404)
+    return receive(platform, found) if found else Answer(404)
 
 
 def _wanted(purpose: str) -> CallbackRequest:
+    request = asked()
     request.max_content_length = BODY_BYTES
     return CallbackRequest(request.method, request.args, request.headers, request.get_data(), utcnow(), purpose)
 
@@ -70,28 +71,28 @@ def _public_key(platform: str, company: str) -> str | None:
         return connection.scalar(wanted)
 
 
-def _taken(platform: str, wanted: CallbackRequest, read) -> Response:  # type: ignore[no-untyped-def]
+def _taken(platform: str, wanted: CallbackRequest, read) -> Answer:  # type: ignore[no-untyped-def]
     try:
         application: ProviderApplication = providers.application(platform)
         callback = read(application)
     except CallbackMalformed as error:
         log.warning("A genuine command could not be read (%s).", error.reason)
-        return _reply(SUCCESS)
+        return answer_with(SUCCESS)
     except CallbackRefused as error:
         notices.refused(error.reason)
-        return _empty(403)
+        return Answer(403)
     difference = (callback.sent_at - wanted.received_at).total_seconds()
     if abs(difference) > callback.fresh_seconds:
         notices.clock_differs(difference)
-        return _empty(403)
+        return Answer(403)
     try:
         wait_at_most(LOCK_SECONDS)
         _store(platform, wanted, callback)
     except (DBAPIError, PoolTimeout) as error:
         db.session.rollback()
         notices.not_stored(error)
-        return _empty(503)
-    return _reply(application.answer(callback))
+        return Answer(503)
+    return answer_with(application.answer(callback))
 
 
 def _store(platform: str, wanted: CallbackRequest, callback: Callback) -> None:
@@ -109,11 +110,3 @@ def _store(platform: str, wanted: CallbackRequest, callback: Callback) -> None:
         purpose = wanted.purpose if isinstance(callback, UrlCheck) else "command"
         providers.note(platform, purpose, now=wanted.received_at)
     db.session.commit()
-
-
-def _reply(reply: CallbackReply) -> Response:
-    return Response(reply.body, reply.status, content_type=reply.content_type)
-
-
-def _empty(status: int) -> Response:
-    return Response(b"", status, content_type="text/plain; charset=utf-8")
