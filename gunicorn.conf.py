@@ -11,6 +11,7 @@ worker_class = "whole_requests.WholeRequests"
 # SQLite has one writer, and its queue is quickest inside one process; with PostgreSQL two processes or more.
 workers = int(os.environ.get("WEB_PROCESSES") or "1")
 threads = int(os.environ.get("WEB_THREADS") or "16")
+stays_on_one_processor = (os.environ.get("WEB_AFFINITY") or "one") == "one"
 keepalive = 30
 timeout = 60
 graceful_timeout = 8  # a deploy ends within 10 seconds; a request that takes longer is the platform's to repeat
@@ -21,8 +22,19 @@ errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL") or "warning"
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Choose a processor here, where the others are known."""
+    import processors  # noqa: PLC0415 - this file is read before its folder can be imported from
+
+    others = (other.processor for other in server.WORKERS.values())
+    worker.processor = processors.choose(others) if stays_on_one_processor else None
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Look for no garbage while the application is loaded: there is none, and a fifth of the time went there."""
+    import processors  # noqa: PLC0415
+
+    processors.stay_on(worker.processor)
     gc.disable()
 
 

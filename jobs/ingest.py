@@ -22,7 +22,7 @@ SLICE_SECONDS = 5.0
 HOLD_SECONDS = 0.025
 """How long one transaction should hold SQLite's write lock: people's presses and other pushes wait for it."""
 FEWEST_EVENTS = 25
-BUSY_PAUSE, IDLE_PAUSE = 1.0, 0.1
+BUSY_PAUSE, IDLE_PAUSE = 2.0, 0.1
 """Pause after a transaction, as a share of what it took: if another process waited meanwhile, and else."""
 
 

@@ -20,6 +20,7 @@ from typing import ClassVar, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+import processors
 from errors import AppError
 from texts import N_
 
@@ -154,7 +155,8 @@ def _computed(compute: Callable[[], Result]) -> Result:
 
 
 def _give_way() -> None:
-    """Put this thread behind others, where a thread can be and not only a process."""
+    """Put this thread behind others, where a thread can be and not only a process, and let it find room elsewhere."""
+    processors.roam()
     if sys.platform == "linux":
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
