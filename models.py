@@ -942,7 +942,7 @@ class Receipt(Base):
     """A callback or one-time value that was taken, kept to answer repeats alike and refuse replays.
 
     scope  "wecom:<integration id>", "oauth" …; key: the platform's event identity or the nonce
-    answer what a repeat of the same event is answered with
+    answer what a repeat of the same event is answered with; at: when, which the ids follow
     """
 
     __tablename__ = "receipts"
@@ -953,7 +953,7 @@ class Receipt(Base):
     scope: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(200))
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 # --- channels, policies, alert sources ----------------------------------------------------------------------------
