@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
-from write_queue import queue_of
+from write_queue import WriteQueue, queue_of
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -126,29 +126,100 @@ def writing() -> Iterator[Connection]:
     g.reads_only = False
     kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
     connection = kept.pop() if kept else db.engine.connect()
+    transactions: SQLiteTransactions | None = connection.info.get("transactions")
     try:
-        with connection.begin():
+        with connection.begin() if transactions is None else transactions.writing(connection):
             yield connection
     except BaseException:
         connection.close()
         raise
-    if connection.dialect.name == "sqlite" and len(kept) < CONNECTIONS_KEPT:
+    if transactions is not None and len(kept) < CONNECTIONS_KEPT:
         kept.append(connection)
     else:
         connection.close()
 
 
-def tune_sqlite(engine: Engine) -> None:
-    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
+class SQLiteTransactions:
+    """How an engine on SQLite begins and ends: it reads beside everybody, or is the one writer.
 
     The driver's own transactions are off. Writes begin with BEGIN IMMEDIATE, so two writers queue instead of
     failing, and queue in write_queue.py first. All of this talks to the driver itself: it is on every request's way.
     """
+
+    def __init__(self, queue: WriteQueue) -> None:
+        self._queue = queue
+
+    def begin(self, connection: Connection) -> None:
+        """What SQLAlchemy begins with, unless writing() has begun."""
+        if "writes" in connection.info:
+            return
+        if has_app_context() and g.get("reads_only", False):
+            _execute(connection, "BEGIN")
+        else:
+            self._begin_write(connection)
+
+    def commit(self, connection: Connection) -> None:
+        self._end(connection, "COMMIT")
+
+    def rollback(self, connection: Connection) -> None:
+        self._end(connection, "ROLLBACK")
+
+    @contextmanager
+    def writing(self, connection: Connection) -> Iterator[None]:
+        """connection.begin() without its hundred calls, for who gives SQLAlchemy few statements or none.
+
+        SQLAlchemy begins a transaction of its own at the first statement that it is given; then it is to end both.
+        """
+        self._begin_write(connection)
+        try:
+            yield
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                self.commit(connection)
+        except BaseException:
+            if connection.in_transaction():
+                connection.rollback()
+            else:
+                self.rollback(connection)
+            raise
+
+    def _begin_write(self, connection: Connection) -> None:
+        limit = g.get("busy_seconds") if has_app_context() else None
+        seconds = SQLITE_BUSY_SECONDS if limit is None else limit
+        until = time.monotonic() + seconds
+        try:
+            self._queue.enter(seconds, is_hurried=seconds <= HURRIED_SECONDS)
+        except TimeoutError as error:
+            raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
+        try:
+            _wait_for_others(connection, until - time.monotonic())
+            _execute(connection, "BEGIN IMMEDIATE")
+        except BaseException:
+            self._queue.leave()
+            raise
+        connection.info["writes"] = True
+
+    def _end(self, connection: Connection, statement: str) -> None:
+        """Issue it ourselves (the driver's own is a no-op without its transactions), then let go."""
+        try:
+            driver: Any = connection.connection.dbapi_connection
+            if driver is not None and driver.in_transaction:  # a failed COMMIT may have ended it already
+                _execute(connection, statement)
+        finally:
+            if connection.info.pop("writes", False):
+                self._queue.leave()
+
+
+def tune_sqlite(engine: Engine) -> None:
+    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time."""
     database = engine.url.database
     queue = queue_of(str(Path(database).resolve()) if database and database != ":memory:" else None)
+    transactions = SQLiteTransactions(queue)
 
     @event.listens_for(engine, "connect")
-    def connect(dbapi_connection: Any, _record: Any) -> None:
+    def connect(dbapi_connection: Any, record: Any) -> None:
+        record.info["transactions"] = transactions
         dbapi_connection.isolation_level = None
         busy = f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}"
         for pragma in (
@@ -160,63 +231,25 @@ def tune_sqlite(engine: Engine) -> None:
         ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        driver: Any = connection.connection.dbapi_connection
-        known = g._get_current_object() if has_app_context() else None
-        if known is not None and known.get("reads_only", False):
-            _execute(driver, "BEGIN")
-            return
-        limit = known.get("busy_seconds") if known is not None else None
-        seconds = SQLITE_BUSY_SECONDS if limit is None else limit
-        until = time.monotonic() + seconds
-        try:
-            queue.enter(seconds, is_hurried=seconds <= HURRIED_SECONDS)
-        except TimeoutError as error:
-            raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
-        try:
-            _wait_for_others(connection, driver, until - time.monotonic())
-            _execute(driver, "BEGIN IMMEDIATE")
-        except BaseException:
-            queue.leave()
-            raise
-        connection.info["writes"] = True
-
-    def end(connection: Connection) -> None:
-        if connection.info.pop("writes", False):
-            queue.leave()
-
-    event.listen(engine, "commit", _after("COMMIT", end))
-    event.listen(engine, "rollback", _after("ROLLBACK", end))
+    event.listen(engine, "begin", transactions.begin)
+    event.listen(engine, "commit", transactions.commit)
+    event.listen(engine, "rollback", transactions.rollback)
 
 
-def _wait_for_others(connection: Connection, driver: Any, seconds: float) -> None:
+def _wait_for_others(connection: Connection, seconds: float) -> None:
     """How long SQLite itself waits, for programs that do not know the queue. Said again only if it differs much."""
     tenths = max(1, round(seconds * 10))
     if connection.info.get("busy_tenths", SQLITE_BUSY_SECONDS * 10) != tenths:
-        _execute(driver, f"PRAGMA busy_timeout={tenths * 100}")
+        _execute(connection, f"PRAGMA busy_timeout={tenths * 100}")
         connection.info["busy_tenths"] = tenths
 
 
-def _execute(driver: Any, statement: str) -> None:
+def _execute(connection: Connection, statement: str) -> None:
+    driver: Any = connection.connection.dbapi_connection
     try:
         driver.execute(statement)
     except sqlite3.Error as error:
         raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
-
-
-def _after(statement: str, end: Any) -> Any:
-    """Issue COMMIT or ROLLBACK ourselves (the driver's own is a no-op without its transactions), then let go."""
-
-    def listener(connection: Connection) -> None:
-        try:
-            driver: Any = connection.connection.dbapi_connection
-            if driver is not None and driver.in_transaction:  # a failed COMMIT may have ended it already
-                _execute(driver, statement)
-        finally:
-            end(connection)
-
-    return listener
 
 
 def tune_postgresql(engine: Engine) -> None:

@@ -207,6 +207,7 @@ _DEAD = Statement(
 _LATER = Statement(_MINE.values(_AGAIN))
 _LATER_CHANGED = Statement(_MINE.values(_AGAIN | {"payload": bindparam("kept")}))
 _NOTED = Statement(_MINE.values(payload=bindparam("kept")))
+_RENEWED = Statement(_MINE.where(PENDING, _JOBS.c.lease_until > EPOCH).values(lease_until=bindparam("until")))
 
 
 def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
@@ -258,8 +259,8 @@ def give_back(claims: Collection[Claim]) -> None:
 def renew(claims: Collection[Claim], until: datetime) -> None:
     """Stage longer leases for rows that are still being worked on; not for one that was given back meanwhile."""
     for mine in sorted(claims, key=lambda claim: claim.id):
-        leased = (Job.id == mine.id, Job.attempts == mine.attempts, PENDING, Job.lease_until > EPOCH)
-        db.session.execute(update(Job).where(*leased).values(lease_until=until), execution_options=_UNSYNCED)
+        known = {"of_id": mine.id, "fence": mine.attempts, "until": until}
+        _RENEWED.run(db.session.connection(), known)
 
 
 def take_from_the_dead(is_dead: Callable[[str], bool], now: datetime) -> int:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from threading import Event, Lock
 
 from flask import Flask, g
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -25,6 +26,7 @@ from models import Tenant, TenantStatus
 from services import circuits
 from services.clock import utcnow
 from services.outbox import INTAKE, QUICK
+from services.statements import Statement
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ AT_ONCE = {QUICK: 8, INTAKE: 40}
 CALLS_AT_ONCE = 8
 """The same of a connection, as far as there are threads for them."""
 THREADS = 64
+
+_STATUS = Statement(select(Tenant.status).where(Tenant.id == bindparam("of_tenant")))
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,7 @@ class Runner:
             return False
         try:
             with read_only():
-                if any(self._is_frozen(mine) for mine in claims):
+                if any(self._is_frozen(tenant_id) for tenant_id in {mine.tenant_id for mine in claims}):
                     return False
             handler.run_all(claims)
         except Exception as error:
@@ -304,11 +308,11 @@ class Runner:
         handler = self.handlers.get(mine.kind)
         if handler is None:
             return Dead(f"no handler for {mine.kind}")
-        if self._is_frozen(mine):
+        if self._is_frozen(mine.tenant_id):
             return Later(utcnow() + FROZEN_FOR, "organisation frozen")
         what = handler.run(mine)
         return what.act() if isinstance(what, Go) else what
 
-    def _is_frozen(self, mine: Claim) -> bool:
-        tenant = db.session.get(Tenant, mine.tenant_id)
-        return tenant is not None and tenant.status is TenantStatus.FROZEN
+    def _is_frozen(self, tenant_id: int) -> bool:
+        found = _STATUS.rows(db.session.connection(), {"of_tenant": tenant_id})
+        return [status for (status,) in found] == [TenantStatus.FROZEN]

@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Insert, and_, bindparam, exists, func, or_, select, update
 
 from extensions import db, insert_unless_there
 from models import (
@@ -192,7 +193,8 @@ def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
         "updated_at": now,
     }
     on = db.session.connection()
-    card_id = on.execute(_opening(on), values).scalar()
+    opened = _opening(insert_unless_there(on, Card, ("delivery_id",)), tuple(values)).rows(on, values)
+    card_id = opened[0][0] if opened else None
     if card_id is None:
         card = db.session.scalars(select(Card).where(Card.delivery_id == scene.id)).one()
         card.message_id, card_id = message.message_id or card.message_id, card.id
@@ -203,12 +205,9 @@ def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
     return int(card_id)
 
 
-def _opening(on: Connection) -> Any:
-    kept: dict[str, Any] = current_app.extensions.setdefault("opening_cards", {})
-    if on.dialect.name not in kept:
-        statement: Any = insert_unless_there(on, Card, ("delivery_id",))
-        kept[on.dialect.name] = statement.returning(_CARDS.c.id)
-    return kept[on.dialect.name]
+@cache
+def _opening(insertion: Insert, names: tuple[str, ...]) -> Statement:
+    return Statement(insertion.values({name: bindparam(name) for name in names}).returning(_CARDS.c.id))
 
 
 def _code_values(arrived: Arrived, card_id: int, now: datetime) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from json import JSONDecoder
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, insert
+from sqlalchemy import JSON, Connection, Executable, bindparam, insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -109,12 +110,11 @@ class _Rendered:
         given = self.fixed.copy()
         for position, name, convert in self.changing:
             given[position] = convert(values[name]) if convert else values[name]
-        cursor: Any = on.connection.cursor()
+        driver: Any = on.connection.dbapi_connection
         try:
-            cursor.execute(self.text, given)
+            return driver.execute(self.text, given)
         except sqlite3.Error as error:
             raise DBAPIError.instance(self.text, None, error, sqlite3.Error) from error
-        return cursor
 
     def converted(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)
@@ -142,6 +142,8 @@ def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, EnumText):
         members: dict[Any, Any] = {None: None} | {member.value: member for member in kind.kind}
         return members.__getitem__
+    if isinstance(kind, JSON):
+        return _json_of
     convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return convert
 
@@ -154,6 +156,13 @@ def _time_text(value: datetime | None) -> str | None:
     if value.tzinfo is None:
         raise ValueError("times are aware UTC")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+_DECODER = JSONDecoder()
+
+
+def _json_of(text: str | None) -> Any:
+    return None if text is None else _DECODER.raw_decode(text)[0]
 
 
 def _time_of(text: str | None) -> datetime | None:

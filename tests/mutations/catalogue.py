@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "begin to write as one who reads",
         "extensions.py",
-        '_execute(driver, "BEGIN IMMEDIATE")',
-        '_execute(driver, "BEGIN")',
+        '_execute(connection, "BEGIN IMMEDIATE")',
+        '_execute(connection, "BEGIN")',
         (
             f"{PLATFORMS}/test_traps.py"
             "::test_an_answered_alert_survives_a_power_cut_and_writers_queue_instead_of_failing",

@@ -6,13 +6,26 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from extensions import db, wait_at_most
+from extensions import db, wait_at_most, writing
 from models import Tenant
+from services.statements import inserting
 
 NOW = datetime(2026, 3, 2, 9, 31, tzinfo=UTC)
+ADD = inserting(Tenant, "name", "house_number", "created_at")
+RENAME = text("UPDATE tenants SET name = name || '!' WHERE name = '星河科技'")
+
+
+def names() -> list[str]:
+    """Of the organisations that another transaction sees."""
+    with db.engine.connect() as other:
+        return sorted(other.scalars(text("SELECT name FROM tenants WHERE id <> 0")))
+
+
+def add(on: Connection, name: str, house_number: str) -> None:
+    ADD.run(on, {"name": name, "house_number": house_number, "created_at": NOW})
 
 
 @pytest.mark.parametrize("name", ["星河科技", "北辰物流"])
@@ -38,3 +51,30 @@ def test_somebody_with_a_deadline_gives_up_in_time(app):
         assert time.monotonic() - began < 5
     db.session.rollback()
     db.session.execute(text("UPDATE tenants SET name = 'x'"))
+
+
+@pytest.mark.parametrize("asks_sqlalchemy", [False, True])
+def test_a_transaction_of_statements_is_kept_as_a_whole(app, asks_sqlalchemy: bool):
+    for name, house_number in (("星河科技", "XH0001"), ("北辰物流", "BC0001")):
+        with writing() as on:
+            add(on, name, house_number)
+            if asks_sqlalchemy:
+                on.execute(RENAME)
+
+    assert names() == sorted(["北辰物流", "星河科技" + ("!" if asks_sqlalchemy else "")])
+
+
+@pytest.mark.parametrize("asks_sqlalchemy", [False, True])
+def test_a_transaction_of_statements_that_fails_leaves_nothing_and_holds_nothing(app, asks_sqlalchemy: bool):
+    for _ in range(2):
+        with pytest.raises(IntegrityError), writing() as on:
+            add(on, "星河科技", "XH0001")
+            if asks_sqlalchemy:
+                on.execute(RENAME)
+            add(on, "北辰物流", "XH0001")
+
+    assert names() == []
+    wait_at_most(0.2)
+    db.session.add(Tenant(name="星河科技", house_number="XH0001", created_at=NOW))
+    db.session.commit()
+    assert names() == ["星河科技"]
