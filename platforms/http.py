@@ -27,6 +27,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout, enc
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+import json_text
 from crashpoints import crash_here
 from platforms.errors import (
     AddressRefused,
@@ -149,7 +150,7 @@ class Transport:
 
         content  sent as raw UTF-8 JSON; None: no body
         """
-        body = None if content is None else json.dumps(content, ensure_ascii=False).encode()
+        body = None if content is None else json_text.written(content).encode()
         return self._exchange(method, url, params, body, headers=headers, total_seconds=total_seconds)
 
     def exchange_form(

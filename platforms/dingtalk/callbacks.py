@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import json_text
 from platforms.base import (
     Callback,
     CallbackReply,
@@ -74,7 +75,7 @@ def answer(settings: DingTalkSettings, callback: Callback, told: PressAnswer | N
     if not isinstance(callback, CardPress):
         return CallbackReply(200, _success(cipher(settings, callback.addressed_to)).encode(), JSON_TYPE)
     content = cards.reply(told.card, told.text if told.is_refusal or not told.card else "") if told else {}
-    return CallbackReply(200, json.dumps(content, ensure_ascii=False).encode(), JSON_TYPE)
+    return CallbackReply(200, json_text.written(content).encode(), JSON_TYPE)
 
 
 # --- events -------------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ https://open.dingtalk.com/document/development/create-and-deliver-cards, …/rob
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import quote
 
+import json_text
 from platforms.base import CardButton, IncidentCard, Recipient
 from platforms.dingtalk.client import checked_chat, checked_user
 from platforms.errors import ContentRefused
@@ -223,7 +223,7 @@ def _lines(card: IncidentCard) -> list[str]:
 
 def _drawn(buttons: tuple[CardButton, ...]) -> str:
     """The value of a button group's variable."""
-    return json.dumps([_button(button) for button in buttons], ensure_ascii=False, separators=(",", ":"))
+    return json_text.written([_button(button) for button in buttons])
 
 
 def _button(button: CardButton) -> Json:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import json_text
 from platforms.base import (
     Callback,
     CallbackReply,
@@ -264,4 +265,4 @@ def _identity(source: bytes) -> str:
 
 
 def _reply(content: Json) -> CallbackReply:
-    return CallbackReply(200, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), JSON_TYPE)
+    return CallbackReply(200, json_text.written(content).encode(), JSON_TYPE)

@@ -5,9 +5,9 @@ https://open.feishu.cn/document/feishu-cards/card-json-v2-structure and its page
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import json_text
 from platforms.base import CardButton, IncidentCard, Picture
 from platforms.errors import ContentRefused
 from platforms.shortening import ELLIPSIS, plain, shorten, shorten_to_width
@@ -63,7 +63,7 @@ def as_json(card: IncidentCard) -> Json:
 
 def as_content(card: Any) -> str:
     """The card, or a part of it, as messages carry it: JSON in a string."""
-    return json.dumps(card, ensure_ascii=False, separators=(",", ":"))
+    return json_text.written(card)
 
 
 def escaped(text: str) -> str:

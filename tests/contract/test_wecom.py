@@ -62,7 +62,7 @@ def test_an_event_of_another_application_is_refused(connection):
 def test_a_card_asks_for_the_duplicate_check_in_plain_utf8(connection, platform, card):
     platform.send_card(connection.member("lin"), card)
     (call,) = connection.simulator.calls("message/send")
-    assert '"enable_duplicate_check": 1' in call["request"]
+    assert '"enable_duplicate_check":1' in call["request"]
     assert "值班铃" in call["request"]
     assert "\\u" not in call["request"]
 
