@@ -11,7 +11,8 @@ let pressing = false;
 
 function isBusy() {
   const focused = live.contains(document.activeElement) ? document.activeElement.tagName : "";
-  return pressing || live.querySelector("details.menu[open]") !== null || ["SELECT", "INPUT", "TEXTAREA"].includes(focused);
+  const isHeld = live.querySelector(":active") !== null; // replaced before it is let go, a button would not be pressed
+  return pressing || isHeld || live.querySelector("details.menu[open]") !== null || ["SELECT", "INPUT", "TEXTAREA"].includes(focused);
 }
 
 function show(html) {

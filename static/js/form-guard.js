@@ -53,13 +53,4 @@
     const ctx = event.detail.ctx;
     if (ctx.response.status >= 500) guarded(ctx.sourceElement)?.setAttribute("data-failed", "");
   });
-
-  // A whole page in answer to htmx means that the way led elsewhere (to the sign-in page, or on after saving): go there.
-  document.addEventListener("htmx:after:request", (event) => {
-    const ctx = event.detail.ctx;
-    const isPage = /^\s*<!doctype/i.test(ctx.text ?? "");
-    if (!isPage || !ctx.response.raw.redirected) return;
-    event.preventDefault();
-    window.location.assign(ctx.response.raw.url);
-  });
 })();
