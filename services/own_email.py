@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import gettext
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from errors import AppError, InvalidInput
 from extensions import db
@@ -92,8 +93,11 @@ def prove(member: Membership, code: str, *, now: datetime) -> bool:
     db.session.delete(change)
     if _is_of_another(user, address):
         return False
-    user.email, user.email_verified_at = address, now
-    db.session.flush()
+    try:
+        with db.session.begin_nested():
+            user.email, user.email_verified_at = address, now
+    except IntegrityError:  # somebody else proved the same one at this moment
+        return False
     audit.record("email.changed", by=member, target=user.username, now=now, before=before, after=address)
     if before and before != address:
         text = gettext(

@@ -162,6 +162,17 @@ def test_nobody_learns_who_else_has_an_address(client: Browser, lin: Membership,
     assert stored(lin).email is None
 
 
+def test_of_two_who_prove_an_address_at_once_one_gets_it(
+    client: Browser, lin: Membership, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(client)
+    deliver()
+    make_member("zhou", email=NEW)  # a moment after it was looked at whether somebody has it
+    monkeypatch.setattr(own_email, "_is_of_another", lambda _user, _address: False)
+    assert "验证码不正确" in prove(client, code_in(server.messages[0]))
+    assert stored(lin).email is None
+
+
 def test_a_server_that_takes_nothing_is_tried_three_times(client: Browser, lin: Membership, server: Server) -> None:
     server.is_broken = True
     ask(client)
