@@ -11,7 +11,7 @@ import pytest
 from models import DeliveryState
 from platforms.http import Transport, look_up
 from tests.faults.platforms.kinds import once
-from tests.faults.platforms.world import IS_SOAK, World, many
+from tests.faults.platforms.world import IS_SOAK, World, many, seconds_for
 
 ALERTS = many(16)
 DOWN = 25.0
@@ -74,7 +74,7 @@ def test_an_answer_that_does_not_end_is_cut_and_others_go_on(world: World, impat
     world.push(elsewhere, ALERTS)
     began = time.monotonic()
 
-    world.work(threads=4)
+    world.pass_time(threads=4, seconds=seconds_for(ALERTS))
 
     made = [attempt.latency_ms or 0 for delivery in world.deliveries(here)[1:] for attempt in delivery.attempts]
     assert made and max(made) < 10 * impatient * 1000

@@ -60,6 +60,11 @@ BETWEEN_PRESSES = timedelta(milliseconds=200)
 IS_SOAK = bool(os.environ.get("SOAK_MINUTES"))
 
 
+def seconds_for(cards: int) -> int:
+    """How long every platform has taken so many cards of one application after: some take 16 a second."""
+    return 1 + cards // 10
+
+
 def many(few: int, in_a_soak: int = 200) -> int:
     """How many: a few with every `make test`."""
     return in_a_soak if IS_SOAK else few
