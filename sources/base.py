@@ -156,7 +156,7 @@ def cut_labels(labels: Mapping[str, str], warnings: list[str]) -> dict[str, str]
 
 
 def images_of(value: Any, warnings: list[str]) -> list[dict[str, str]]:
-    """At most 20 images with http(s) addresses. They are shown by the reader's browser, never fetched from here."""
+    """At most 20 images with http(s) addresses, which nothing proves: platforms/pictures.py alone fetches any."""
     if value is None:
         return []
     if not isinstance(value, list):
