@@ -36,15 +36,20 @@ LOG_LINES = 60
 KEPT_FROM_HERE = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
 
 
-def wait_until(condition: Callable[[], Found], what: str = "", *, seconds: float = WAIT_SECONDS) -> Found:
-    """Ask again and again until the answer is true, and return it. Fails, naming `what`, after `seconds`."""
+def wait_until(
+    condition: Callable[[], Found], what: str | Callable[[], str] = "", *, seconds: float = WAIT_SECONDS
+) -> Found:
+    """Ask again and again until the answer is true, and return it. Fails, naming `what`, after `seconds`.
+
+    what  if it is called, then at the end: it may say what is there instead
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what or condition.__name__}")
+            pytest.fail(f"not within {seconds:g} s: {what() if callable(what) else what or condition.__name__}")
         time.sleep(0.02)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from extensions import db
 from models import Integration, Job, JobState, Membership, RoomState, TimelineEntry, User, WarRoom
@@ -19,6 +20,8 @@ from tests.servers import wait_until
 
 PLACES = ("worker.claimed", "worker.before_send", "worker.after_send", "worker.before_commit")
 """Where the worker dies: before it asks, right before and after the answer, and before it has written that down."""
+SOON = timedelta(seconds=30)
+"""Longer than it takes to kill the worker at one place and to see what came of it."""
 ANSWERED = ("worker.after_send", "worker.before_commit")
 CREATE = {"wecom": "appchat/create", "dingtalk": "sceneGroup/create", "feishu": "im/v1/chats"}
 GROUPS: dict[str, Callable[[dict[str, Any]], list[tuple[str, list[str]]]]] = {
@@ -57,13 +60,25 @@ def wish_for_a_room(fleet: Fleet, title: str) -> int:
         return db.session.scalars(select(WarRoom.id).order_by(WarRoom.id.desc()).limit(1)).one()
 
 
-def is_idle(fleet: Fleet) -> bool:
-    """Nobody else comes to the place where the worker is to die."""
+def others(fleet: Fleet) -> list[str]:
+    """Who else comes to the place where the worker is to die; not what is to be tried again much later."""
+    now = utcnow()
     with fleet.app():
-        waiting = select(Job.id).where(
-            Job.state == JobState.PENDING, Job.kind.in_(("war_room", "deliver", "update_card"))
-        )
-        return db.session.scalar(waiting.limit(1)) is None
+        soon = or_(Job.due_at < now + SOON, Job.lease_until > now)
+        calls = Job.kind.in_(("war_room", "deliver", "update_card"))
+        found = db.session.scalars(select(Job).where(Job.state == JobState.PENDING, calls, soon))
+        return [
+            f"{job.kind} {job.subject_id}, try {job.attempts}, due {job.due_at - now}, lease {job.lease_until - now}, "
+            f"by {job.holder}: {job.error} {job.payload}"
+            for job in found
+        ]
+
+
+def wait_for_rest(fleet: Fleet) -> None:
+    def found_instead() -> str:
+        return "\n".join(["nothing else is under way; there is", *others(fleet), fleet.worker.tail()])
+
+    wait_until(lambda: not others(fleet), found_instead, seconds=120)
 
 
 def is_made(fleet: Fleet, room_id: int) -> bool:
@@ -82,7 +97,7 @@ def test_a_worker_killed_at_any_place_makes_one_room(embedded: Company, platform
     with fleet.supervised():
         for number, place in enumerate(places):
             title = f"{platform} {number}"
-            wait_until(lambda: is_idle(fleet), "nothing else is under way", seconds=120)
+            wait_for_rest(fleet)
             since = max([entry["index"] for entry in fleet.control("GET", "/wire")], default=0)
             fleet.arm(place)
             room_id = wish_for_a_room(fleet, title)
