@@ -25,7 +25,7 @@ from jobs import outbox, periodic, wakeups
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Heartbeat
-from services import instance, pacing
+from services import circuits, instance, pacing
 from services.clock import utcnow
 from services.outbox import on_commit_wake
 
@@ -244,6 +244,7 @@ class Worker:
         if step:
             log.warning("The clock was set back by %.0f s.", step.total_seconds())
             outbox.after_step_back(step, now, self.lease)
+            circuits.after_step_back(step, now)
             db.session.commit()
         if time.monotonic() - self.kept_at > self.lease.total_seconds() / 4:
             self.runner.keep()
@@ -253,6 +254,9 @@ class Worker:
         if not periodic.is_staged(now, self.slots):
             periodic.stage_due(now, self.slots)
             db.session.commit()
+        if self.runner.begun:  # claimed already, so due for nobody, and whoever was to take it next has failed
+            self.drains.wake()
+            return
         with read_only():
             due = outbox.is_due(now)
         if due:

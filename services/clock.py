@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much the clocks of machines that work together differ at most. What is later was noted by a wrong one."""
 
 
 def utcnow() -> datetime:

@@ -18,14 +18,13 @@ from typing import Any
 from flask import current_app
 
 from platforms.base import Capabilities
+from services.clock import CLOCKS_DIFFER
 
 SECOND, MINUTE = 1.0, 60.0
 LONGEST = 30.0
 """Nobody is told to come later than in so many seconds: those who were given the moments before may be gone by then."""
 SILENT_SECONDS = 9.0
 """A worker whose heartbeat stood still for so long has no share any more."""
-CLOCKS_DIFFER = timedelta(minutes=1)
-"""A heartbeat that was old by more than this when it was first seen is of a worker that ended before."""
 FORGOTTEN = 10_000
 """Recipients remembered at most; beyond, those that nobody was sent anything to for a minute are let go."""
 
@@ -64,7 +63,7 @@ class Peers:
         for name, beaten_at in beats.items():
             before = self._seen.get(name)
             if before is None:
-                is_old = now - beaten_at > CLOCKS_DIFFER
+                is_old = now - beaten_at > CLOCKS_DIFFER  # of a worker that ended before
                 self._seen[name] = beaten_at, at - SILENT_SECONDS if is_old else at
             elif before[0] != beaten_at:
                 self._seen[name] = beaten_at, at

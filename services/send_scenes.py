@@ -26,6 +26,7 @@ from models import (
     TenantStatus,
 )
 from services import incident_values
+from services.clock import CLOCKS_DIFFER
 from services.incident_cards import Message
 from services.incident_values import IncidentValues
 from services.statements import Statement
@@ -119,7 +120,7 @@ _SAME_PERSON = (
 def _sent_since(parameter: str) -> Any:
     """How many messages of their own; those that a summary stood for were none."""
     found = select(_OTHER.c.id).where(*_SAME_PERSON, _OTHER.c.sent_at > bindparam(parameter))
-    found = found.where(_OTHER.c.summary_id.is_(None)).limit(COUNTED_MOST)
+    found = found.where(_OTHER.c.sent_at < bindparam("soon"), _OTHER.c.summary_id.is_(None)).limit(COUNTED_MOST)
     some = found.correlate(Delivery, AccountLink).subquery()
     return select(func.count()).select_from(some).scalar_subquery()
 
@@ -214,8 +215,8 @@ def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> 
     asked: dict[str, Any] = {"delivery_id": delivery_id, "tenant_id": tenant_id}
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
         on.execute(_RECIPIENT, asked)
-    times = {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
-    found = _SCENE.rows(on, asked | times)
+    asked |= {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
+    found = _SCENE.rows(on, asked | {"soon": now + CLOCKS_DIFFER})
     return _scene(on, found[0]) if found else None
 
 

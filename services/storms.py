@@ -19,6 +19,7 @@ from extensions import db
 from models import Delivery, DeliveryState, Incident, Integration, Job, JobState, Progress, Severity
 from platforms.base import Capabilities, Fact, IncidentCard
 from services import integrations, notifications, outbox
+from services.clock import CLOCKS_DIFFER
 from services.notifications import DELIVER
 from services.send_scenes import Scene, Sent
 from services.wording import Home, clock_time, say, speaking
@@ -96,7 +97,7 @@ def _free_at(scene: Scene, window: timedelta, most: int, now: datetime) -> datet
     blocking = db.session.scalar(
         select(Delivery.sent_at)
         .where(Delivery.integration_id == scene.way.id, Delivery.external_user_id == scene.to)
-        .where(Delivery.sent_at > now - window, Delivery.summary_id.is_(None))
+        .where(Delivery.sent_at > now - window, Delivery.sent_at < now + CLOCKS_DIFFER, Delivery.summary_id.is_(None))
         .order_by(Delivery.sent_at.desc())
         .offset(most - 1)
         .limit(1)
@@ -132,7 +133,9 @@ def _waiting(delivery: Delivery, to: str) -> Delivery | None:
 def _new(delivery: Delivery, to: str, now: datetime) -> Delivery:
     last_at = db.session.scalar(
         select(func.max(Delivery.sent_at)).where(
-            *_of_recipient(delivery, to), Delivery.source == SOURCE, Delivery.sent_at > now - EVERY
+            *_of_recipient(delivery, to),
+            Delivery.source == SOURCE,
+            Delivery.sent_at.between(now - EVERY, now + CLOCKS_DIFFER),
         )
     )
     due_at = max(now + COLLECTED_FOR, last_at + EVERY) if last_at else now + COLLECTED_FOR

@@ -13,14 +13,15 @@ from sqlalchemy.exc import OperationalError
 
 from extensions import db
 from jobs import outbox as claims
-from jobs.engine import Clock, is_gone
+from jobs.engine import Clock, Worker, is_gone
 from jobs.handling import Go, Handler, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Runner
 from models import Job, JobState
-from services import outbox
+from services import circuits, outbox
 from services.clock import utcnow
-from tests.factories import NOW, default_tenant
+from tests.factories import NOW, default_tenant, make_integration
+from tests.servers import wait_until
 
 LEASE = timedelta(seconds=20)
 ME = f"worker:here:{os.getpid()}:1234abcd"
@@ -114,6 +115,19 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
         assert fresh(leased).lease_until <= utcnow() + LEASE
 
 
+def test_a_clock_that_was_set_back_leaves_no_platform_alone_for_longer(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        integration = make_integration()
+        integration.paused_until, integration.probe_at = NOW + timedelta(seconds=60), NOW - timedelta(hours=2)
+        db.session.commit()
+        clock.shift(timedelta(hours=-1))
+        circuits.after_step_back(timedelta(hours=1), utcnow())
+        db.session.commit()
+        db.session.refresh(integration)
+        assert integration.paused_until == utcnow() + timedelta(seconds=60)
+        assert integration.probe_at == NOW - timedelta(hours=2)
+
+
 def test_a_clock_that_goes_on_or_jumps_ahead_is_left_alone():
     with time_machine.travel(NOW, tick=False) as clock:
         seen = Clock()
@@ -143,6 +157,26 @@ def test_a_row_that_was_claimed_with_others_is_let_go_when_it_is_done(app: Flask
     assert (fresh(jobs[0]).state, fresh(jobs[1]).attempts) == (JobState.DONE, 1)
     assert working.run_next()
     assert fresh(jobs[1]).attempts == 2
+
+
+def test_a_row_that_was_claimed_with_others_is_done_though_no_thread_was_left_to_take_it(app: Flask):
+    """It is not due for anybody, as its lease is renewed: nothing but the sweeper knows of it."""
+    default_tenant()
+    process = Worker(app)
+    process.runner.handlers = {"deliver": Handler(lambda _mine: Go(Done), joins_claim=True)}
+    try:
+        process.sweep()  # what it stages and notes at first wakes the others
+        process.drains.stop(10)
+        jobs = [outbox.enqueue("deliver", tenant_id=0, subject_id=n, due_at=utcnow(), now=NOW, queue=4) for n in (1, 2)]
+        db.session.commit()
+        while not process.runner.begun:
+            assert process.runner.run_next()
+        assert [fresh(job).state for job in jobs] == [JobState.DONE, JobState.PENDING]
+        process.drains.stopping.clear()
+        process.sweep()
+        wait_until(lambda: fresh(jobs[1]).state is JobState.DONE, "the second one done", seconds=10)
+    finally:
+        process.drains.stop(10)
 
 
 def test_an_outcome_that_the_database_did_not_take_is_recorded_later_without_a_second_call(app: Flask):

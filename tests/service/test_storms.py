@@ -87,6 +87,18 @@ def test_what_is_urgent_leaves_first_and_leads_the_summary(office: Office):
     assert [fact.value for fact in card.facts] == [str(30 - SINGLE), "30"]
 
 
+def test_what_was_sent_by_a_clock_that_was_ahead_takes_no_room_for_an_hour(office: Office):
+    break_out(office, 60)
+    office.work()
+    office.pass_time(seconds=3)
+    office.clock.shift(timedelta(hours=-1))
+    ids = break_out(office, 60)
+    office.work()
+    office.pass_time(seconds=3)
+    assert len(office.platform.messages) == 2 * (SINGLE + 1)
+    assert states(ids) == {DeliveryState.SENT}
+
+
 def test_a_storm_that_goes_on_stays_below_the_limit_and_nobody_waits_long(office: Office):
     ids: list[int] = []
     for _ in range(30):
