@@ -31,7 +31,9 @@ from services.outbox import on_commit_wake
 
 log = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 0.5
+SWEEP_SECONDS, BUSY_SWEEP_SECONDS, SHORTEST_SWEEP_SECONDS = 0.5, 0.1, 0.02
+"""From one look for work to the next: while nothing happens; while rows are worked off, since one of them may be put
+off for a moment; at least, if the next row is due before."""
 STEP_BACK_SECONDS = 1.5
 """A clock that lost more than this between two sweeps was set back."""
 HEARTBEAT_SECONDS = 3.0
@@ -191,6 +193,7 @@ class Worker:
         self.stopped = threading.Event()
         self.slots: set[str] = set()
         self.beaten_at = self.kept_at = 0.0
+        self.claims_seen = 0
         self.clock = Clock()
         self.peers = pacing.Peers(self.name)
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
@@ -202,8 +205,9 @@ class Worker:
             signal.signal(number, self._stop)
         log.info("%s started", self.name)
         self._take_over()
-        while not self.stopped.wait(SWEEP_SECONDS):
-            self.sweep()
+        pause = SWEEP_SECONDS
+        while not self.stopped.wait(pause):
+            pause = self.sweep()
         log.info("%s is stopping", self.name)
         self.drains.stop(STOP_SECONDS)
         self._leave()
@@ -218,13 +222,14 @@ class Worker:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopped.set()
 
-    def sweep(self) -> None:
-        """Look for work that nobody woke us for, stage periodic rows, beat the heart."""
+    def sweep(self) -> float:
+        """Look for work that nobody woke us for, stage periodic rows, beat the heart; after how many seconds again."""
         try:
             with self.app.app_context():
-                self._sweep()
+                return self._sweep()
         except SQLAlchemyError as error:
             log.warning("The database cannot be used now: %s", error)
+            return SWEEP_SECONDS
 
     def _take_over(self) -> None:
         """What a worker of this machine left behind when it was killed need not wait for its lease to end."""
@@ -238,7 +243,7 @@ class Worker:
             if freed:
                 log.warning("%s rows of a worker that is gone are taken over.", freed)
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> float:
         now = utcnow()
         step = self.clock.set_back()
         if step:
@@ -254,13 +259,14 @@ class Worker:
         if not periodic.is_staged(now, self.slots):
             periodic.stage_due(now, self.slots)
             db.session.commit()
-        if self.runner.begun:  # claimed already, so due for nobody, and whoever was to take it next has failed
-            self.drains.wake()
-            return
         with read_only():
-            due = outbox.is_due(now)
-        if due:
+            is_due, now = outbox.is_due(now), utcnow()
+            before, self.claims_seen = self.claims_seen, self.runner.lanes.claims
+            pause = BUSY_SWEEP_SECONDS if self.claims_seen > before else SWEEP_SECONDS
+            next_at = outbox.next_due(now, now + timedelta(seconds=pause))
+        if is_due or self.runner.begun:  # what was begun is claimed, so due for nobody: whoever was to take it failed
             self.drains.wake()
+        return max((next_at - now).total_seconds(), SHORTEST_SWEEP_SECONDS) if next_at else pause
 
     def _beat(self) -> None:
         now = utcnow()

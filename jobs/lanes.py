@@ -27,7 +27,8 @@ class Lanes:
         self._running: Counter[int] = Counter()
         self._of_platform: Counter[str] = Counter()
         self._served: dict[int, int] = {}
-        self._turn = 0
+        self.claims = 0
+        """How often places were taken so far."""
         self._due: list[DueQueue] = []
         self._read_at = 0.0
         self._lock = Lock()
@@ -65,8 +66,8 @@ class Lanes:
                 taken += 1
                 self._count(queue, 1)
             if taken:
-                self._turn += 1
-                self._served[queue.lane] = self._turn
+                self.claims += 1
+                self._served[queue.lane] = self.claims
         return taken
 
     def leave(self, queue: DueQueue, places: int) -> None:

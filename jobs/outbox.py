@@ -124,6 +124,13 @@ def _due_queues() -> Any:
 
 _DUE_QUEUES = Statement(_due_queues())
 _ANYTHING = select(exists().where(*_FREE))
+_NEXT = (
+    select(_JOBS.c.due_at)
+    .where(PENDING, _JOBS.c.lease_until <= bindparam("now"))
+    .where(_JOBS.c.due_at > bindparam("now"), _JOBS.c.due_at <= bindparam("until"))
+    .order_by(_JOBS.c.due_at)
+    .limit(1)
+)
 _PICKED = (
     select(_JOBS.c.id)
     .where(*_FREE, _JOBS.c.queue == bindparam("of_queue"))
@@ -155,6 +162,11 @@ def due_queues(now: datetime) -> list[DueQueue]:
 def is_due(now: datetime) -> bool:
     """Whether anything could be claimed. A plain read, for loops that mostly find nothing."""
     return bool(db.session.scalar(_ANYTHING, {"now": now}))
+
+
+def next_due(now: datetime, until: datetime) -> datetime | None:
+    """When something is due that is not yet; None if nothing is by then. A plain read."""
+    return db.session.scalar(_NEXT, {"now": now, "until": until})
 
 
 def last_probe(mine: Claim, probe_at: datetime | None) -> datetime | None:

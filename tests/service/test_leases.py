@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from extensions import db
 from jobs import outbox as claims
-from jobs.engine import Clock, Worker, is_gone
+from jobs.engine import BUSY_SWEEP_SECONDS, SWEEP_SECONDS, Clock, Worker, is_gone
 from jobs.handling import Go, Handler, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Runner
@@ -177,6 +177,28 @@ def test_a_row_that_was_claimed_with_others_is_done_though_no_thread_was_left_to
         wait_until(lambda: fresh(jobs[1]).state is JobState.DONE, "the second one done", seconds=10)
     finally:
         process.drains.stop(10)
+
+
+def test_a_worker_looks_again_at_the_moment_at_which_the_next_row_is_due(app: Flask):
+    """Nobody wakes it then: messages that wait for their platform's pace would be half a second late, each time."""
+    default_tenant()
+    process = Worker(app)
+    process.drains.stop(10)
+    process.sweep()
+    assert process.sweep() == SWEEP_SECONDS
+    stage(seconds=60)
+    assert process.sweep() == SWEEP_SECONDS
+    stage(subject_id=2, seconds=0.4)
+    assert process.sweep() <= 0.4
+
+
+def test_a_worker_that_has_just_worked_looks_again_soon(app: Flask):
+    process = Worker(app)
+    process.drains.stop(10)
+    process.sweep()
+    while process.runner.run_next():
+        pass
+    assert (process.sweep(), process.sweep()) == (BUSY_SWEEP_SECONDS, SWEEP_SECONDS)
 
 
 def test_an_outcome_that_the_database_did_not_take_is_recorded_later_without_a_second_call(app: Flask):
