@@ -21,6 +21,8 @@ from platforms.base import Capabilities
 from services.clock import CLOCKS_DIFFER
 
 SECOND, MINUTE = 1.0, 60.0
+ON_THE_WAY = 0.05
+"""Seconds by which one call's way may be longer than another's: what leaves in two seconds may arrive in one."""
 LONGEST = 30.0
 """Nobody is told to come later than in so many seconds: those who were given the moments before may be gone by then."""
 SILENT_SECONDS = 9.0
@@ -124,11 +126,11 @@ def free_at(
     """When a call about this recipient may be made; None: now, and it is counted."""
     limits: dict[object, Rate] = {}
     if capabilities.sends_per_second:
-        limits[integration_id] = Rate(capabilities.sends_per_second)
+        limits[integration_id] = Rate(capabilities.sends_per_second, SECOND + ON_THE_WAY)
     if capabilities.sends_per_minute:  # the platform counts each kind of call by itself
         limits[integration_id, is_update, MINUTE] = Rate(capabilities.sends_per_minute, MINUTE)
     if capabilities.sends_per_chat_second:
-        limits[integration_id, to] = Rate(capabilities.sends_per_chat_second)
+        limits[integration_id, to] = Rate(capabilities.sends_per_chat_second, SECOND + ON_THE_WAY)
     if not limits:
         return None
     wait = of_process().wait(limits, time.monotonic(), is_urgent=is_urgent)

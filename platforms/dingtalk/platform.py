@@ -86,7 +86,7 @@ class DingTalk(Application):
         tells_in_reply=True,
         has_refresh_button=False,
         coalesce_seconds=1.0,
-        sends_per_second=18,
+        sends_per_second=19,
         sends_per_member_minute=0,
         sends_per_member_hour=0,
         sends_per_group_minute=20,

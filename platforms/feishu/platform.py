@@ -71,7 +71,7 @@ class Feishu(Application):
         sends_per_member_hour=0,
         sends_per_group_minute=20,
         sends_per_chat_second=5,
-        sends_per_second=45,
+        sends_per_second=47,
         sends_per_minute=990,
         update_days=14,
         dedupe_hours=UUID_HOURS,

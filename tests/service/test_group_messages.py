@@ -513,6 +513,17 @@ def test_all_workers_together_send_as_much_as_the_platform_takes_and_no_more(lim
     assert limit * 20 - workers * limit <= len(left) <= limit * 20 + workers
 
 
+def test_what_arrives_later_than_it_left_does_not_meet_what_leaves_next(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    capabilities = replace(FakePlatform.capabilities, sends_per_second=19)
+    arrived = []
+    for moment in arange(0.0, 5.0):
+        monkeypatch.setattr("services.pacing.time.monotonic", lambda now=moment: now)
+        while pacing.free_at(1, "lin", capabilities, NOW, is_urgent=False) is None:
+            arrived.append(moment + (len(arrived) // 19 % 2 == 0) * 0.049)  # every other batch takes its time
+    assert len(arrived) >= 5 * 18 - 19
+    assert all(sum(first <= one < first + 1.0 for one in arrived) <= 19 for first in arrived)
+
+
 def arange(start: float, end: float) -> list[float]:
     return [start + step / 64 for step in range(int((end - start) * 64))]
 
