@@ -249,8 +249,8 @@ class Worker:
         if step:
             log.warning("The clock was set back by %.0f s.", step.total_seconds())
             outbox.after_step_back(step, now, self.lease)
+            db.session.commit()  # who records a sending locks the connection before the row
             circuits.after_step_back(step, now)
-            db.session.commit()
         if time.monotonic() - self.kept_at > self.lease.total_seconds() / 4:
             self.runner.keep()
             self.kept_at = time.monotonic()

@@ -122,7 +122,6 @@ def test_a_clock_that_was_set_back_leaves_no_platform_alone_for_longer(app: Flas
         db.session.commit()
         clock.shift(timedelta(hours=-1))
         circuits.after_step_back(timedelta(hours=1), utcnow())
-        db.session.commit()
         db.session.refresh(integration)
         assert integration.paused_until == utcnow() + timedelta(seconds=60)
         assert integration.probe_at == NOW - timedelta(hours=2)
