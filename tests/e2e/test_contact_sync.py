@@ -83,7 +83,7 @@ def test_an_administrator_synchronises_twelve_people(product: Product, context: 
     expect(person(page, "li.lei")).to_contain_text("重名")
     account(page, "lilei2").get_by_role("link", name="选择用户").click()
     account(page, "lilei2").get_by_role("listitem").filter(has_text="li.lei").get_by_role("button", name="绑定").click()
-    expect(account(page, "lilei2")).to_contain_text("手动")
+    expect(account(page, "lilei2").get_by_text("手动", exact=True)).to_be_visible()
     person(page, "out").get_by_role("button", name="本次不同步").click()
     expect(person(page, "out").get_by_role("button", name="恢复")).to_be_visible()
 

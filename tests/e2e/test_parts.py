@@ -1,4 +1,4 @@
-"""Parts of a page that keep themselves true: never over what somebody is doing, and away from the page only once."""
+"""Parts of a page: renewed never over what somebody is doing, pressed in order, and left only once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.demo_company import Company, company  # noqa: F401  (fixtures)
 from tests.e2e.wecom_console import PATIENCE_MS
-from tests.servers import Product
 
 Act = Callable[[Page], None]
 PART = """
@@ -28,6 +27,19 @@ COME_ROUND_ONCE_MORE = """
 const comeRound = () => part.dispatchEvent(new Event("every"));
 part.addEventListener("htmx:finally:request", () => setTimeout(comeRound), {once: true});
 """
+FORM = """
+<form action="/{0}" method="post" hx-post="/{0}" hx-disable="find button" hx-sync="this:drop" data-guard>
+  <button>{0}</button>
+</form>
+"""
+PRESSED = (
+    """
+<section id="pressed" hx-target:inherited="#pressed" hx-swap:inherited="outerHTML">
+  <h2>{}</h2>
+"""
+    + "".join(map(FORM.format, ["first", "second"]))
+    + "</section>"
+)
 RENEWED = PART.replace("<output></output>", "<output>renewed</output>")
 
 
@@ -46,17 +58,18 @@ class Held:
         while not self.routes:
             page.evaluate("new Promise(requestAnimationFrame)")
 
-    def answer(self, page: Page, body: str) -> None:
+    def answer(self, page: Page, body: str, status: int = 200) -> None:
         """The oldest question, once it is there."""
         self.wait(page)
-        self.routes.pop(0).fulfill(body=body, content_type="text/html")
+        self.routes.pop(0).fulfill(status=status, body=body, content_type="text/html")
 
 
 @pytest.fixture
-def page_with_part(product: Product, page: Page) -> Page:
+def page_with_part(company: Company, page: Page) -> Page:  # noqa: F811
     expect.set_options(timeout=PATIENCE_MS)
-    page.goto(f"{product.base_url}/sign-in")
-    page.evaluate("html => { main.insertAdjacentHTML('beforeend', html); htmx.process(main) }", PART)
+    page.goto(f"{company.product.base_url}/sign-in")
+    html = PART + PRESSED.format("nothing yet")
+    page.evaluate("html => { main.insertAdjacentHTML('beforeend', html); htmx.process(main) }", html)
     return page
 
 
@@ -155,6 +168,84 @@ def test_a_part_that_leads_away_does_so_once(page_with_part: Page):
 
     expect(page.get_by_text("arrived")).to_be_visible()
     assert len(asked) == 1
+
+
+def test_two_presses_of_one_part_are_answered_in_order(page_with_part: Page):
+    page = page_with_part
+    first, second = Held(page, "/first"), Held(page, "/second")
+
+    page.get_by_role("button", name="first").click()
+    page.get_by_role("button", name="second").click()
+    first.wait(page)
+    page.evaluate("fetch('/healthz')")  # a second press on its way would have come before it
+    assert not second.routes
+    first.answer(page, PRESSED.format("what came of the first"))
+    expect(page.get_by_role("heading", name="what came of the first")).to_be_visible()
+    second.answer(page, PRESSED.format("what came of both"))
+
+    expect(page.get_by_role("heading", name="what came of both")).to_be_visible()
+    expect(page.get_by_role("button", name="second")).to_be_enabled()
+
+
+def test_a_second_press_that_is_refused_says_so(page_with_part: Page):
+    page = page_with_part
+    first, second = Held(page, "/first"), Held(page, "/second")
+
+    page.get_by_role("button", name="first").click()
+    page.get_by_role("button", name="second").click()
+    first.answer(page, PRESSED.format("what came of the first"))
+    second.answer(page, "<p>Somebody was quicker.</p>", status=409)
+
+    expect(page.locator("#notice")).to_contain_text("Somebody was quicker.")
+    expect(page.get_by_role("heading", name="what came of the first")).to_be_visible()
+
+
+def test_a_press_that_is_lost_lets_the_next_one_go(page_with_part: Page):
+    page = page_with_part
+    first, second = Held(page, "/first"), Held(page, "/second")
+
+    page.get_by_role("button", name="first").click()
+    page.get_by_role("button", name="second").click()
+    first.wait(page)
+    first.routes.pop().abort()
+    second.answer(page, PRESSED.format("what came of the second"))
+
+    expect(page.get_by_role("heading", name="what came of the second")).to_be_visible()
+
+
+def test_an_answer_does_not_take_away_what_is_held_down(page_with_part: Page):
+    page = page_with_part
+    first, second = Held(page, "/first"), Held(page, "/second")
+    page.get_by_role("button", name="first").click()
+    first.wait(page)
+    page.get_by_role("button", name="second").hover()
+    page.mouse.down()
+
+    with page.expect_response("**/first"):
+        first.answer(page, PRESSED.format("what came of the first"))
+    page.mouse.up()
+    second.answer(page, PRESSED.format("what came of both"))
+
+    expect(page.get_by_role("heading", name="what came of both")).to_be_visible()
+
+
+def test_news_from_before_a_press_are_not_shown_after_it(page_with_part: Page):
+    page = page_with_part
+    polled, first = Held(page, "/part"), Held(page, "/first")
+    come_round(page)
+    polled.wait(page)
+    page.get_by_role("button", name="first").click()
+    first.answer(page, PRESSED.format("what came of it"))
+    expect(page.get_by_role("heading", name="what came of it")).to_be_visible()
+    page.evaluate(LISTEN)
+
+    polled.answer(page, body=RENEWED.replace("renewed", "old"))
+    page.evaluate("answered")
+
+    assert "old" not in page.locator("#part").inner_text()
+    come_round(page)
+    polled.answer(page, body=RENEWED)
+    expect(page.locator("#part")).to_contain_text("renewed")
 
 
 def test_a_card_held_down_in_the_simulated_chat_is_pressed(company: Company, page: Page):  # noqa: F811
