@@ -104,12 +104,18 @@ def read_only() -> Iterator[None]:
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """A short look at the database beside the session."""
+    """A short look at the database beside the session.
+
+    On SQLite each Statement (services/statements.py) sees what is there when it runs; what SQLAlchemy executes is one
+    transaction.
+    """
     before = g.get("reads_only", False)
     g.reads_only = True
     try:
-        with db.engine.connect() as connection:
+        with _kept_open() as connection:
             yield connection
+            if connection.in_transaction():
+                connection.rollback()
     finally:
         g.reads_only = before
 
@@ -118,22 +124,35 @@ def reading() -> Iterator[Connection]:
 def writing() -> Iterator[Connection]:
     """A transaction of statements, committed at the end: for paths that have no time for the session's unit of work.
 
-    What the session holds is let go first. On SQLite a connection stays open for the next one: to take it from the
-    pool and give it back takes longer than half of the statements.
+    What the session holds is let go first.
     """
     if db.session.registry.has():
         db.session.rollback()
     g.reads_only = False
-    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
-    connection = kept.pop() if kept else db.engine.connect()
-    transactions: SQLiteTransactions | None = connection.info.get("transactions")
-    try:
+    with _kept_open() as connection:
+        transactions: SQLiteTransactions | None = connection.info.get("transactions")
         with connection.begin() if transactions is None else transactions.writing(connection):
             yield connection
+
+
+@contextmanager
+def _kept_open() -> Iterator[Connection]:
+    """A connection, closed after an exception.
+
+    On SQLite it stays open for the next one: to take it from the pool and give it back takes longer than half of the
+    statements.
+    """
+    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
+    try:
+        connection = kept.pop()
+    except IndexError:
+        connection = db.engine.connect()
+    try:
+        yield connection
     except BaseException:
         connection.close()
         raise
-    if transactions is not None and len(kept) < CONNECTIONS_KEPT:
+    if "transactions" in connection.info and len(kept) < CONNECTIONS_KEPT:
         kept.append(connection)
     else:
         connection.close()

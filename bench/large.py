@@ -153,7 +153,7 @@ class Desk:
         """Take a due row of the outbox and say that it is done."""
         now = utcnow()
         with self.app.app_context():
-            claimed = outbox.claim(0, now, timedelta(seconds=60))
+            claimed = outbox.claim(db.session.connection(), 0, now, timedelta(seconds=60))
             if not claimed:
                 raise SystemExit("nothing was due")
             outbox.finish(claimed[0], outbox.Done(), now)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, literal_column, select, update
+from sqlalchemy import Connection, bindparam, exists, func, literal_column, select, update
 
 from extensions import db
 from models import EPOCH, Integration, Job, JobState
@@ -131,28 +132,13 @@ _NEXT = (
     .order_by(_JOBS.c.due_at)
     .limit(1)
 )
-_PICKED = (
-    select(_JOBS.c.id)
-    .where(*_FREE, _JOBS.c.queue == bindparam("of_queue"))
-    .where(_JOBS.c.id.not_in(bindparam("running_here", expanding=True)))
-    .order_by(_JOBS.c.due_at, _JOBS.c.id)
-    .limit(bindparam("at_most"))
-    .with_for_update(skip_locked=True)
-    .cte("picked")
-)
 _CLAIMED = ("id", "kind", "tenant_id", "subject_id", "payload", "attempts", "due_at", "queue")
-_CLAIM = (
-    update(_JOBS)
-    .where(_JOBS.c.id.in_(select(_PICKED.c.id)))
-    .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=_JOBS.c.attempts + 1)
-    .returning(*(_JOBS.c[name] for name in _CLAIMED))
-)
 _UNSYNCED: dict[str, Any] = {"synchronize_session": False}
 
 
-def due_queues(now: datetime) -> list[DueQueue]:
+def due_queues(on: Connection, now: datetime) -> list[DueQueue]:
     """The queues in which something could be claimed."""
-    found = _DUE_QUEUES.rows(db.session.connection(), {"now": now})
+    found = _DUE_QUEUES.rows(on, {"now": now})
     return [
         DueQueue(number, paused_until, count or 0, probe_at, platform or ("" if number >= 0 else ELSEWHERE))
         for number, paused_until, count, probe_at, platform in found
@@ -179,6 +165,7 @@ def last_probe(mine: Claim, probe_at: datetime | None) -> datetime | None:
 
 
 def claim(
+    on: Connection,
     queue: int,
     now: datetime,
     lease: timedelta,
@@ -192,8 +179,35 @@ def claim(
     running_here  rows that this process is working on: a clock that jumps forward ends their leases too early
     """
     values = {"of_queue": queue, "now": now, "until": now + lease, "by_holder": holder, "at_most": at_most}
-    rows = db.session.connection().execute(_CLAIM, values | {"running_here": list(running_here)})
+    places = _places(1 << max(len(running_here) - 1, 0).bit_length())
+    running = dict.fromkeys(places, 0) | dict(zip(places, running_here, strict=False))
+    rows = _claiming(places).rows(on, values | running)
     return sorted((Claim(*row) for row in rows), key=lambda mine: (mine.due_at, mine.id))
+
+
+@cache
+def _places(count: int) -> tuple[str, ...]:
+    return tuple(f"running_{number}" for number in range(count))
+
+
+@cache
+def _claiming(places: tuple[str, ...]) -> Statement:
+    """Claims but for the rows in these places. A list of any length would have to be rendered at each claim."""
+    picked = (
+        select(_JOBS.c.id)
+        .where(*_FREE, _JOBS.c.queue == bindparam("of_queue"))
+        .where(_JOBS.c.id.not_in([bindparam(name) for name in places]))
+        .order_by(_JOBS.c.due_at, _JOBS.c.id)
+        .limit(bindparam("at_most"))
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    return Statement(
+        update(_JOBS)
+        .where(_JOBS.c.id.in_(select(picked.c.id)))
+        .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=_JOBS.c.attempts + 1)
+        .returning(*(_JOBS.c[name] for name in _CLAIMED))
+    )
 
 
 def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> bool:

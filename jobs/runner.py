@@ -11,12 +11,12 @@ from datetime import timedelta
 from threading import Event, Lock
 
 from flask import Flask, g
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
 from crashpoints import crash_here
-from extensions import db, read_only
+from extensions import db, reading, writing
 from jobs import outbox
 from jobs.handling import Go, Handler, Overtaken, Settle
 from jobs.lanes import Lanes
@@ -84,8 +84,8 @@ class Runner:
             remembered = self.lanes.remembered()
             if remembered and self._work_one_of(remembered, on_claim):
                 return True
-            with read_only():
-                due = outbox.due_queues(utcnow())
+            with reading() as on:
+                due = outbox.due_queues(on, utcnow())
             self.lanes.remember(due)
             return self._work_one_of(due, on_claim)
 
@@ -126,21 +126,35 @@ class Runner:
     def _work_one_of(self, due: list[DueQueue], on_claim: Callable[[], None]) -> bool:
         for queue in self.lanes.in_turn(due, utcnow()):
             places = self.lanes.take(queue, self._calls_at_once if queue.lane else 1)
-            if places and self._work(queue, places, on_claim):
+            work = self._call_out if queue.lane else self._work_at_home
+            if places and work(queue, places, on_claim):
                 return True
             self.lanes.forget(queue)
         return False
 
-    def _work(self, queue: DueQueue, places: int, on_claim: Callable[[], None]) -> bool:
-        """Claim rows of a queue; do our own all in this thread, of calls the first, and leave the others begun."""
+    def _work_at_home(self, queue: DueQueue, places: int, on_claim: Callable[[], None]) -> bool:
+        """Claim rows of our own work and do them all in this thread."""
         claims: list[Claim] = []
         try:
-            claims = self._claim(queue, AT_ONCE.get(queue.number, places))
+            with writing() as on:
+                claims = self._claim(on, queue, AT_ONCE.get(queue.number, places))
+            if claims:
+                on_claim()
+                crash_here("worker.claimed")
+                self._do_own(claims)
+            return bool(claims)
+        finally:
+            db.session.rollback()
+            self.lanes.leave(queue, places)
+            self._let_go(*claims)
+
+    def _call_out(self, queue: DueQueue, places: int, on_claim: Callable[[], None]) -> bool:
+        """Claim rows that call a platform; do the first in this thread, and leave the others begun."""
+        claims: list[Claim] = []
+        try:
+            claims = self._claim_calls(queue, places)
             if not claims:
                 return False
-            if not queue.lane:
-                self._do_own(claims, on_claim)
-                return True
             begun = self._begin(queue, claims)
             self._return_unused_probe(claims, begun)
             claims, places = [one.mine for one in begun[:1]], self._keep_places(queue, places, len(begun))
@@ -154,17 +168,19 @@ class Runner:
             self.lanes.leave(queue, places)
             self._let_go(*claims)
 
-    def _claim(self, queue: DueQueue, at_most: int) -> list[Claim]:
+    def _claim_calls(self, queue: DueQueue, places: int) -> list[Claim]:
         """Stage a claim; of a platform that is down of one row, by one worker."""
-        now = utcnow()
-        is_probe = circuits.is_open(queue.outage_count)
-        if is_probe and not circuits.take_probe(queue.lane, queue.probe_at, now):
+        if not circuits.is_open(queue.outage_count):
+            return self._claim(db.session.connection(), queue, places)
+        if not circuits.take_probe(queue.lane, queue.probe_at, utcnow()):
             return []
+        return [replace(mine, is_probe=True) for mine in self._claim(db.session.connection(), queue, 1)]
+
+    def _claim(self, on: Connection, queue: DueQueue, at_most: int) -> list[Claim]:
         with self.lock:
             here = list(self.running)
-        at_most = 1 if is_probe else at_most
-        claims = outbox.claim(queue.number, now, self.lease, holder=self.holder, running_here=here, at_most=at_most)
-        claims = [replace(mine, is_probe=is_probe) for mine in claims]
+        now, number = utcnow(), queue.number
+        claims = outbox.claim(on, number, now, self.lease, holder=self.holder, running_here=here, at_most=at_most)
         with self.lock:
             self.running.update((mine.id, mine) for mine in claims)
         return claims
@@ -176,10 +192,7 @@ class Runner:
 
     # --- our own work ---------------------------------------------------------------------------------------------
 
-    def _do_own(self, claims: list[Claim], on_claim: Callable[[], None]) -> None:
-        on_claim()
-        db.session.commit()
-        crash_here("worker.claimed")
+    def _do_own(self, claims: list[Claim]) -> None:
         if not self._are_done_together(claims):
             for mine in claims:
                 self._run(mine, self._handling(mine))
@@ -191,9 +204,8 @@ class Runner:
         if handler is None or handler.run_all is None or {mine.kind for mine in claims} != {claims[0].kind}:
             return False
         try:
-            with read_only():
-                if any(self._is_frozen(tenant_id) for tenant_id in {mine.tenant_id for mine in claims}):
-                    return False
+            if any(self._is_frozen(tenant_id) for tenant_id in {mine.tenant_id for mine in claims}):
+                return False
             handler.run_all(claims)
         except Exception as error:
             db.session.rollback()
@@ -314,5 +326,6 @@ class Runner:
         return what.act() if isinstance(what, Go) else what
 
     def _is_frozen(self, tenant_id: int) -> bool:
-        found = _STATUS.rows(db.session.connection(), {"of_tenant": tenant_id})
+        with reading() as on:
+            found = _STATUS.rows(on, {"of_tenant": tenant_id})
         return [status for (status,) in found] == [TenantStatus.FROZEN]

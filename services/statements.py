@@ -102,7 +102,7 @@ class _Rendered:
                 self.fixed.append(None)
             else:
                 self.fixed.append(convert(bound.effective_value) if convert else bound.effective_value)
-        columns: Any = getattr(statement, "selected_columns", ())
+        columns: Any = getattr(statement, "exported_columns", ())  # of a select, or of what is returned
         found = enumerate(_from_sqlite(column.type, dialect) for column in columns)
         self.results = [(position, convert) for position, convert in found if convert is not None]
 

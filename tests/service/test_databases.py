@@ -6,15 +6,17 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from extensions import db, wait_at_most, writing
+from extensions import db, reading, wait_at_most, writing
 from models import Tenant
-from services.statements import inserting
+from services.statements import Statement, inserting
 
 NOW = datetime(2026, 3, 2, 9, 31, tzinfo=UTC)
 ADD = inserting(Tenant, "name", "house_number", "created_at")
+HOUSES = Statement(select(Tenant.house_number).where(Tenant.id != 0).order_by(Tenant.id))
+RENAMED = Statement(update(Tenant).where(Tenant.house_number == bindparam("of_house")).values(name="!"))
 RENAME = text("UPDATE tenants SET name = name || '!' WHERE name = '星河科技'")
 
 
@@ -78,3 +80,33 @@ def test_a_transaction_of_statements_that_fails_leaves_nothing_and_holds_nothing
     db.session.add(Tenant(name="星河科技", house_number="XH0001", created_at=NOW))
     db.session.commit()
     assert names() == ["星河科技"]
+
+
+def test_a_look_beside_the_session_sees_what_is_there_when_it_asks(app):
+    with reading() as on:
+        before = HOUSES.rows(on, {})
+        with writing() as other:
+            add(other, "星河科技", "XH0001")
+        after = HOUSES.rows(on, {})
+
+    assert [list(before), [tuple(row) for row in after]] == [[], [("XH0001",)]]
+
+
+def test_a_look_through_sqlalchemy_holds_nothing_afterwards(app):
+    for house_number in ("XH0001", "BC0001"):
+        with reading() as on:
+            on.execute(select(Tenant.id)).all()
+        with writing() as other:
+            add(other, house_number, house_number)
+            RENAMED.run(other, {"of_house": house_number})
+        with reading() as on:
+            assert on.scalar(select(Tenant.name).where(Tenant.house_number == house_number)) == "!"
+
+
+def test_a_look_that_fails_spoils_none_after_it(app):
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), reading() as on:
+            on.execute(select(Tenant.id)).all()
+            raise ZeroDivisionError
+    with reading() as on:
+        assert list(HOUSES.rows(on, {})) == []

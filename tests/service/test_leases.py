@@ -36,7 +36,7 @@ def stage(kind: str = "deliver", subject_id: int = 1, *, seconds: float = 0) -> 
 
 
 def take(holder: str = "") -> list[Claim]:
-    found = claims.claim(outbox.ONE_AT_A_TIME, utcnow(), LEASE, holder=holder)
+    found = claims.claim(db.session.connection(), outbox.ONE_AT_A_TIME, utcnow(), LEASE, holder=holder)
     db.session.commit()
     return found
 

@@ -39,7 +39,7 @@ def runner(app: Flask, run: Callable[[Claim], Outcome], **others: Callable[[Clai
 
 def take(now: datetime, **values: object) -> Claim | None:
     """Claim one row of our own work."""
-    found = claims.claim(outbox.ONE_AT_A_TIME, now, LEASE, **values)  # type: ignore[arg-type]
+    found = claims.claim(db.session.connection(), outbox.ONE_AT_A_TIME, now, LEASE, **values)  # type: ignore[arg-type]
     return found[0] if found else None
 
 
@@ -146,6 +146,19 @@ def test_a_leased_row_is_left_alone_and_a_row_of_this_process_even_after_its_lea
     assert mine is not None
     assert take(now) is None
     assert take(now + 2 * LEASE, running_here=[mine.id]) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8])
+def test_whatever_number_of_rows_runs_here_the_others_are_free(app: Flask, count: int):
+    jobs = [stage(subject_id=number) for number in range(6)]
+    db.session.commit()
+    running = [job.id for job in jobs[:count]] + [1_000_000 + number for number in range(count - len(jobs))]
+
+    on = db.session.connection()
+    found = claims.claim(on, outbox.ONE_AT_A_TIME, utcnow(), LEASE, running_here=running, at_most=10)
+
+    assert [mine.id for mine in found] == [job.id for job in jobs[count:]]
+    assert all(mine.payload == {} and mine.attempts == 1 and mine.due_at.tzinfo for mine in found)
 
 
 def test_a_row_given_back_is_free_at_once(app: Flask):

@@ -129,7 +129,7 @@ def test_hosts_that_answer_slowly_hold_up_no_timer(office: Office):
     pictures.ask(office.incident.id, office.integration, now=office.now())
     outbox.enqueue("policy_step", tenant_id=0, subject_id=1, due_at=office.now(), now=office.now())
     db.session.commit()
-    fetching, steps = jobs_outbox.due_queues(office.now())
+    fetching, steps = jobs_outbox.due_queues(db.session.connection(), office.now())
     lanes = Lanes(8)
     assert lanes.take(fetching, 8) == 4
     assert lanes.take(steps, 8) > 0

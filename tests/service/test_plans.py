@@ -190,8 +190,8 @@ def test_lists_of_deliveries(viewer: Membership):
 
 def test_the_outbox_looks_at_what_waits_alone(viewer: Membership):
     reads_little(outbox.is_due, utcnow())
-    reads_little(outbox.due_queues, utcnow())
-    reads_little(outbox.claim, 0, utcnow(), timedelta(seconds=60))
+    reads_little(lambda: outbox.due_queues(db.session.connection(), utcnow()))
+    reads_little(lambda: outbox.claim(db.session.connection(), 0, utcnow(), timedelta(seconds=60)))
 
 
 def test_what_may_go_is_found_by_indexes(viewer: Membership):
