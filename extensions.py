@@ -142,7 +142,7 @@ def _kept_open() -> Iterator[Connection]:
     On SQLite it stays open for the next one: to take it from the pool and give it back takes longer than half of the
     statements.
     """
-    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
+    kept: list[Connection] = current_app.extensions.get("connections_kept", [])
     try:
         connection = kept.pop()
     except IndexError:
@@ -231,7 +231,11 @@ class SQLiteTransactions:
 
 
 def tune_sqlite(engine: Engine) -> None:
-    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time."""
+    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
+
+    In the application's context, which is where connections are kept open for the next (_kept_open) until it ends.
+    """
+    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
     database = engine.url.database
     queue = queue_of(str(Path(database).resolve()) if database and database != ":memory:" else None)
     transactions = SQLiteTransactions(queue)
@@ -249,6 +253,13 @@ def tune_sqlite(engine: Engine) -> None:
             busy,
         ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "engine_disposed")
+    def close_kept(_engine: Engine) -> None:
+        while kept:
+            connection = kept.pop()
+            connection.detach()  # from a pool that is gone
+            connection.close()
 
     event.listen(engine, "begin", transactions.begin)
     event.listen(engine, "commit", transactions.commit)

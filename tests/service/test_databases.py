@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -108,5 +111,18 @@ def test_a_look_that_fails_spoils_none_after_it(app):
         with pytest.raises(ZeroDivisionError), reading() as on:
             on.execute(select(Tenant.id)).all()
             raise ZeroDivisionError
+    with reading() as on:
+        assert list(HOUSES.rows(on, {})) == []
+
+
+def test_no_connection_outlives_its_engine(app):
+    with reading() as on:
+        driver: Any = on.connection.dbapi_connection
+    db.session.remove()
+
+    db.engine.dispose()
+
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        driver.execute("SELECT 1")
     with reading() as on:
         assert list(HOUSES.rows(on, {})) == []
