@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -234,17 +235,19 @@ def test_a_locked_database_is_answered_in_time_and_nothing_is_half_done(
     db.session.commit()
     other = sqlite3.connect(app.config["SETTINGS"].home / "dutybell.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
+    answers, seconds = [], []
     try:
-        pressed = caller.post(press)
-        verified = caller.verify()
+        for ask in (partial(caller.post, press), caller.verify):
+            began = time.monotonic()
+            answers.append(ask())
+            seconds.append(time.monotonic() - began)
     finally:
-        seconds = time.monotonic() - began
         other.execute("ROLLBACK")
         other.close()
+    pressed, verified = answers
     assert pressed.status_code == 503
     assert (verified.status_code, verified.data) == (200, b"7386429105823746152")
-    assert seconds < 4
+    assert max(seconds) < 4  # WeCom waits five seconds for each
     assert incident.progress is Progress.TRIGGERED
     assert caller.post(press).status_code == 200
     assert incident.progress is Progress.PROCESSING
