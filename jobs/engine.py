@@ -12,11 +12,11 @@ import signal
 import socket
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
@@ -195,6 +195,7 @@ class Worker:
         self.beaten_at = self.kept_at = 0.0
         self.claims_seen = 0
         self.clock = Clock()
+        self.step_back = timedelta()  # that nothing was done about yet
         self.peers = pacing.Peers(self.name)
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
 
@@ -245,12 +246,11 @@ class Worker:
 
     def _sweep(self) -> float:
         now = utcnow()
-        step = self.clock.set_back()
-        if step:
-            log.warning("The clock was set back by %.0f s.", step.total_seconds())
-            outbox.after_step_back(step, now, self.lease)
-            db.session.commit()  # who records a sending locks the connection before the row
-            circuits.after_step_back(step, now)
+        self.step_back += self.clock.set_back()
+        if self.step_back:
+            log.warning("The clock was set back by %.0f s.", self.step_back.total_seconds())
+            self._put_right(self.step_back, now)
+            self.step_back = timedelta()
         if time.monotonic() - self.kept_at > self.lease.total_seconds() / 4:
             self.runner.keep()
             self.kept_at = time.monotonic()
@@ -267,6 +267,19 @@ class Worker:
         if is_due or self.runner.begun:  # what was begun is claimed, so due for nobody: whoever was to take it failed
             self.drains.wake()
         return max((next_at - now).total_seconds(), SHORTEST_SWEEP_SECONDS) if next_at else pause
+
+    def _put_right(self, step: timedelta, now: datetime) -> None:
+        """Do what a clock that was set back asks for, once: whoever does it puts right all heartbeats that lie ahead.
+
+        Each worker of the machine notices, before its heart beats again; the second one finds its own put right.
+        """
+        ahead = update(Heartbeat).where(Heartbeat.at > now).values(at=now).returning(Heartbeat.name)
+        if self.name not in db.session.scalars(ahead, execution_options={"synchronize_session": False}).all():
+            db.session.rollback()
+            return
+        outbox.after_step_back(step, now, self.lease)
+        db.session.commit()  # who records a sending locks the connection before the row
+        circuits.after_step_back(step, now)
 
     def _beat(self) -> None:
         now = utcnow()

@@ -115,6 +115,43 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
         assert fresh(leased).lease_until <= utcnow() + LEASE
 
 
+def test_of_two_workers_that_see_a_clock_set_back_one_moves_what_waits(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        workers = [Worker(app), Worker(app)]
+        for number, one in enumerate(workers):
+            one.name = f"worker:here:{number}"
+            one.runner.stopping.set()  # it looks after rows and works none off
+            one.sweep()
+        timer, connection = stage("policy_step", 2, seconds=1800), make_integration()
+        connection.paused_until = NOW + timedelta(seconds=60)
+        db.session.commit()
+        clock.shift(timedelta(hours=-1))
+        for one in workers:
+            one.sweep()
+        assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
+        db.session.refresh(connection)
+        assert abs(connection.paused_until - utcnow() - timedelta(seconds=60)) < timedelta(seconds=1)
+
+
+def test_a_clock_set_back_while_the_database_is_away_is_seen_to_afterwards(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    with time_machine.travel(NOW, tick=False) as clock:
+        process = Worker(app)
+        process.runner.stopping.set()
+        process.sweep()
+        timer = stage("policy_step", 2, seconds=1800)
+        clock.shift(timedelta(hours=-1))
+        with monkeypatch.context() as away:
+            away.setattr("jobs.engine.outbox.after_step_back", refuse)
+            process.sweep()
+        assert fresh(timer).due_at > utcnow() + timedelta(hours=1)
+        process.sweep()
+        assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
+
+
+def refuse(*_about: object) -> None:
+    raise OperationalError("UPDATE jobs", {}, Exception("the database is away"))
+
+
 def test_a_clock_that_was_set_back_leaves_no_platform_alone_for_longer(app: Flask):
     with time_machine.travel(NOW, tick=False) as clock:
         integration = make_integration()
