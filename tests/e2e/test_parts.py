@@ -32,13 +32,9 @@ FORM = """
   <button>{0}</button>
 </form>
 """
+FORMS = FORM.format("first") + FORM.format("second")
 PRESSED = (
-    """
-<section id="pressed" hx-target:inherited="#pressed" hx-swap:inherited="outerHTML">
-  <h2>{}</h2>
-"""
-    + "".join(map(FORM.format, ["first", "second"]))
-    + "</section>"
+    f'<section id="pressed" hx-target:inherited="#pressed" hx-swap:inherited="outerHTML"><h2>{{}}</h2>{FORMS}</section>'
 )
 RENEWED = PART.replace("<output></output>", "<output>renewed</output>")
 
@@ -170,12 +166,17 @@ def test_a_part_that_leads_away_does_so_once(page_with_part: Page):
     assert len(asked) == 1
 
 
+def press_both(page: Page) -> tuple[Held, Held]:
+    """One button right after the other, both in one part; what they ask."""
+    held = Held(page, "/first"), Held(page, "/second")
+    for name in ("first", "second"):
+        page.get_by_role("button", name=name).click()
+    return held
+
+
 def test_two_presses_of_one_part_are_answered_in_order(page_with_part: Page):
     page = page_with_part
-    first, second = Held(page, "/first"), Held(page, "/second")
-
-    page.get_by_role("button", name="first").click()
-    page.get_by_role("button", name="second").click()
+    first, second = press_both(page)
     first.wait(page)
     page.evaluate("fetch('/healthz')")  # a second press on its way would have come before it
     assert not second.routes
@@ -189,10 +190,7 @@ def test_two_presses_of_one_part_are_answered_in_order(page_with_part: Page):
 
 def test_a_second_press_that_is_refused_says_so(page_with_part: Page):
     page = page_with_part
-    first, second = Held(page, "/first"), Held(page, "/second")
-
-    page.get_by_role("button", name="first").click()
-    page.get_by_role("button", name="second").click()
+    first, second = press_both(page)
     first.answer(page, PRESSED.format("what came of the first"))
     second.answer(page, "<p>Somebody was quicker.</p>", status=409)
 
@@ -202,10 +200,7 @@ def test_a_second_press_that_is_refused_says_so(page_with_part: Page):
 
 def test_a_press_that_is_lost_lets_the_next_one_go(page_with_part: Page):
     page = page_with_part
-    first, second = Held(page, "/first"), Held(page, "/second")
-
-    page.get_by_role("button", name="first").click()
-    page.get_by_role("button", name="second").click()
+    first, second = press_both(page)
     first.wait(page)
     first.routes.pop().abort()
     second.answer(page, PRESSED.format("what came of the second"))
