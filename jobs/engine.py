@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
-from extensions import db, read_only
+from extensions import db, reading
 from jobs import outbox, periodic, wakeups
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
@@ -259,11 +259,11 @@ class Worker:
         if not periodic.is_staged(now, self.slots):
             periodic.stage_due(now, self.slots)
             db.session.commit()
-        with read_only():
-            is_due, now = outbox.is_due(now), utcnow()
+        with reading() as on:
+            is_due, now = outbox.is_due(on, now), utcnow()
             before, self.claims_seen = self.claims_seen, self.runner.lanes.claims
             pause = BUSY_SWEEP_SECONDS if self.claims_seen > before else SWEEP_SECONDS
-            next_at = outbox.next_due(now, now + timedelta(seconds=pause))
+            next_at = outbox.next_due(on, now, now + timedelta(seconds=pause))
         if is_due or self.runner.begun:  # what was begun is claimed, so due for nobody: whoever was to take it failed
             self.drains.wake()
         return max((next_at - now).total_seconds(), SHORTEST_SWEEP_SECONDS) if next_at else pause

@@ -124,11 +124,11 @@ def _due_queues() -> Any:
 
 
 _DUE_QUEUES = Statement(_due_queues())
-_ANYTHING = select(exists().where(*_FREE))
-_NEXT = (
+_ANYTHING = Statement(select(exists().where(*_FREE)))
+_NEXT = Statement(
     select(_JOBS.c.due_at)
-    .where(PENDING, _JOBS.c.lease_until <= bindparam("now"))
-    .where(_JOBS.c.due_at > bindparam("now"), _JOBS.c.due_at <= bindparam("until"))
+    .where(PENDING, _JOBS.c.lease_until <= _NOW)
+    .where(_JOBS.c.due_at > _NOW, _JOBS.c.due_at <= bindparam("until"))
     .order_by(_JOBS.c.due_at)
     .limit(1)
 )
@@ -145,14 +145,16 @@ def due_queues(on: Connection, now: datetime) -> list[DueQueue]:
     ]
 
 
-def is_due(now: datetime) -> bool:
-    """Whether anything could be claimed. A plain read, for loops that mostly find nothing."""
-    return bool(db.session.scalar(_ANYTHING, {"now": now}))
+def is_due(on: Connection, now: datetime) -> bool:
+    """Whether anything could be claimed."""
+    ((found,),) = _ANYTHING.rows(on, {"now": now})
+    return bool(found)
 
 
-def next_due(now: datetime, until: datetime) -> datetime | None:
-    """When something is due that is not yet; None if nothing is by then. A plain read."""
-    return db.session.scalar(_NEXT, {"now": now, "until": until})
+def next_due(on: Connection, now: datetime, until: datetime) -> datetime | None:
+    """When something is due that is not yet; None if nothing is by then."""
+    found = _NEXT.rows(on, {"now": now, "until": until})
+    return found[0][0] if found else None
 
 
 def last_probe(mine: Claim, probe_at: datetime | None) -> datetime | None:

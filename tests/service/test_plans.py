@@ -189,9 +189,11 @@ def test_lists_of_deliveries(viewer: Membership):
 
 
 def test_the_outbox_looks_at_what_waits_alone(viewer: Membership):
-    reads_little(outbox.is_due, utcnow())
-    reads_little(lambda: outbox.due_queues(db.session.connection(), utcnow()))
-    reads_little(lambda: outbox.claim(db.session.connection(), 0, utcnow(), timedelta(seconds=60)))
+    now, soon = utcnow(), timedelta(seconds=60)
+    reads_little(lambda: outbox.is_due(db.session.connection(), now))
+    reads_little(lambda: outbox.next_due(db.session.connection(), now, now + soon))
+    reads_little(lambda: outbox.due_queues(db.session.connection(), now))
+    reads_little(lambda: outbox.claim(db.session.connection(), 0, now, soon))
 
 
 def test_what_may_go_is_found_by_indexes(viewer: Membership):
