@@ -22,8 +22,12 @@ SLICE_SECONDS = 5.0
 HOLD_SECONDS = 0.025
 """How long one transaction should hold SQLite's write lock: people's presses and other pushes wait for it."""
 FEWEST_EVENTS = 25
-BUSY_PAUSE, IDLE_PAUSE = 2.0, 0.1
-"""Pause after a transaction, as a share of what it took: if another process waited meanwhile, and else."""
+BUSY_PAUSE, IDLE_PAUSE = 1.0, 0.1
+"""Pause after a transaction, as a share of what it took: if another process waited meanwhile, and else.
+
+With 0.6 a crowd of presses beside a storm could wait for seconds; with 2.0 a slow machine could not take 100 alerts a
+second, and presses waited no less.
+"""
 
 
 class Pace:
