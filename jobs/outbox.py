@@ -235,7 +235,16 @@ _DEAD = Statement(
 _LATER = Statement(_MINE.values(_AGAIN))
 _LATER_CHANGED = Statement(_MINE.values(_AGAIN | {"payload": bindparam("kept")}))
 _NOTED = Statement(_MINE.values(payload=bindparam("kept")))
-_RENEWED = Statement(_MINE.where(PENDING, _JOBS.c.lease_until > EPOCH).values(lease_until=bindparam("until")))
+_AT_REST = (
+    select(_JOBS.c.id)
+    .where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence"))
+    .where(PENDING, _JOBS.c.lease_until > EPOCH)
+    .with_for_update(skip_locked=True)
+)
+"""A row that is ours still, unless somebody is just writing it: who that is may wait for another of our rows."""
+_LEASED = Statement(
+    update(_JOBS).where(_JOBS.c.id.in_(_AT_REST.scalar_subquery())).values(lease_until=bindparam("until"))
+)
 
 
 def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
@@ -277,18 +286,13 @@ def _is_mine(statement: Statement, mine: Claim, **values: Any) -> bool:
 
 def give_back(claims: Collection[Claim]) -> None:
     """Stage ending the leases of rows that we will not finish, so that nobody waits for them to run out."""
-    for mine in claims:
-        db.session.execute(
-            update(Job).where(Job.id == mine.id, Job.attempts == mine.attempts).values(lease_until=EPOCH),
-            execution_options=_UNSYNCED,
-        )
+    renew(claims, EPOCH)
 
 
 def renew(claims: Collection[Claim], until: datetime) -> None:
-    """Stage longer leases for rows that are still being worked on; not for one that was given back meanwhile."""
-    for mine in sorted(claims, key=lambda claim: claim.id):
-        known = {"of_id": mine.id, "fence": mine.attempts, "until": until}
-        _RENEWED.run(db.session.connection(), known)
+    """Stage other leases for rows that are still ours. One whose outcome is just being recorded needs none."""
+    for mine in claims:
+        _LEASED.run(db.session.connection(), {"of_id": mine.id, "fence": mine.attempts, "until": until})
 
 
 def take_from_the_dead(is_dead: Callable[[str], bool], now: datetime) -> int:

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from extensions import db
+from extensions import db, wait_at_most
 from jobs import outbox as claims
 from jobs.engine import BUSY_SWEEP_SECONDS, SWEEP_SECONDS, Clock, Worker, is_gone
 from jobs.handling import Go, Handler, Settle
@@ -93,6 +94,20 @@ def test_a_row_that_was_given_back_a_moment_ago_is_not_leased_again_by_whoever_r
     db.session.commit()
     assert fresh(job).lease_until < now
     assert [again.id for again in take()] == [job.id]
+
+
+def test_who_renews_leases_waits_for_nobody_who_is_just_recording_an_outcome(app: Flask):
+    """He may be waiting for another row that was renewed already. On SQLite there is one writer at a time."""
+    jobs = stage(), stage(subject_id=2)
+    mine, now = [*take(), *take()], utcnow()
+    is_server = db.engine.dialect.name == "postgresql"
+    with db.engine.connect() as recorder:
+        if is_server:
+            recorder.execute(text("SELECT id FROM jobs WHERE id = :id FOR UPDATE"), {"id": mine[0].id})
+        wait_at_most(2)
+        claims.renew(mine, now + 2 * LEASE)
+        db.session.commit()
+        assert [fresh(job).lease_until == now + 2 * LEASE for job in jobs] == [not is_server, True]
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
