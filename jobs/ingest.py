@@ -21,7 +21,8 @@ SLICE_SECONDS = 5.0
 """After so long other rows get their turn; well below a lease."""
 HOLD_SECONDS = 0.025
 """How long one transaction should hold SQLite's write lock: people's presses and other pushes wait for it."""
-FEWEST_EVENTS = 25
+FEWEST_EVENTS = 5
+"""Alerts of a transaction, however slow the machine is: 25 of them held the lock for a tenth of a second there."""
 BUSY_PAUSE, IDLE_PAUSE = 1.0, 0.1
 """Pause after a transaction, as a share of what it took: if another process waited meanwhile, and else.
 
@@ -55,7 +56,7 @@ class Pace:
             if db.session().in_transaction():
                 return  # nothing was waiting: who records that it is done lets go
             held = time.monotonic() - began
-            self.follow(held)
+            self.follow(held, is_wanted=self._is_wanted)
             time.sleep(held * (BUSY_PAUSE if self._is_wanted else IDLE_PAUSE))
 
     def before_commit(self) -> None:
@@ -64,11 +65,11 @@ class Pace:
         if db.engine.dialect.name == "sqlite" and database and database != ":memory:":
             self._is_wanted = queue_of(str(Path(database).resolve())).is_wanted()
 
-    def follow(self, held: float) -> None:
+    def follow(self, held: float, *, is_wanted: bool) -> None:
         """Take less if that was too long for those who waited, more again if nobody did or it was short."""
-        if held > HOLD_SECONDS and self._is_wanted:
+        if held > HOLD_SECONDS and is_wanted:
             self.events = max(FEWEST_EVENTS, self.events * 3 // 4)
-        elif held < HOLD_SECONDS / 2 or not self._is_wanted:
+        elif held < HOLD_SECONDS / 2 or not is_wanted:
             self.events = min(stored_pushes.EVENTS_A_TURN, self.events + 10)
 
 
