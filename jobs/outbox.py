@@ -226,7 +226,8 @@ def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> boo
 
 # --- recording ----------------------------------------------------------------------------------------------------
 
-_MINE = update(_JOBS).where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence"))
+_OURS = (_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence"))
+_MINE = update(_JOBS).where(*_OURS)
 _AGAIN = {"lease_until": EPOCH, "due_at": bindparam("at"), "error": bindparam("said")}
 _DONE = Statement(_MINE.values(lease_until=EPOCH, state=JobState.DONE, finished_at=bindparam("at")))
 _DEAD = Statement(
@@ -235,12 +236,7 @@ _DEAD = Statement(
 _LATER = Statement(_MINE.values(_AGAIN))
 _LATER_CHANGED = Statement(_MINE.values(_AGAIN | {"payload": bindparam("kept")}))
 _NOTED = Statement(_MINE.values(payload=bindparam("kept")))
-_AT_REST = (
-    select(_JOBS.c.id)
-    .where(_JOBS.c.id == bindparam("of_id"), _JOBS.c.attempts == bindparam("fence"))
-    .where(PENDING, _JOBS.c.lease_until > EPOCH)
-    .with_for_update(skip_locked=True)
-)
+_AT_REST = select(_JOBS.c.id).where(*_OURS, PENDING, _JOBS.c.lease_until > EPOCH).with_for_update(skip_locked=True)
 """A row that is ours still, unless somebody is just writing it: who that is may wait for another of our rows."""
 _LEASED = Statement(
     update(_JOBS).where(_JOBS.c.id.in_(_AT_REST.scalar_subquery())).values(lease_until=bindparam("until"))
