@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import json_text
@@ -154,7 +155,12 @@ def _opened(settings: FeishuSettings, body: Json) -> Json:
     encrypted = body.get("encrypt")
     if not isinstance(encrypted, str):
         raise CallbackRefused("not encrypted, though an Encrypt Key is set")
-    return _object(EventCipher(settings.encrypt_key).decrypt(encrypted))
+    return _object(_cipher(settings.encrypt_key).decrypt(encrypted))
+
+
+@lru_cache(maxsize=128)
+def _cipher(encrypt_key: str) -> EventCipher:
+    return EventCipher(encrypt_key)
 
 
 def _is_historic_press(body: Json) -> bool:

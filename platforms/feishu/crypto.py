@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from Crypto.Cipher import AES
 
-from platforms.crypto import padded, unpadded
+from platforms.crypto import ReadyCipher, cbc, padded, unpadded
 from platforms.errors import CallbackRefused
 
 
@@ -22,6 +22,12 @@ class EventCipher:
     """Opens and seals posts with one Encrypt Key: AES-256-CBC, the initial vector in front, PKCS#7 to 16 bytes."""
 
     encrypt_key: str = field(repr=False)
+    _key: bytes = field(init=False, repr=False)
+    _ready: ReadyCipher = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_key", hashlib.sha256(self.encrypt_key.encode()).digest())
+        object.__setattr__(self, "_ready", ReadyCipher(self._key))
 
     def decrypt(self, encrypted: str) -> bytes:
         """Return the message of a cipher text. Raises CallbackRefused for damage or another key."""
@@ -29,21 +35,15 @@ class EventCipher:
             sealed = base64.b64decode(encrypted, validate=True)
         except (binascii.Error, ValueError):
             raise CallbackRefused("base64") from None
-        vector, cipher_text = sealed[: AES.block_size], sealed[AES.block_size :]
-        if not cipher_text or len(cipher_text) % AES.block_size:
+        if len(sealed) <= AES.block_size or len(sealed) % AES.block_size:
             raise CallbackRefused("cipher text length")
-        plain: bytes = AES.new(self._key, AES.MODE_CBC, iv=vector).decrypt(cipher_text)
-        return unpadded(plain, AES.block_size)
+        return unpadded(self._ready.decrypt(sealed)[AES.block_size :], AES.block_size)
 
     def encrypt(self, message: bytes, vector: bytes | None = None) -> str:
         """Return the base64 cipher text of a message. vector: 16 bytes, fixed only by tests."""
         start = secrets.token_bytes(AES.block_size) if vector is None else vector
-        sealed: bytes = AES.new(self._key, AES.MODE_CBC, iv=start).encrypt(padded(message, AES.block_size))
+        sealed: bytes = cbc(self._key, vector=start).encrypt(padded(message, AES.block_size))
         return base64.b64encode(start + sealed).decode()
-
-    @property
-    def _key(self) -> bytes:
-        return hashlib.sha256(self.encrypt_key.encode()).digest()
 
 
 def signature(timestamp: str, nonce: str, encrypt_key: str, body: bytes) -> str:

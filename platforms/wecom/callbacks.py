@@ -6,7 +6,6 @@ https://developer.work.weixin.qq.com/document/path/90238 (receiving), path/90240
 from __future__ import annotations
 
 from functools import lru_cache
-from xml.etree.ElementTree import Element
 
 from platforms.base import (
     Callback,
@@ -21,7 +20,7 @@ from platforms.base import (
 from platforms.crypto import CallbackCipher
 from platforms.errors import CallbackMalformed, CallbackRefused
 from platforms.wecom import cards
-from platforms.wecom.envelopes import Query, cipher_text, decoded, identity, parsed, value
+from platforms.wecom.envelopes import Members, Query, cipher_text, decoded, identity, members
 from platforms.wecom.settings import WeComSettings
 from platforms.xml import element, text_element
 
@@ -70,7 +69,7 @@ def read(settings: WeComSettings, request: CallbackRequest) -> Callback:
     if request.method == "GET":
         reply = opened(keys, settings.suite_id, query, request.query.get("echostr", ""))
         return UrlCheck(*query.base, reply=decoded(reply))
-    message = parsed(opened(keys, settings.suite_id, query, cipher_text(request.body)))
+    message = members(opened(keys, settings.suite_id, query, cipher_text(request.body)))
     _check_addressee(settings, message)
     return _event(settings, query, message)
 
@@ -105,29 +104,29 @@ def _sealed(keys: CallbackCipher, inner: str, timestamp: str, nonce: str) -> Cal
     return CallbackReply(200, outer.encode(), "application/xml; charset=utf-8")
 
 
-def _check_addressee(settings: WeComSettings, message: Element) -> None:
+def _check_addressee(settings: WeComSettings, message: Members) -> None:
     """The message must be for our company and, where it names one, for our application."""
-    if value(message, "ToUserName") != settings.company_id:
+    if message["ToUserName"] != settings.company_id:
         raise CallbackRefused("ToUserName")
-    agent_id = value(message, "AgentID")
+    agent_id = message["AgentID"]
     if agent_id and agent_id != settings.agent_id:
         raise CallbackRefused("AgentID")
 
 
-def _event(settings: WeComSettings, query: Query, message: Element) -> Callback:
-    event, sender = value(message, "Event"), value(message, "FromUserName")
+def _event(settings: WeComSettings, query: Query, message: Members) -> Callback:
+    event, sender = message["Event"], message["FromUserName"]
     if event not in CARD_EVENTS:
-        kind = event or value(message, "MsgType") or "unknown"
+        kind = event or message["MsgType"] or "unknown"
         names = ("MsgId", "FromUserName", "CreateTime", "Event", "EventKey", "ChangeType", "UserID")
         kind_of_event = LicenceEvent if event == UNLICENSED else OtherEvent
         return kind_of_event(*query.base, event_key=identity(message, names), kind=kind[:64])
-    if not sender or not value(message, "TaskId") or not value(message, "EventKey"):
+    if not sender or not message["TaskId"] or not message["EventKey"]:
         raise CallbackMalformed("card event without sender, TaskId or EventKey")
     return CardPress(
         *query.base,
         event_key=identity(message, ("FromUserName", "CreateTime", "EventKey", "TaskId", "ResponseCode")),
         external_user_id=settings.person(sender),
-        reference=value(message, "TaskId"),
-        button_key=value(message, "EventKey"),
-        update_code=value(message, "ResponseCode") or None,
+        reference=message["TaskId"],
+        button_key=message["EventKey"],
+        update_code=message["ResponseCode"] or None,
     )

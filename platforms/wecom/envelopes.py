@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
+import json_text
 from platforms import xml
 from platforms.errors import CallbackMalformed, CallbackRefused
 
@@ -16,6 +17,9 @@ MAX_BODY_BYTES = 32 * 1024
 """A text message is at most 2 KiB, an event less."""
 MAX_TAGS = 1000
 MAX_NONCE_CHARACTERS = 128
+
+Members = defaultdict[str, str]
+"""Of a message, by their names: the first text of each, "" for one that is not there."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +71,15 @@ def _outer(body: bytes, name: bytes) -> str:
     return text.decode() if opened and closed and text.isascii() else ""
 
 
-def parsed(message: bytes) -> Element:
-    """The inner XML. Raises CallbackMalformed."""
+def members(message: bytes) -> Members:
+    """The members of the inner XML. Raises CallbackMalformed."""
     try:
-        return tree(message)
+        if message.count(b"<") > MAX_TAGS:
+            raise ValueError("too many tags")
+        found = xml.parsed(message)
     except (ParseError, ValueError):
         raise CallbackMalformed("inner XML") from None
-
-
-def tree(source: bytes) -> Element:
-    if source.count(b"<") > MAX_TAGS:
-        raise ValueError("too many tags")
-    return xml.parsed(source)
-
-
-def value(message: Element, name: str) -> str:
-    return (message.findtext(name) or "").strip()
+    return defaultdict(str, {member.tag: (member.text or "").strip() for member in reversed(found)})
 
 
 def decoded(message: bytes) -> str:
@@ -93,7 +90,6 @@ def decoded(message: bytes) -> str:
         raise CallbackMalformed("echostr") from None
 
 
-def identity(message: Element, names: tuple[str, ...]) -> str:
+def identity(message: Members, names: tuple[str, ...]) -> str:
     """What is the same in all repeats of one event, as 64 hex digits. Two quick presses differ by ResponseCode."""
-    parts = [value(message, name) for name in names]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return hashlib.sha256(json_text.in_order([message[name] for name in names])).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
-from xml.etree.ElementTree import Element
 
 from platforms import checks
 from platforms.base import (
@@ -36,7 +35,7 @@ from platforms.provider import (
 from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import sign_in, suite_setup
 from platforms.wecom.callbacks import keys_for, opened
-from platforms.wecom.envelopes import Query, cipher_text, decoded, identity, named_receiver, parsed, value
+from platforms.wecom.envelopes import Members, Query, cipher_text, decoded, identity, members, named_receiver
 from platforms.wecom.errors import SuiteTicketMissing
 from platforms.wecom.installed import InstalledClient
 from platforms.wecom.platform import WeCom
@@ -120,13 +119,13 @@ class Suite:
             return self.read_data_check(request)
         query = Query.of(request.query)
         keys = keys_for(self.settings.token, self.settings.encoding_aes_key, self.settings.suite_id)
-        message = parsed(opened(keys, self.settings.provider_corp_id, query, cipher_text(request.body)))
+        message = members(opened(keys, self.settings.provider_corp_id, query, cipher_text(request.body)))
         self._check_addressee(message)
         return _event(query, message)
 
-    def _check_addressee(self, message: Element) -> None:
+    def _check_addressee(self, message: Members) -> None:
         """A command names the application, a system event the provider's company."""
-        suite_id, company = value(message, "SuiteId"), value(message, "ServiceCorpId")
+        suite_id, company = message["SuiteId"], message["ServiceCorpId"]
         if suite_id != self.settings.suite_id and (
             suite_id or company != self.settings.provider_corp_id or not company
         ):
@@ -190,19 +189,19 @@ class Suite:
         return checks.run(self.client, name, TRIES, OWNERS)
 
 
-def _event(query: Query, message: Element) -> Callback:
-    kind = value(message, "InfoType")
+def _event(query: Query, message: Members) -> Callback:
+    kind = message["InfoType"]
     if kind == "suite_ticket":
-        ticket = value(message, "SuiteTicket")
+        ticket = message["SuiteTicket"]
         if not ticket:
             raise CallbackMalformed("suite_ticket without a ticket")
         return TicketArrived(*query.base, ticket=ticket)
     event_key = identity(message, IDENTITY)
     if kind in LICENCE_CHANGES:
-        return LicenceEvent(*query.base, event_key=event_key, kind=kind, corp_id=value(message, "AuthCorpId"))
+        return LicenceEvent(*query.base, event_key=event_key, kind=kind, corp_id=message["AuthCorpId"])
     if kind not in CHANGES:
         return OtherEvent(*query.base, event_key=event_key, kind=kind[:64] or "unknown")
-    code, corp_id = value(message, "AuthCode"), value(message, "AuthCorpId")
+    code, corp_id = message["AuthCode"], message["AuthCorpId"]
     if not code and not corp_id:
         raise CallbackMalformed(f"{kind} without AuthCode or AuthCorpId")
     return AuthorisationEvent(*query.base, event_key=event_key, change=CHANGES[kind], auth_code=code, corp_id=corp_id)
