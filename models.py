@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import secrets
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -1145,7 +1146,7 @@ class Severity(enum.StrEnum):
         """0 is the worst."""
         return ["Critical", "Warning", "Info", "Ok"].index(self.value)
 
-    @property
+    @cached_property
     def label(self) -> str:
         return {"Critical": N_("严重"), "Warning": N_("一般"), "Info": N_("轻微"), "Ok": N_("恢复")}[self.value]
 
@@ -1155,7 +1156,7 @@ class Progress(enum.StrEnum):
     PROCESSING = "Processing"
     CLOSED = "Closed"
 
-    @property
+    @cached_property
     def label(self) -> str:
         return {"Triggered": N_("待处理"), "Processing": N_("处理中"), "Closed": N_("已关闭")}[self.value]
 

@@ -155,7 +155,7 @@ def _time_text(value: datetime | None) -> str | None:
         return None
     if value.tzinfo is None:
         raise ValueError("times are aware UTC")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return value.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
 _DECODER = JSONDecoder()
@@ -166,4 +166,5 @@ def _json_of(text: str | None) -> Any:
 
 
 def _time_of(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    """The zone is read with the rest: replace() afterwards takes twice as long as everything else."""
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")

@@ -33,7 +33,10 @@ def say(text: Text | str) -> str:
     lists are joined.
     """
     if isinstance(text, str):
-        return _translated(text) if text else ""
+        if not text:
+            return ""
+        voice = _voice.get()
+        return gettext(text) if voice is None else voice.translate(text)  # of a card, two dozen pass here
     values = {name: _spoken(value) for name, value in text.params.items()}
     return _translated(text.message, **values)
 

@@ -28,3 +28,9 @@ def test_a_key_holds_for_its_own_message_action_and_secret_alone():
 
 def test_a_key_fits_every_platform():
     assert len(card_keys.make(SECRET, "snooze:1440", REFERENCE)) <= 128
+
+
+def test_a_card_of_the_first_versions_can_still_be_pressed():
+    key = "close.zjbSRBKEarnmB8hnL7buww"
+    assert card_keys.read(SECRET, key, REFERENCE) == "close"
+    assert card_keys.read(SECRET, key, "another message") is None
