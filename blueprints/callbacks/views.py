@@ -19,7 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.callbacks import notices
 from blueprints.callbacks.late import looking_back
-from blueprints.programs import Answer, asked
+from blueprints.programs import Answer, asked, body_of
 from crashpoints import crash_here
 from extensions import begin_write, db, read_only, wait_at_most, writing
 from models import Integration
@@ -80,7 +80,12 @@ def receive(platform: str, public_key: str, purpose: str = "") -> Answer:
         wanted = _read_request(purpose, utcnow())
     except RequestEntityTooLarge:
         return Answer(413)
-    if platform not in PLATFORMS or purpose not in PLATFORMS[platform].capabilities.callbacks:
+    return take(platform, public_key, wanted)
+
+
+def take(platform: str, public_key: str, wanted: CallbackRequest) -> Answer:
+    """The same for a callback that was read already."""
+    if platform not in PLATFORMS or wanted.purpose not in PLATFORMS[platform].capabilities.callbacks:
         return Answer(404)
     called = Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS)
     try:
@@ -95,9 +100,8 @@ def receive(platform: str, public_key: str, purpose: str = "") -> Answer:
 
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
     request = asked()
-    request.max_content_length = BODY_BYTES
-    body = request.get_data(cache=False)
-    return CallbackRequest(request.method, request.args, request.headers, body, now, purpose)
+    query = request.args if request.query_string else {}
+    return CallbackRequest(request.method, query, request.headers, body_of(request, BODY_BYTES), now, purpose)
 
 
 def _respond(called: Called) -> Answer:

@@ -6,6 +6,7 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from blueprints.envelope import RefusedRequest
+from blueprints.programs import body_of
 
 BODY_BYTES = 1024 * 1024
 
@@ -18,21 +19,13 @@ def read_body(request: Request) -> bytes:
         )
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RefusedRequest(400, "InvalidContentType", "Content-Encoding is not supported: send the JSON as it is")
-    # One byte more than allowed: werkzeug cuts a chunked body at its limit and says nothing.
-    request.max_content_length = BODY_BYTES + 1
     try:
-        body = request.get_data(cache=False)
+        return body_of(request, BODY_BYTES)
     except RequestEntityTooLarge as error:
-        raise _too_large() from error
+        message = f"the body must have at most {BODY_BYTES} bytes"
+        raise RefusedRequest(413, "EntityTooLarge", message) from error
     except ClientDisconnected as error:
         raise RefusedRequest(400, "InvalidParameter", "the body ended before its Content-Length") from error
-    if len(body) > BODY_BYTES:
-        raise _too_large()
-    return body
-
-
-def _too_large() -> RefusedRequest:
-    return RefusedRequest(413, "EntityTooLarge", f"the body must have at most {BODY_BYTES} bytes")
 
 
 def _is_json(mimetype: str) -> bool:

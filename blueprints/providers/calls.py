@@ -7,14 +7,15 @@ comes to the data address is about one company, so it is taken as that connectio
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from blueprints.callbacks import notices
-from blueprints.callbacks.views import BODY_BYTES, LOCK_SECONDS, answer_with, receive
-from blueprints.programs import Answer, asked
+from blueprints.callbacks.views import BODY_BYTES, LOCK_SECONDS, answer_with, take
+from blueprints.programs import Answer, asked, body_of
 from blueprints.providers import SLUGS, at_each, callbacks
 from extensions import begin_write, db, reading, wait_at_most
 from models import CorpAuth, Integration, Provider
@@ -50,13 +51,13 @@ def data(address: str) -> Answer:
     except CallbackRefused:
         return Answer(403)
     found = _public_key(platform, company)
-    return receive(platform, found) if found else Answer(404)
+    return take(platform, found, replace(wanted, purpose="")) if found else Answer(404)
 
 
 def _wanted(purpose: str) -> CallbackRequest:
     request = asked()
-    request.max_content_length = BODY_BYTES
-    return CallbackRequest(request.method, request.args, request.headers, request.get_data(), utcnow(), purpose)
+    body = body_of(request, BODY_BYTES)
+    return CallbackRequest(request.method, request.args, request.headers, body, utcnow(), purpose)
 
 
 def _public_key(platform: str, company: str) -> str | None:
