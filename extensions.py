@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +32,6 @@ SQLITE_BUSY_SECONDS = 30
 SQLITE_CACHE_KB = 400
 """Of each connection: the system keeps the file in memory for all of them."""
 CONNECTIONS_KEPT = 2
-HURRIED_SECONDS = 1.0
-"""Who may wait no longer than that writes before others."""
 
 
 class Base(DeclarativeBase):
@@ -54,13 +53,26 @@ def begin_write() -> None:
     g.reads_only = False
 
 
-def wait_at_most(seconds: float) -> None:
-    """Let this request wait for the database no longer than that: somebody counts the seconds.
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """until: by the monotonic clock."""
+
+    until: float
+    is_hurried: bool
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self.until - time.monotonic())
+
+
+def wait_at_most(seconds: float, *, is_hurried: bool = False) -> None:
+    """Let this request wait for the database until so many seconds from now, and no longer: somebody counts them.
 
     For its turn to write on SQLite, for locks and statements on PostgreSQL. What takes longer raises
     OperationalError, with nothing stored.
+    is_hurried  on SQLite it writes before all that are not
     """
-    g.busy_seconds = seconds
+    g.patience = _Patience(time.monotonic() + seconds, is_hurried)
 
 
 def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...]) -> Row | None:
@@ -204,15 +216,13 @@ class SQLiteTransactions:
             raise
 
     def _begin_write(self, connection: Connection) -> None:
-        limit = g.get("busy_seconds") if has_app_context() else None
-        seconds = SQLITE_BUSY_SECONDS if limit is None else limit
-        until = time.monotonic() + seconds
+        patience = _patience() or _Patience(time.monotonic() + SQLITE_BUSY_SECONDS, is_hurried=False)
         try:
-            self._queue.enter(seconds, is_hurried=seconds <= HURRIED_SECONDS)
+            self._queue.enter(patience.seconds_left, is_hurried=patience.is_hurried)
         except TimeoutError as error:
             raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
         try:
-            _wait_for_others(connection, until - time.monotonic())
+            _wait_for_others(connection, patience.seconds_left)
             _execute(connection, "BEGIN IMMEDIATE")
         except BaseException:
             self._queue.leave()
@@ -266,6 +276,12 @@ def tune_sqlite(engine: Engine) -> None:
     event.listen(engine, "rollback", transactions.rollback)
 
 
+def _patience() -> _Patience | None:
+    """What this request has said, if it has."""
+    found: _Patience | None = g.get("patience") if has_app_context() else None
+    return found
+
+
 def _wait_for_others(connection: Connection, seconds: float) -> None:
     """How long SQLite itself waits, for programs that do not know the queue. Said again only if it differs much."""
     tenths = max(1, round(seconds * 10))
@@ -287,9 +303,9 @@ def tune_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        limit = g.get("busy_seconds") if has_app_context() else None
-        if limit is not None:
-            milliseconds = max(1, int(limit * 1000))
+        patience = _patience()
+        if patience is not None:
+            milliseconds = max(1, int(patience.seconds_left * 1000))
             connection.exec_driver_sql(
                 f"SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}"
             )

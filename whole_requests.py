@@ -7,10 +7,12 @@ proxy, too. What takes too long is answered 408 and closed.
 
 from __future__ import annotations
 
+import math
 import re
 import selectors
 import socket
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +20,8 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
+
+import arrival
 
 IDLE_SECONDS = 30.0
 """How long a new connection may stay silent."""
@@ -36,6 +40,10 @@ MOST_CHUNKS = 10_000
 LONGEST_SIZE_LINE = 1024
 """Bytes of the line before a chunk."""
 LOOK_EVERY_SECONDS = 1.0
+HURRIED = re.compile(rb"[A-Z]+ /(?:callback/|healthz)")
+"""Who is to be answered within a second, whatever everybody else waits for."""
+KEPT_FOR_HURRIED = 1 / 4
+"""Of the threads: all others together never have more than the rest."""
 
 LINE_END, HEAD_END = b"\r\n", b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})", re.IGNORECASE)
@@ -155,6 +163,9 @@ class WholeRequests(ThreadWorker):
         self.leaving: dict[socket.socket, Leaving] = {}
         self.bytes_waiting = 0
         self.look_again_at = 0.0
+        self.most_patient = max(1, self.cfg.threads - math.ceil(self.cfg.threads * KEPT_FOR_HURRIED))
+        self.patient = 0
+        self.held_back: deque[Any] = deque()
 
     def enqueue_req(self, conn: Any) -> None:
         """Whatever was accepted, has become readable or was read ahead passes here on its way to a thread."""
@@ -186,6 +197,30 @@ class WholeRequests(ThreadWorker):
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Called by threads: nobody waits for the rest of what was refused for its length."""
         return not getattr(conn, "is_too_long", False) and super()._keepalive_after(conn, keepalive)
+
+    # --- threads ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, connection: Any) -> None:
+        """Give a request to a thread, unless that is one of those kept for who is in a hurry."""
+        if connection.is_patient:
+            if self.patient >= self.most_patient:
+                self.held_back.append(connection)
+                return
+            self.patient += 1
+        super().enqueue_req(connection)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """The loop calls this when a thread is done with a request."""
+        if getattr(conn, "is_patient", False):
+            self.patient -= 1
+            if self.held_back:
+                self._begin(self.held_back.popleft())
+        super().finish_request(conn, fs)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Called by threads."""
+        arrival.note(getattr(conn, "came_at", None) or time.monotonic())
+        return super().handle_request(req, conn)
 
     # --- a request on its way in --------------------------------------------------------------------------------------
 
@@ -240,7 +275,9 @@ class WholeRequests(ThreadWorker):
             return
         self._forget(one)
         one.connection.parser.unreader.unread(bytes(one.data))
-        super().enqueue_req(one.connection)
+        one.connection.came_at = time.monotonic()
+        one.connection.is_patient = not HURRIED.match(one.data)
+        self._begin(one.connection)
 
     def _drop(self, one: Incoming, answer: bytes = b"") -> None:
         self._forget(one)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+import arrival
 from blueprints.callbacks import notices
 from blueprints.callbacks.late import looking_back
 from blueprints.programs import Answer, asked, body_of
@@ -44,6 +45,7 @@ from web_extensions import csrf, limiter
 BODY_BYTES = 1024 * 1024
 LOCK_SECONDS = 0.8
 """How long a callback waits for the database: it must be answered within a second."""
+LEAST_SECONDS = 0.1
 TRIES = 5
 CONFIRMED_SECONDS = 0.05
 """In a flood of forgeries, not every one asks the database whether the secret is still the same."""
@@ -87,7 +89,7 @@ def take(platform: str, public_key: str, wanted: CallbackRequest) -> Answer:
     """The same for a callback that was read already."""
     if platform not in PLATFORMS or wanted.purpose not in PLATFORMS[platform].capabilities.callbacks:
         return Answer(404)
-    called = Called(platform, public_key, wanted, time.monotonic() + LOCK_SECONDS)
+    called = Called(platform, public_key, wanted, time.monotonic() + seconds_left())
     try:
         return _respond(called)
     except CallbackMalformed as error:
@@ -96,6 +98,11 @@ def take(platform: str, public_key: str, wanted: CallbackRequest) -> Answer:
     except (DBAPIError, PoolTimeout) as error:
         notices.not_stored(error)
         return _not_stored(called)
+
+
+def seconds_left() -> float:
+    """How long the callback that is being answered may wait for the database."""
+    return arrival.left_of(LOCK_SECONDS, at_least=LEAST_SECONDS)
 
 
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
@@ -110,7 +117,7 @@ def _respond(called: Called) -> Answer:
         left = called.until - time.monotonic()
         if left <= 0:
             break
-        wait_at_most(left)
+        wait_at_most(left, is_hurried=True)
         caller = integrations.connected(called.platform, called.public_key)
         if caller is None:
             return Answer(404)

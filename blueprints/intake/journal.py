@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.envelope import RefusedRequest
+from blueprints.intake.patience import be_patient
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
-from extensions import wait_at_most, writing
+from extensions import writing
 from group_commit import GroupCommit, Taken
 from services import alert_sources, outbox, stored_pushes
 from services.clock import utcnow
@@ -25,8 +26,6 @@ from services.clock import utcnow
 EXTENSION = "intake_journal"
 MOST = 1000
 """Pushes in one transaction: all that wait; each holds a thread."""
-LOCKED_SECONDS = 5
-"""How long a push waits for SQLite's write lock before it is answered 503."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Entry:
 
 def store(entry: Entry) -> None:
     """Return once the entry is on disk. Raises KeyClosed; RefusedRequest with 503 if nothing could be stored."""
-    wait_at_most(LOCKED_SECONDS)
+    be_patient()
     try:
         group_commit().add(entry)
     except SQLAlchemyError as error:

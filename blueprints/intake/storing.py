@@ -12,17 +12,16 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
 from blueprints.envelope import RefusedRequest
+from blueprints.intake.patience import be_patient
 from blueprints.intake.sender import Sender
 from crashpoints import crash_here
-from extensions import db, wait_at_most
+from extensions import db
 from group_commit import GroupCommit
 from services import alert_sources, alerts, stored_pushes
 from sources import Push
 
 ATTEMPTS = 6
 EXTENSION = "intake_together"
-LOCKED_SECONDS = 5
-"""How long a push waits for SQLite's write lock before it is answered 503: a sender waits for 10 at most."""
 DEADLOCK_STATES = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock detected
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
     alert of a key: the unique index lets one win, the other starts again and finds it. Raises RefusedRequest with 503
     if that happens too often; nothing is stored then.
     """
-    wait_at_most(LOCKED_SECONDS)
+    be_patient()
     mine = _Waiting(sender, push, now)
     if not _is_stored_with_others(mine):
         _store_alone(mine)

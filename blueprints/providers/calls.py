@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from blueprints.callbacks import notices
-from blueprints.callbacks.views import BODY_BYTES, LOCK_SECONDS, answer_with, take
+from blueprints.callbacks.views import BODY_BYTES, answer_with, seconds_left, take
 from blueprints.programs import Answer, asked, body_of
 from blueprints.providers import SLUGS, at_each, callbacks
 from extensions import begin_write, db, reading, wait_at_most
@@ -87,7 +87,7 @@ def _taken(platform: str, wanted: CallbackRequest, read) -> Answer:  # type: ign
         notices.clock_differs(difference)
         return Answer(403)
     try:
-        wait_at_most(LOCK_SECONDS)
+        wait_at_most(seconds_left(), is_hurried=True)
         _store(platform, wanted, callback)
     except (DBAPIError, PoolTimeout) as error:
         db.session.rollback()

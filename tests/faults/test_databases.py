@@ -21,7 +21,7 @@ from tests.faults.servers import OwnPostgres, OwnRedis
 from tests.faults.snapshot import Ledger
 
 SERVED_OR_BUSY = {200, 429, 503}
-PLATFORM_PATIENCE_SECONDS = 5.0
+CALLBACK_SECONDS = 1.0
 TRIES_OF_THE_PLATFORM = 3
 CARD_SECONDS = 5.0
 SLOW_MACHINE = 4
@@ -39,11 +39,14 @@ database.execute("ROLLBACK")
 """
 
 
-@pytest.mark.parametrize("seconds", [2, 10])
-def test_a_locked_sqlite_is_answered_503_in_time(embedded: Company, size: Size, figures, seconds: int):
-    """R6: another process holds the write lock: nobody waits longer than they would anyway, nothing is half done."""
+@pytest.mark.parametrize(("seconds", "senders"), [(2, 4), (10, 4), (10, 40)])
+def test_a_locked_sqlite_is_answered_503_in_time(embedded: Company, size: Size, figures, seconds: int, senders: int):
+    """R6: another process holds the write lock: nobody waits longer than they would anyway, nothing is half done.
+
+    With more senders than threads, presses find a thread all the same.
+    """
     ledger, feeder = Ledger.begin(embedded.fleet), Feeder(embedded, size.seed, size.load)
-    late = Feeder(embedded, size.seed + 1, Load(alerts=8, pressed=2, senders=4, pressers=2))
+    late = Feeder(embedded, size.seed + 1, Load(alerts=2 * senders, pressed=2, senders=senders, pressers=2))
     with feeder, late_starter(late):
         feeder.wait_for(1)
         with locked(embedded.fleet.home / "dutybell.sqlite"):
@@ -55,7 +58,9 @@ def test_a_locked_sqlite_is_answered_503_in_time(embedded: Company, size: Size, 
 
     figures(slowest_push=slowest(history.push_answers), slowest_press=slowest(history.press_answers))
     check_answers(history, size)
-    assert slowest(history.press_answers) < PLATFORM_PATIENCE_SECONDS * TRIES_OF_THE_PLATFORM
+    assert slowest(history.press_answers) < CALLBACK_SECONDS * TRIES_OF_THE_PLATFORM * (
+        1 if size.is_soak else BUSY_MACHINE
+    )
     if seconds >= ANSWER_SECONDS:
         assert any(answer.status == 503 for answer in history.push_answers)
 

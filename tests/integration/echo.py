@@ -1,8 +1,12 @@
-"""A WSGI application that says how long its request was, for tests of the server that is before it."""
+"""A WSGI application that says how long its request was, for tests of the server that is before it.
+
+/wait     is answered once /callback/go was
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +18,8 @@ if seconds := os.environ.get("PATIENCE"):
 if most := os.environ.get("ALL_WAITING"):
     whole_requests.ALL_WAITING = int(most)
 
+gone = threading.Event()
+
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -22,6 +28,10 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     if length >= whole_requests.LARGEST_BODY:
         start_response("413 Content Too Large", [("Content-Length", "4")])
         return [b"echo"]
+    if environ["PATH_INFO"] == "/callback/go":
+        gone.set()
+    if environ["PATH_INFO"] == "/wait":
+        gone.wait()
     said = f"{environ['REQUEST_METHOD']} {length}".encode()
     start_response("200 OK", [("Content-Length", str(len(said)))])
     return [said]

@@ -80,6 +80,22 @@ def test_more_slow_peers_than_threads_hold_nobody_up(serve: Serve):
             assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
 
 
+def test_a_callback_finds_a_thread_however_many_other_requests_wait(serve: Serve):
+    port = serve()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(closing(connect(port))) for _ in range(3 * THREADS)]
+        for peer in waiting:
+            peer.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(5):
+            assert ask(port, b"GET /callback/x HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        assert ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        assert ask(port, b"GET /callback/go HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        for peer in waiting:
+            assert answer(peer).endswith(b"GET 0")
+            peer.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc")
+            assert answer(peer).endswith(b"POST 3")
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 7, 40])
 def test_a_request_in_pieces_is_the_same_request(serve: Serve, pieces: int):
     port = serve()

@@ -1,0 +1,14 @@
+"""How long a push waits for the database before it is answered 503: its sender waits for ten seconds at most."""
+
+from __future__ import annotations
+
+import arrival
+from extensions import wait_at_most
+
+LOCKED_SECONDS = 5.0
+LEAST_SECONDS = 0.25
+
+
+def be_patient() -> None:
+    """Count the time from when the push came."""
+    wait_at_most(arrival.left_of(LOCKED_SECONDS, at_least=LEAST_SECONDS))
