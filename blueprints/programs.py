@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Request, g
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import ClosingIterator, get_input_stream
+from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -33,7 +33,22 @@ class Answer:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         about = ("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))
         start_response(STATUS_LINES[self.status], [*about, *self.headers])
-        return ClosingIterator([] if environ["REQUEST_METHOD"] == "HEAD" else [self.body], self.afterwards)
+        return _Leaving(() if environ["REQUEST_METHOD"] == "HEAD" else (self.body,), self.afterwards)
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """What is sent, and what is done once it has been."""
+
+    pieces: Iterable[bytes]
+    afterwards: list[Callable[[], None]]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    def close(self) -> None:
+        for call in self.afterwards:
+            call()
 
 
 def asked() -> Request:

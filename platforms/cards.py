@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import json_text
@@ -79,10 +80,8 @@ class IncidentCard:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
-        content = self.as_json()
-        del content["elapsed"]
-        if not self.pictures:
-            del content["pictures"]
+        unseen = ("elapsed",) if self.pictures else ("elapsed", "pictures")
+        content = {name: value for name, value in self.as_json.items() if name not in unseen}
         return hashlib.sha256(json_text.in_order(content)).hexdigest()
 
     @property
@@ -90,6 +89,7 @@ class IncidentCard:
         """The card without what the alert itself said, for a platform whose review refuses that."""
         return replace(self, facts=(), body=(), body_is_markup=False, pictures=())
 
+    @cached_property
     def as_json(self) -> dict[str, Any]:
         """The same as values of JSON, for keeping an answer; not copied, so not to be changed."""
         parts = ("facts", "buttons", "menu", "pictures")

@@ -143,6 +143,7 @@ class _Moment:
     def __post_init__(self) -> None:
         self.jobs: list[dict[str, Any]] = []
         self.answered: Answered | None = None
+        self.capabilities: Capabilities = PLATFORMS[self.integration.platform].capabilities
 
     def answer(self) -> PressResult:
         try:
@@ -158,21 +159,21 @@ class _Moment:
     def repeated(self, pressed: str) -> PressResult:
         """pressed: a digest of who pressed what, as the receipt of the first one keeps it."""
         known = self.scene.answer or {}
-        if self._capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
+        if self.capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
             return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)
         card, shown = self.scene.card, known.get("shown", "")
         answered = Answered(card.id, self.integration.tenant_id, shown, is_repeat=True) if card and shown else None
         return PressResult(press_answers.remembered(known), answered=answered)
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
-        if not self._capabilities.tells_in_reply:
+        if not self.capabilities.tells_in_reply:
             return PressAnswer(card)
         with speaking(self.scene.tenant):
             return PressAnswer(card, say(text), is_refusal)
 
     def _refusal(self, text: Text) -> PressAnswer:
         """Told in the answer where it has a place for a sentence, else in a private message."""
-        if not self._capabilities.tells_in_reply:
+        if not self.capabilities.tells_in_reply:
             tenant, to = self.scene.tenant, self.press.external_user_id
             told = private_messages.sending(self.integration, to, text, tenant=tenant, now=self.now)
             self.jobs.append(outbox.row(**told))
@@ -257,7 +258,7 @@ class _Moment:
         except TakesLonger:  # others wait for the database: the worker writes it, with nothing held
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
-        if plain.body_is_markup and self._capabilities.refuses_markup:
+        if plain.body_is_markup and self.capabilities.refuses_markup:
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
         self.answered = Answered(card.id, self.integration.tenant_id, plain.fingerprint)
@@ -269,17 +270,13 @@ class _Moment:
 
     def _is_frozen(self, card: PressedCard) -> bool:
         """Whether the platform does not let the card be changed any more; the worker notes it on the card."""
-        days, sent_at = self._capabilities.update_days, self.scene.created_at or self.now
+        days, sent_at = self.capabilities.update_days, self.scene.created_at or self.now
         return card.state is CardState.FROZEN or bool(days and self.now - sent_at > timedelta(days=days))
 
     @property
     def _answer_is_seen_by_all(self) -> bool:
         """Whether the card in an answer is seen by everybody who has the message, and not by the presser alone."""
-        return self._capabilities.reply_reaches_all or not self.scene.message.is_group
-
-    @property
-    def _capabilities(self) -> Capabilities:
-        return PLATFORMS[self.integration.platform].capabilities
+        return self.capabilities.reply_reaches_all or not self.scene.message.is_group
 
     def _keep_right(
         self,
@@ -302,7 +299,7 @@ class _Moment:
 
     def _add_code(self, card: PressedCard) -> None:
         if code := self.press.update_code:
-            hours = self._capabilities.update_code_hours
+            hours = self.capabilities.update_code_hours
             about = {"tenant_id": self.integration.tenant_id, "hours": hours}
             press_writing.add_code(self.on, card.id, code, **about, now=self.now)
 

@@ -23,8 +23,7 @@ _SETUP_PURPOSE = b"dutybell setup code 1"
 
 def current_settings() -> Settings:
     """The settings that the running application was built from."""
-    settings = current_app.config["SETTINGS"]
-    assert isinstance(settings, Settings)  # noqa: S101 - narrows the type
+    settings: Settings = current_app.config["SETTINGS"]
     return settings
 
 

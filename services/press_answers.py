@@ -33,7 +33,7 @@ def kept(result: PressResult) -> dict[str, Any]:
     """An answer as the receipt keeps it. shown: the fingerprint of its card."""
     answer, shown = result.answer, {"shown": result.answered.fingerprint} if result.answered else {}
     said = {"text": answer.text, "is_refusal": answer.is_refusal} if answer.text else {}
-    return said | shown | ({"card": answer.card.as_json()} if answer.card else {})
+    return said | shown | ({"card": answer.card.as_json} if answer.card else {})
 
 
 def remembered(known: dict[str, Any]) -> PressAnswer:

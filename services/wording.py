@@ -122,7 +122,8 @@ def current_zone() -> ZoneInfo:
 
 def clock_time(at: datetime, now: datetime | None = None) -> str:
     """ "09:31" for a time of today, "11-21 09:31" otherwise, on the reader's clock."""
-    local, today = local_time(at), local_time(now or utcnow())
+    zone = current_zone()
+    local, today = at.astimezone(zone), (now or utcnow()).astimezone(zone)
     clock = f"{local.hour:02}:{local.minute:02}"  # a third of what strftime takes, and a card has five
     return clock if local.date() == today.date() else f"{local.month:02}-{local.day:02} {clock}"
 

@@ -115,7 +115,7 @@ def test_the_answer_to_a_press_and_what_is_remembered_of_it_show_them_too(office
     office.change(incidents.close)
     office.pass_time(seconds=5)
     assert shown(office, delivery.reference) == ["img_1", "img_2"]
-    assert card.as_json()["pictures"][0] == {"address": DISK, "alt": "磁盘", "key": "img_1"}
+    assert card.as_json["pictures"][0] == {"address": DISK, "alt": "磁盘", "key": "img_1"}
 
 
 def test_without_pictures_nothing_is_asked(office: Office, web):
