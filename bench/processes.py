@@ -111,6 +111,13 @@ class Program:
         except psutil.NoSuchProcess:
             return []
 
+    def stay_on(self, processor: int) -> None:
+        """Keep all its threads on one processor, where the system knows of such a thing."""
+        for process in self.tree() if hasattr(os, "sched_setaffinity") else ():
+            for thread in process.threads():
+                with suppress(OSError):  # ended meanwhile
+                    os.sched_setaffinity(thread.id, {processor})
+
     def cpu_seconds(self) -> float:
         """User and system time so far, of all its processes."""
         total = 0.0
