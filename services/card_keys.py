@@ -7,13 +7,14 @@ import hashlib
 import hmac
 from functools import lru_cache
 
-MAC_BYTES = 16
+MAC_BYTES = 12
 _PERSON = b"card key 2"
+MAC_BYTES_BEFORE = 16
 _PURPOSE_BEFORE = b"dutybell card key 1\n"
 
 
 def make(secret: str, action: str, reference: str) -> str:
-    """A button's key: "ack.3q2-…", at most 128 characters for actions of up to 100."""
+    """A button's key: "ack.3fa2…", at most 125 characters for actions of up to 100."""
     return f"{action}.{_mac(secret, action, reference)}"
 
 
@@ -28,16 +29,13 @@ def read(secret: str, key: str, reference: str) -> str | None:
 def _mac(secret: str, action: str, reference: str) -> str:
     """BLAKE2b in its own keyed mode: a card has half a dozen keys, and HMAC takes six times as long for each."""
     message = f"{action}\n{reference}".encode()
-    return _text(hashlib.blake2b(message, key=_key(secret), digest_size=MAC_BYTES, person=_PERSON).digest())
+    return hashlib.blake2b(message, key=_key(secret), digest_size=MAC_BYTES, person=_PERSON).hexdigest()
 
 
 def _mac_before(secret: str, action: str, reference: str) -> str:
     """As the first versions signed: their cards are pressed long after an upgrade."""
     message = _PURPOSE_BEFORE + action.encode() + b"\n" + reference.encode()
-    return _text(hmac.digest(secret.encode(), message, "sha256")[:MAC_BYTES])
-
-
-def _text(mac: bytes) -> str:
+    mac = hmac.digest(secret.encode(), message, "sha256")[:MAC_BYTES_BEFORE]
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 

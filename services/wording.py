@@ -18,7 +18,7 @@ from flask_babel import force_locale, get_domain, get_timezone, gettext
 
 from errors import AppError
 from services.clock import utcnow
-from texts import Text
+from texts import N_, Text
 
 LOCALES = ("zh_CN", "en")
 DEFAULT_LOCALE = "zh_CN"
@@ -32,13 +32,15 @@ def say(text: Text | str) -> str:
     Datetimes become HH:MM today and MM-DD HH:MM on other days, in the current zone; nested Texts are said first,
     lists are joined.
     """
-    if isinstance(text, str):
-        if not text:
-            return ""
-        voice = _voice.get()
-        return gettext(text) if voice is None else voice.translate(text)  # of a card, two dozen pass here
-    values = {name: _spoken(value) for name, value in text.params.items()}
-    return _translated(text.message, **values)
+    if not text:
+        return ""
+    message, params = (text, None) if isinstance(text, str) else (text.message, text.params)
+    values = {name: _spoken(value) for name, value in params.items()} if params else {}
+    voice = _voice.get()
+    if voice is None:
+        return gettext(message, **values)
+    said = voice.translate(message)
+    return said % values if values else said
 
 
 def say_error(error: AppError) -> tuple[str, str]:
@@ -57,7 +59,7 @@ def error_sentence(error: AppError) -> str:
 
 def listed(words: Iterable[str]) -> str:
     """Words in one line, parted as the reader's language does."""
-    return _translated("、").join(words)
+    return say(N_("、")).join(words)
 
 
 class Home(Protocol):
@@ -97,14 +99,6 @@ def _voice_of(locale: str, timezone: str) -> Voice:
         catalogue: NullTranslations = get_domain().get_translations()
     translate = lru_cache(maxsize=512)(catalogue.ugettext)
     return Voice(translate, known_zone(timezone) or ZoneInfo(DEFAULT_TIMEZONE))
-
-
-def _translated(message: str, **values: Any) -> str:
-    voice = _voice.get()
-    if voice is None:
-        return gettext(message, **values)
-    said = voice.translate(message)
-    return said % values if values else said
 
 
 def local_time(at: datetime) -> datetime:
