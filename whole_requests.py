@@ -40,7 +40,7 @@ MOST_CHUNKS = 10_000
 LONGEST_SIZE_LINE = 1024
 """Bytes of the line before a chunk."""
 LOOK_EVERY_SECONDS = 1.0
-HURRIED = re.compile(rb"[A-Z]+ /(?:callback/|healthz)")
+HURRIED = re.compile(rb"[A-Z]+ /callback/")
 """Who is to be answered within a second, whatever everybody else waits for."""
 KEPT_FOR_HURRIED = 1 / 4
 """Of the threads: all others together never have more than the rest."""
@@ -202,12 +202,11 @@ class WholeRequests(ThreadWorker):
 
     def _begin(self, connection: Any) -> None:
         """Give a request to a thread, unless that is one of those kept for who is in a hurry."""
-        if connection.is_patient:
-            if self.patient >= self.most_patient:
-                self.held_back.append(connection)
-                return
-            self.patient += 1
+        if connection.is_patient and self.patient >= self.most_patient:
+            self.held_back.append(connection)
+            return
         super().enqueue_req(connection)
+        self.patient += connection.is_patient
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """The loop calls this when a thread is done with a request."""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Request, g
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
@@ -58,11 +58,17 @@ def asked() -> Request:
 
 
 def body_of(request: Request, most: int) -> bytes:
-    """Its body, which the server ends. Raises RequestEntityTooLarge if it has more than `most` bytes, however sent.
+    """Its body. Raises RequestEntityTooLarge if it has more than `most` bytes, however sent, and ClientDisconnected.
 
+    The server ends the body, and has it whole but for one that is announced as too long: that one is not waited for.
     Flask's own reading goes through a stream that limits it, which takes longer than all else about a request.
     """
-    body = get_input_stream(request.environ).read(most + 1)
+    if (request.content_length or 0) > most:
+        raise RequestEntityTooLarge
+    try:
+        body = get_input_stream(request.environ).read(most + 1)
+    except OSError as error:
+        raise ClientDisconnected from error
     if len(body) > most:
         raise RequestEntityTooLarge
     return body

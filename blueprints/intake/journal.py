@@ -63,6 +63,7 @@ def group_commit() -> GroupCommit[Entry]:
 
 
 def _store(take: Taken[Entry]) -> None:
+    be_patient()
     try:
         with writing() as connection:  # may wait for the lock; all who come meanwhile are taken along
             is_new = _write(connection, take())

@@ -69,6 +69,7 @@ def _is_stored_with_others(mine: _Waiting) -> bool:
 
 
 def _store_group(take: Callable[[], list[_Waiting]]) -> None:
+    be_patient()
     try:
         db.session.connection()  # may wait for its turn to write; all who come meanwhile are taken along
         for waiting in sorted(take(), key=lambda one: (one.sender.tenant_id, one.sender.source_id)):

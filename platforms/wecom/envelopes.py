@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree.ElementTree import ParseError
 
-import json_text
 from platforms import xml
 from platforms.errors import CallbackMalformed, CallbackRefused
 
@@ -92,4 +92,4 @@ def decoded(message: bytes) -> str:
 
 def identity(message: Members, names: tuple[str, ...]) -> str:
     """What is the same in all repeats of one event, as 64 hex digits. Two quick presses differ by ResponseCode."""
-    return hashlib.sha256(json_text.in_order([message[name] for name in names])).hexdigest()
+    return hashlib.sha256(json.dumps([message[name] for name in names]).encode()).hexdigest()

@@ -10,7 +10,11 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
 import whole_requests
+from blueprints.programs import body_of
 
 if seconds := os.environ.get("PATIENCE"):
     whole_requests.IDLE_SECONDS = whole_requests.WHOLE_SECONDS = float(seconds)
@@ -18,14 +22,14 @@ if seconds := os.environ.get("PATIENCE"):
 if most := os.environ.get("ALL_WAITING"):
     whole_requests.ALL_WAITING = int(most)
 
+LONGEST = 1024 * 1024
 gone = threading.Event()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length <= whole_requests.LARGEST_REQUEST:
-        length = len(environ["wsgi.input"].read(whole_requests.LARGEST_BODY))
-    if length >= whole_requests.LARGEST_BODY:
+    try:
+        length = len(body_of(Request(environ), LONGEST))
+    except RequestEntityTooLarge:
         start_response("413 Content Too Large", [("Content-Length", "4")])
         return [b"echo"]
     if environ["PATH_INFO"] == "/callback/go":

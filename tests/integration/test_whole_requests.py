@@ -88,12 +88,20 @@ def test_a_callback_finds_a_thread_however_many_other_requests_wait(serve: Serve
             peer.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         for _ in range(5):
             assert ask(port, b"GET /callback/x HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
-        assert ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
         assert ask(port, b"GET /callback/go HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
         for peer in waiting:
             assert answer(peer).endswith(b"GET 0")
             peer.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc")
             assert answer(peer).endswith(b"POST 3")
+
+
+def test_what_is_announced_as_too_long_is_refused_and_not_waited_for(serve: Serve):
+    port = serve()
+    with ExitStack() as stack:
+        for _ in range(3 * THREADS):
+            peer = stack.enter_context(closing(connect(port)))
+            peer.sendall(b"POST /callback/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
+            assert answer(peer).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 7, 40])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -14,7 +15,8 @@ from blueprints.envelope import RefusedRequest
 from blueprints.intake import journal
 from blueprints.intake.sender import Sender
 from errors import AccessDenied
-from extensions import db
+from extensions import db, wait_at_most
+from group_commit import GroupCommit
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Alert, AlertSource, AlertState, Incident, IntegrationKey, Job, JobState, Role, Severity, StoredPush
@@ -23,6 +25,7 @@ from services.clock import utcnow
 from sources import IncomingEvent, Push
 from tests.factories import NOW, make_channel, make_member, make_policy, make_source
 from tests.servers import wait_until
+from write_queue import queue_of
 
 
 @pytest.fixture
@@ -176,6 +179,29 @@ def test_requests_that_come_together_share_commits(app, sender, monkeypatch):
     assert count(StoredPush) == 8
     if db.engine.dialect.name == "sqlite":
         assert batches == [8]
+
+
+def test_who_writes_for_others_has_time_for_it_whatever_was_left_of_their_own(app, sender, monkeypatch):
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("there nobody waits for a turn to write")
+    add = GroupCommit.add
+
+    def add_late(group, entry):
+        wait_at_most(0)  # it waited for whoever wrote before
+        add(group, entry)
+
+    def push():
+        with app.app_context():
+            accept(sender, event())
+
+    monkeypatch.setattr(GroupCommit, "add", add_late)
+    line = queue_of(str(Path(db.engine.url.database).resolve()))._patient
+    with ThreadPoolExecutor(1) as pool:
+        with db.engine.begin():
+            pushed = pool.submit(push)
+            wait_until(lambda: line or pushed.done(), "it waits for its turn to write")
+        pushed.result()
+    assert count(StoredPush) == 1
 
 
 def test_a_key_that_ended_since_it_was_looked_up_stores_nothing(sender):
