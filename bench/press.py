@@ -18,7 +18,6 @@ from bench.load import OpenLoop, Outcome, Wire, generate, request, spread
 from bench.payloads import Numbering, Reports, Webhooks, sign_in
 from bench.platforms import PLATFORMS
 from bench.platforms.base import Button
-from bench.processes import Program
 from bench.product import Product
 from bench.results import Row, median, percentile
 from bench.stage import Stage
@@ -71,7 +70,6 @@ class Presser:
     buttons: list[Button]
     left: Iterator[Button] = field(init=False)
     pairs: list[Times] = field(default_factory=list)
-    apart: list[Times] = field(default_factory=list)
     refusals: list[Times] = field(default_factory=list)
     cpu_seconds: float = 0.0
 
@@ -90,7 +88,6 @@ class Presser:
         rows = [
             ratio_row(PART, "press ÷ bare durable commit", self.pairs, bar=2.0, aim=1.7),
             quickest_row(PART, "press ÷ bare durable commit, the quickest tenth of each", self.pairs),
-            ratio_row(PART, "press ÷ bare durable commit, on a processor each", self.apart),
             Row(PART, "processor time of the web process for a press", used, "ms"),
             ratio_row(PART, "refusal of a forged press ÷ bare answer", self.refusals, bar=1.6),
             quickest_row(PART, "refusal ÷ bare answer, the quickest tenth of each", self.refusals),
@@ -101,32 +98,28 @@ class Presser:
 def measure_ratios(stage: Stage, size: Size) -> list[Row]:
     """Alternately one press and one bare commit, one at a time; then one forged press and one bare answer.
 
-    The platforms take turns run by run, so that one's figures can be set beside another's. Both servers are on one
-    processor, which neither finds as it left it: a web process stays on whichever its number falls to, and a bare
-    commit that has a processor's caches to itself is a fifth quicker. A third row says what comes of that.
+    The platforms take turns run by run, so that one's figures can be set beside another's. Each server has a processor:
+    on the same one the yardstick would wait for what the product does after its answer, and be charged for it.
     """
     product, bare = stage.prepare(company), bare_flask(stage)
-    count = 1 + size.warm_up + 2 * size.runs * size.rounds
+    count = 1 + size.warm_up + size.runs * size.rounds
     pressers = [
         Presser(organisation, deliver_cards(product, organisation, count))
         for organisation in Company.of(product.home).by_platform.values()
     ]
-    together, apart = [(product.web, 0), (bare, 0)], [(product.web, 0), (bare, 1)]
     with stage.running(product), bare:
+        if len(USABLE) > 1:
+            product.web.stay_on(USABLE[0])
+            bare.stay_on(USABLE[1])
         wires = Wire(product.port), Wire(bare.port or 0)
         for presser in pressers:
             _check_answer(wires[0], presser)
             compare(wires, presser.presses(size.warm_up), COMMIT)
         for _ in range(size.runs):
-            _place(together)
             for presser in pressers:
                 before = product.web.cpu_seconds()
                 presser.pairs.append(compare(wires, presser.presses(size.rounds), COMMIT))
                 presser.cpu_seconds += product.web.cpu_seconds() - before
-            _place(apart)
-            for presser in pressers:
-                presser.apart.append(compare(wires, presser.presses(size.rounds), COMMIT))
-        _place(together)
         for presser in pressers:
             _check_applied(product, presser)
         for _ in range(size.runs):
@@ -143,12 +136,6 @@ def compare(wires: tuple[Wire, Wire], ours_sent: Iterable[bytes], bare: bytes, *
         ours.append(product_wire.timed(sent, expected=expected))
         floor.append(bare_wire.timed(bare))
     return ours, floor
-
-
-def _place(programs: list[tuple[Program, int]]) -> None:
-    """Put each on the processor of that number, where there are several."""
-    for program, number in programs if len(USABLE) > 1 else ():
-        program.stay_on(USABLE[number])
 
 
 def ratio_row(part: str, name: str, runs: list[Times], *, bar: float | None = None, aim: float | None = None) -> Row:
