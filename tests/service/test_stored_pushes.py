@@ -195,7 +195,7 @@ def test_who_writes_for_others_has_time_for_it_whatever_was_left_of_their_own(ap
             accept(sender, event())
 
     monkeypatch.setattr(GroupCommit, "add", add_late)
-    line = queue_of(str(Path(db.engine.url.database).resolve()))._patient
+    line = queue_of(str(Path(db.engine.url.database or "").resolve()))._patient
     with ThreadPoolExecutor(1) as pool:
         with db.engine.begin():
             pushed = pool.submit(push)
