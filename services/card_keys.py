@@ -27,7 +27,7 @@ def read(secret: str, key: str, reference: str) -> str | None:
 
 
 def _mac(secret: str, action: str, reference: str) -> str:
-    """BLAKE2b in its own keyed mode: a card has half a dozen keys, and HMAC takes six times as long for each."""
+    """BLAKE2b in its own keyed mode: a card has half a dozen keys, and HMAC takes nearly three times as long."""
     message = f"{action}\n{reference}".encode()
     return hashlib.blake2b(message, key=_key(secret), digest_size=MAC_BYTES, person=_PERSON).hexdigest()
 
