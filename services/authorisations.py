@@ -252,7 +252,7 @@ def _claim(auth: CorpAuth, integration: Integration, *, now: datetime) -> CheckR
     except IntegrityError:  # two organisations named the company at once
         db.session.rollback()
         return _taken()
-    return CheckResult(True, {"app_name": auth.corp_name} if auth.corp_name else {})
+    return CheckResult(True, {"company": auth.corp_name} if auth.corp_name else {})
 
 
 def _release(integration_id: int) -> None:

@@ -190,7 +190,7 @@ class _Moment:
             return self._trial(scene.delivery_id)
         if scene.incident is None:
             raise Refused(INVALID)
-        member = press_rules.presser(self.integration, scene)
+        member = press_rules.presser(self.on, self.integration, scene)
         if scene.card is None or not scene.is_recorded:
             raise Unrecorded(scene.delivery_id)
         try:

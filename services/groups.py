@@ -203,12 +203,6 @@ def events_seen(integration: Integration) -> list[tuple[str, datetime | None]]:
     return [(label, check.at if check else None) for label, check in seen]
 
 
-def application_name(integration: Integration) -> str:
-    """How the platform calls the application, as a check was told; "": none was."""
-    told = (check.detail.get("app_name") for check in checks.by_name(integration).values())
-    return next((str(name) for name in told if name), "")
-
-
 def last_event_at(integration: Integration) -> datetime | None:
     """When the platform last said something about any group."""
     last = _mine(integration).order_by(None).with_only_columns(func.max(GroupChat.last_event_at))

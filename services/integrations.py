@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from extensions import db, read_only, reading
-from models import Integration, IntegrationStatus, Tenant
+from models import Integration, IntegrationCheck, IntegrationStatus, Provider, Tenant
 from platforms import PLATFORMS, PROVIDERS
 from platforms.base import Hosts, Platform
 from platforms.http import Transport
@@ -196,8 +196,21 @@ def _of_provider(integration: Integration) -> dict[str, str]:
     """What an administrator is told about the provider's application, where the connection is one of its."""
     if not mode_of(integration).needs_provider:
         return {}
-    name = str(provider_reading.stored(integration.platform).settings.get("app_name") or "")
+    name = application_name(db.session.connection(), integration)
     return {"app_name": name, "install_url": install_url(integration.platform)}
+
+
+def application_name(on: Connection, integration: Integration) -> str:
+    """How the platform calls the application: as its provider entered it, or a check was told; "" if nobody was."""
+    if mode_of(integration).needs_provider:
+        stored = on.execute(select(Provider.settings).where(Provider.platform == integration.platform)).scalar()
+        return str((stored or {}).get("app_name") or "")
+    mine = (
+        IntegrationCheck.tenant_id == integration.tenant_id,
+        IntegrationCheck.integration_id == integration.id,
+    )
+    told = (detail.get("app_name") for detail in on.execute(select(IntegrationCheck.detail).where(*mine)).scalars())
+    return next((str(name) for name in told if name), "")
 
 
 def install_url(platform: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from models import Integration, LinkState, MembershipState
 from platforms import PLATFORMS
-from services import incident_cards, incident_decisions, rights
+from services import incident_cards, incident_decisions, integrations, rights
 from services.incident_decisions import Decision
 from services.incident_values import IncidentValues
 from services.press_scenes import Presser, Scene
@@ -27,7 +29,7 @@ class Refused(Exception):
         self.text = text
 
 
-def presser(integration: Integration, scene: Scene) -> Presser:
+def presser(on: Connection, integration: Integration, scene: Scene) -> Presser:
     """The member behind the platform's account. Raises Refused with what stands in the way."""
     member = scene.presser
     if member is None and scene.is_linked:
@@ -38,12 +40,21 @@ def presser(integration: Integration, scene: Scene) -> Presser:
             Text(
                 N_("未关联应用：请在 %(workbench)s 打开「%(app)s」完成一次登录后再操作"),
                 workbench=Text(N_("%(platform)s工作台"), platform=platform),
-                app=integration.name,
+                app=_application(on, integration),
             )
         )
     if rights.is_in_force(member) and member.link_state is LinkState.ACTIVE:
         return member
     raise Refused(Text(N_("您的成员状态为 %(state)s，暂不能操作"), state=Text(_state_label(member))))
+
+
+def _application(on: Connection, integration: Integration) -> str | Text:
+    """What to look for in the workbench: as the platform calls it, or else an administrator."""
+    if name := integrations.application_name(on, integration):
+        return name
+    label = PLATFORMS[integration.platform].label
+    is_named = integration.name.removeprefix(label).strip("0123456789 ")
+    return integration.name if is_named else Text(N_("本应用"))
 
 
 def _state_label(member: Presser) -> str:

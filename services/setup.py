@@ -42,13 +42,25 @@ TRY_AGAIN_AT_LEAST = timedelta(seconds=60)
 
 
 class ApplicationTaken(AppError):
-    """The application belongs to a connection already, here or in another organisation."""
+    """The company, which connects one application alone, belongs to another organisation's connection already."""
 
     code = "integration.application_taken"
     api_code = "Conflict"
     message = N_("AppKey重复")
     hint = N_("该企业已被其他组织接入；一个企业只能接入一个组织。")
     status = 409
+
+
+class OneOfSeveralTaken(ApplicationTaken):
+    """The same where a company may connect several applications."""
+
+    hint = N_("该应用已被其他组织接入；一个应用只能接入一个组织。")
+
+
+class TakenByOurs(ApplicationTaken):
+    """By a connection that the reader administers, here or in another of their organisations."""
+
+    hint = N_("它已由组织「%(organisation)s」的集成「%(name)s」接入；请在那里修改配置，或先删除那个集成。")
 
 
 class AlreadyConnected(Conflict):
@@ -195,7 +207,7 @@ def keep(integration: Integration, values: Mapping[str, str], *, by: Membership,
     _forget_secrets(integration, changed)
     if changed:
         _record_change(integration, before, changed, by=by, now=now)
-        _claim_application(integration)
+        _claim_application(integration, by=by)
         _ask_again(integration, now)
     db.session.flush()
     return changed
@@ -240,14 +252,27 @@ def _keep(integration: Integration, field: SetupField, value: str) -> bool:
     return True
 
 
-def _claim_application(integration: Integration) -> None:
+def _claim_application(integration: Integration, *, by: Membership) -> None:
     """One application, one connection, over all organisations. Raises ApplicationTaken."""
-    integration.platform_key = integrations.platform_for(integration).application_key
+    key = integrations.platform_for(integration).application_key
     try:
         with db.session.begin_nested():
+            integration.platform_key = key
             db.session.flush()
     except IntegrityError as error:
-        raise ApplicationTaken from error
+        raise _taken(integration.platform, key, by=by) from error
+
+
+def _taken(platform: str, key: str | None, *, by: Membership) -> ApplicationTaken:
+    """Says who has the application to those alone who administer both."""
+    holder = db.session.scalar(select(Integration).where(Integration.platform_key == key))
+    if holder is not None:
+        theirs = select(Membership).where(Membership.tenant_id == holder.tenant_id, Membership.user_id == by.user_id)
+        member = db.session.scalar(theirs)
+        if member is not None and rights.can(member, "integration.edit"):
+            return TakenByOurs(organisation=member.tenant.name, name=holder.name)
+    is_company = PLATFORMS[platform].capabilities.one_per_tenant
+    return ApplicationTaken() if is_company else OneOfSeveralTaken()
 
 
 def _ask_again(integration: Integration, now: datetime) -> None:

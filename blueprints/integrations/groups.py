@@ -15,7 +15,7 @@ from errors import InvalidInput, NotFound
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import calls, group_lists, groups, setup
+from services import calls, group_lists, groups, integrations, setup
 from services.clock import utcnow
 from services.wording import say, say_error
 from texts import N_
@@ -53,7 +53,7 @@ def groups_shown(integration: Integration) -> dict[str, Any]:
         "groups_etag": live.tag(groups.state_of(integration), find, most, why, last, reading, events),
         "groups_reading": reading,
         "group_events": events,
-        "app_name": groups.application_name(integration),
+        "app_name": integrations.application_name(db.session.connection(), integration),
     }
 
 

@@ -104,7 +104,7 @@ def found(known: IntegrationCheck) -> str:
         return _("建议再开通：%(scopes)s", scopes=facts["recommended"])
     if "groups" in facts:
         return _("%(groups)s 个群", groups=facts["groups"])
-    shown = ("domain", "endpoint", "person", "group", "redirect_url")
+    shown = ("company", "domain", "endpoint", "person", "group", "redirect_url")
     return next((str(facts[name]) for name in shown if facts.get(name)), "")
 
 

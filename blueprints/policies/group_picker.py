@@ -28,7 +28,7 @@ from extensions import begin_write, db
 from models import GroupChat, Integration, IntegrationStatus
 from platforms import PLATFORMS
 from platforms.base import Platform
-from services import group_lists, groups
+from services import group_lists, groups, integrations
 from services.clock import utcnow
 from services.group_lists import Reading
 from services.wording import say
@@ -183,7 +183,7 @@ def _picker(integration: Integration, *, find: str = "", shown: int = PAGE) -> P
         groups.last_event_at(integration),
         _etag(integration, reading),
         groups.events_seen(integration),
-        groups.application_name(integration),
+        integrations.application_name(db.session.connection(), integration),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from platforms import checks
 from platforms.dingtalk.client import Client
-from platforms.dingtalk.errors import CardExists, IpNotAllowed, PermissionMissing
-from platforms.errors import ContentRefused, CredentialInvalid, GroupGone, PlatformError
+from platforms.dingtalk.errors import CardExists, IpNotAllowed, RobotMissing
+from platforms.errors import ContentRefused, CredentialInvalid, GroupGone
 from platforms.setup import CheckResult
 
 NO_CHAT = "cidDutybellCheck0000000000=="
@@ -39,17 +39,13 @@ def _egress_ip(client: Client) -> dict[str, Any]:
 
 
 def _permissions(client: Client) -> dict[str, Any]:
-    """Both permission points are there: DingTalk looks for what we name instead of refusing to."""
+    """Both permission points are there: DingTalk looks for what we name instead of refusing to.
+
+    Only what comes behind its look at permissions is proof; every other refusal is told.
+    """
     for asks in (lambda: client.get_group(NO_CHAT, {}), lambda: client.read_status(NO_MESSAGE)):
-        try:
+        with suppress(ContentRefused, GroupGone, RobotMissing):  # no such group, message, or published robot
             asks()
-        except PermissionMissing:
-            raise
-        except (ContentRefused, GroupGone):
-            pass  # there is no such group, no such message
-        except PlatformError as error:
-            if error.retryable or isinstance(error, CredentialInvalid | IpNotAllowed):
-                raise
     return {"scopes": ", ".join(NEEDS_SCOPES)}
 
 

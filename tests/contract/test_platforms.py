@@ -335,3 +335,12 @@ def test_a_failed_check_explains_itself(connection):
     result = connection.with_wrong_secret().run_check("credentials")
     assert not result.passed
     assert {"code", "message", "hint", "platform_code", "raw", "params"} <= result.detail.keys()
+
+
+def test_nothing_is_proven_of_a_draft_without_values(connection):
+    draft = connection.with_settings(**dict.fromkeys(connection.platform.settings.labels, ""))
+    (self_built,) = (mode for mode in draft.modes if not mode.needs_provider)
+    results = {check.name: draft.run_check(check.name) for check in self_built.checks if check.active}
+    assert results
+    assert {name for name, result in results.items() if result.passed} == set()
+    assert all(result.is_premature for result in results.values())

@@ -188,6 +188,24 @@ def test_somebody_without_a_link_is_told_how_to_get_one(office: Office, card):
 
 
 @pytest.mark.parametrize(
+    ("name", "told_by_platform", "shown"),
+    [
+        ("企业微信", "", "本应用"),
+        ("企业微信 2", "", "本应用"),
+        ("企业微信", "值班铃", "值班铃"),
+        ("值班", "值班铃", "值班铃"),
+    ],
+)
+def test_the_application_is_called_as_it_is_in_the_workbench(office: Office, card, name, told_by_platform, shown):
+    office.integration.name = name
+    if told_by_platform:
+        checks.passed(office.integration, "credentials", now=NOW, app_name=told_by_platform)
+    db.session.commit()
+    office.press(card, "开始处理", by="stranger")
+    assert f"打开「{shown}」完成一次登录" in told(office)[-1]
+
+
+@pytest.mark.parametrize(
     ("change", "text"),
     [
         (lambda member, link: setattr(link, "state", LinkState.PENDING), "您的成员状态为 审核中，暂不能操作"),

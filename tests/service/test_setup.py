@@ -14,8 +14,9 @@ from models import CheckState, Integration, IntegrationStatus, Job, PlatformToke
 from platforms.errors import remember
 from platforms.wecom.errors import IpNotTrusted, SecretInvalid
 from platforms.wecom.platform import WeCom
-from services import checks, integrations, setup
+from services import accounts, checks, integrations, setup
 from services.setup import AlreadyConnected, ApplicationTaken
+from services.wording import error_sentence
 from tests.factories import NOW, make_member, make_tenant
 
 IDS = {"corp_id": "ww1234567890abcdef", "agent_id": "1000002", "trusted_domain": "oncall.example.com"}
@@ -164,6 +165,28 @@ def test_a_company_belongs_to_one_organisation(app):
         setup.save(mine, IDS, by=admin(), now=NOW)
     db.session.rollback()
     assert refused.value.message == "AppKey重复"
+    assert error_sentence(refused.value) == "AppKey重复。该企业已被其他组织接入；一个企业只能接入一个组织。"
+
+
+def test_who_administers_the_other_organisation_is_told_which_it_is(app):
+    theirs = admin("zhou", tenant=make_tenant())
+    save(begin(theirs), IDS, by=theirs)
+    mine = begin()
+    accounts.join(admin().user, theirs.tenant, Role.ADMIN, source="manual", now=NOW)
+    with pytest.raises(ApplicationTaken) as refused:
+        setup.save(mine, IDS, by=admin(), now=NOW)
+    assert f"组织「{theirs.tenant.name}」的集成「企业微信」" in error_sentence(refused.value)
+
+
+@pytest.mark.parametrize("role", [Role.RESPONDER, Role.VIEWER])
+def test_who_merely_belongs_to_the_other_organisation_is_not_told(app, role):
+    theirs = admin("zhou", tenant=make_tenant())
+    save(begin(theirs), IDS, by=theirs)
+    mine = begin()
+    accounts.join(admin().user, theirs.tenant, role, source="manual", now=NOW)
+    with pytest.raises(ApplicationTaken) as refused:
+        setup.save(mine, IDS, by=admin(), now=NOW)
+    assert theirs.tenant.name not in error_sentence(refused.value)
 
 
 def test_new_values_drop_tokens_and_ask_for_new_proof(app):

@@ -109,4 +109,6 @@ def test_an_organisation_may_connect_several_but_no_application_twice(admin_clie
     second = begin(admin_client)
     assert second.id != draft.id
     assert save(admin_client, second, "corp_id").status_code == 303
-    assert "AppKey重复" in save(admin_client, second, "credentials").text
+    refused = save(admin_client, second, "credentials").text
+    assert "AppKey重复" in refused
+    assert "的集成「钉钉」接入" in refused, "it is this organisation's own"
