@@ -65,8 +65,8 @@ class ConfinedSession(AccessDenied):
     """An organisation's identity provider, or its application on a chat platform, speaks for it alone."""
 
     code = "sso.confined"
-    message = N_("本次是通过另一个组织的单点登录或应用进入的")
-    hint = N_("要进入此组织，请退出后用用户名和密码登录。")
+    message = N_("本次是通过一个组织的单点登录或应用进入的，只能使用该组织")
+    hint = N_("请退出后用用户名和密码登录，再继续。")
 
 
 class PasswordChangeRequired(AppError):
@@ -148,6 +148,22 @@ def vouched_by() -> int | None:
     return tenant_id
 
 
+def typed_password() -> bool:
+    """Whether the person of this session typed a password to open it."""
+    return vouched_by() is None or bool(session.get(TYPED_KEY))
+
+
+def must_set_password() -> bool:
+    """Whether this session was opened by a one-time password, which opens the page that replaces it and no other."""
+    return bool(current_user.must_change_password) and typed_password()
+
+
+def require_own_session() -> None:
+    """For what a person does beyond one organisation. Raises ConfinedSession."""
+    if vouched_by() is not None:
+        raise ConfinedSession
+
+
 def stands_above() -> bool:
     """Whether this is a super-administrator's own session."""
     return bool(current_user.is_authenticated and current_user.is_superadmin and vouched_by() is None)
@@ -184,6 +200,13 @@ def sign_in(user: User, *, tenant_id: int | None, by_sso: bool = False) -> None:
     if by_sso:
         session[SSO_KEY] = tenant_id
     choose_organisation(tenant_id)
+
+
+def renew(user: User) -> None:
+    """Begin the session anew where it stands; it remains what it was opened for, and ends with the same link."""
+    kept = {name: session[name] for name in (SSO_KEY, LINK_KEY, LINK_TENANT_KEY, TYPED_KEY) if name in session}
+    sign_in(user, tenant_id=session_tenant())
+    session.update(kept)
 
 
 def choose_organisation(tenant_id: int | None) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Request, current_app, g, redirect, request, session, url_for
+from flask import Flask, Request, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import BadRequest
 
-from blueprints.access import LINK_KEY, TYPED_KEY, PasswordChangeRequired, SignInRequired, current_member
+from blueprints.access import PasswordChangeRequired, SignInRequired, current_member, must_set_password
 from errors import AppError
 from services.instance import current_settings
 from texts import N_
@@ -105,16 +105,11 @@ def admit() -> ResponseReturnValue | None:
         raise SignInRequired
     if getattr(view, "is_before_password_change", False):
         return None
-    if current_user.must_change_password and not came_through_platform():
+    if must_set_password():
         raise PasswordChangeRequired
     if request.blueprint not in OWN_DOOR:
         current_member()
     return None
-
-
-def came_through_platform() -> bool:
-    """Whether the in-app pages are asked for by somebody whom the platform has named: no password was used."""
-    return request.blueprint in OWN_DOOR and LINK_KEY in session and not session.get(TYPED_KEY)
 
 
 def wanted_path() -> str | None:

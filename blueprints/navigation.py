@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext as _p
 from flask_login import current_user
 
-from blueprints.access import current_member_or_none, stands_above
+from blueprints.access import current_member_or_none, stands_above, vouched_by
 from blueprints.reader import choose_theme
 from models import Membership
 from services import accounts, rights
@@ -115,9 +115,16 @@ def page_context() -> dict[str, Any]:
         "can": lambda right: rights.can(member, right),
         "organisation_name": member.tenant.name if member else "",
         "nav": [*(_links(PLACES, member) if member else ()), *(_links(INSTANCE_PLACES, member) if above else ())],
-        "other_places": lambda: [place for place in accounts.places(current_user) if place is not member],
+        "other_places": lambda: _other_places(member),
         "account_links": list(_links(ACCOUNT_PLACES, member)) if member else [],
     }
+
+
+def _other_places(member: Membership | None) -> list[Membership]:
+    """Organisations that this session may go on to: none from one that an organisation vouches for."""
+    if vouched_by() is not None:
+        return []
+    return [place for place in accounts.places(current_user) if place is not member]
 
 
 def _links(places: Iterable[Place], member: Membership | None) -> Iterator[Link]:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
@@ -125,7 +125,8 @@ def of_person(user: User, tenant_id: int, *, now: datetime) -> Invitation:
 def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership:
     """Stage that a person, whose identity is proven, comes in. Somebody who is a member already uses nothing up.
 
-    Who left comes under review by a link that names nobody; who was refused stays so: administrators decide on both.
+    Who left comes under review by a link that names nobody, and waits there whatever other such links they have; who
+    was refused stays so: administrators decide on both.
     Raises InvitationEnded, MembershipRefused.
     """
     db.session.flush()
@@ -138,6 +139,8 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership:
         return place
     if place is not None and place.state is MembershipState.REFUSED:
         raise rights.MembershipRefused
+    if place is not None and _is_to_be_decided(place) and not invitation.username:
+        return place
     invitation.used_at, invitation.used_by = now, user
     if place is not None and place.state is MembershipState.LEFT and not invitation.username:
         place.state, place.created_at = MembershipState.UNDER_REVIEW, now
@@ -151,6 +154,17 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership:
     where, role = place.tenant_id, place.role.value
     audit.record("member.joined", user=user, tenant_id=where, target=user.username, role=role, now=now)
     return place
+
+
+def _is_to_be_decided(place: Membership) -> bool:
+    """Whether administrators look at somebody again: they have decided about them before."""
+    return place.state is MembershipState.UNDER_REVIEW and place.decided_at is not None
+
+
+def end_all_of(user: User, tenant_id: int, *, now: datetime) -> None:
+    """Stage that nothing lets a person in any more who was invited by name before they left."""
+    mine = (Invitation.tenant_id == tenant_id, Invitation.username == user.username_folded)
+    db.session.execute(update(Invitation).where(*mine, *_usable(now)).values(revoked_at=now))
 
 
 def decline(user: User, tenant_id: int, *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ApiToken, Membership, MembershipState, Role, Severity, User
-from services import accounts, audit, linking, passwords, policy_people, rights, seats, throttling
+from services import accounts, audit, invitations, linking, passwords, policy_people, rights, seats, throttling
 from services.policy_people import Use
 from texts import N_
 
@@ -61,7 +61,7 @@ class SharedName(AppError):
     code = "member.shared_name"
     api_code = "AccessDenied"
     message = N_("%(name)s 也属于其他组织，不能在这里修改姓名")
-    hint = N_("请本人在个人中心修改。")
+    hint = N_("请本人用用户名和密码登录后，在个人中心修改。")
     status = 403
 
 
@@ -158,7 +158,7 @@ def edit(member: Membership, *, real_name: str, role: Role, by: Membership, stan
         _keep_an_administrator(member)
     name = real_name.strip()[:64]
     if member.user.real_name != name:
-        if not stands_above and member.user_id != by.user_id and _is_elsewhere_too(member):
+        if not stands_above and _is_elsewhere_too(member):
             raise SharedName(name=member.user.name)
         audit.record("member.renamed", by=by, target=member.user.username, before=member.user.real_name, after=name)
     if member.role is not role:
@@ -212,7 +212,7 @@ def reset_password(member: Membership, *, by: Membership, stands_above: bool = F
 
 
 def disable(member: Membership, *, by: Membership, now: datetime) -> list[Use]:
-    """Stage the end of a membership, of the person's sessions and API tokens. History stays. Safe to repeat.
+    """Stage the end of a membership, of the person's sessions and API tokens here. History stays. Safe to repeat.
 
     The person leaves the dispatch policies; returned are the levels that would reach nobody otherwise, and so stay.
     Raises AccessDenied, OwnAccount, LastAdministrator.
@@ -235,7 +235,9 @@ def _end(event: str, member: Membership, *, by: Membership, now: datetime) -> li
     member.state, member.decided_by_id, member.decided_at = MembershipState.LEFT, by.user_id, now
     seats.release(member, now=now)
     left_alone = policy_people.take_out(member.tenant_id, member.user_id)
-    accounts.end_sessions(member.user)
+    invitations.end_all_of(member.user, member.tenant_id, now=now)
+    if not _is_elsewhere_too(member):  # else they end here alone: each request looks at the membership
+        accounts.end_sessions(member.user)
     theirs = (ApiToken.tenant_id == member.tenant_id, ApiToken.user_id == member.user_id)
     ended = db.session.execute(delete(ApiToken).where(*theirs).returning(ApiToken.id)).all()
     counts: dict[str, Any] = {"api_tokens_ended": len(ended), "levels_left": len(left_alone)}
@@ -260,9 +262,23 @@ def set_preferences(member: Membership, chosen: dict[Severity, list[str]], *, no
         audit.record("member.preferences_changed", by=member, target=member.user.username, now=now, changed=changed)
 
 
-def set_profile(member: Membership, *, real_name: str, locale: str, theme: str, timezone: str, now: datetime) -> None:
-    """Stage what a person says about themselves: name, language, colours and zone; "" for the organisation's."""
+def set_profile(
+    member: Membership,
+    *,
+    real_name: str,
+    locale: str,
+    theme: str,
+    timezone: str,
+    knows_password: bool = True,
+    now: datetime,
+) -> None:
+    """Stage what a person says about themselves: name, language, colours and zone; "" for the organisation's.
+
+    knows_password  an organisation that vouches for somebody does not rename them in their others. Raises SharedName
+    """
     user = member.user
+    if not knows_password and real_name.strip()[:64] != user.real_name and _is_elsewhere_too(member):
+        raise SharedName(name=user.name)
     before = {"real_name": user.real_name, "locale": user.locale, "theme": user.theme, "timezone": user.timezone}
     user.real_name, user.locale = real_name.strip()[:64], locale or None
     user.theme, user.timezone = theme, timezone or None

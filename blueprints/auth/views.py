@@ -123,7 +123,7 @@ def create_first_admin() -> ResponseReturnValue:
 @bp.get("/password")
 @before_password_change
 def change_password() -> ResponseReturnValue:
-    """One's own password. After a one-time password this is the only page."""
+    """One's own password. Whom a one-time password let in sees no other page."""
     return render_template("auth/change_password.html", form=_password_form(next=request.args.get("next")))
 
 
@@ -140,19 +140,21 @@ def submit_password() -> ResponseReturnValue:
         accounts.change_password(user, form.password.data or "")
     except AppError as error:
         return refused("auth/change_password.html", form, error)
-    tenant_id = access.session_tenant()
-    access.sign_in(user, tenant_id=tenant_id)
+    access.renew(user)
     db.session.commit()
     flash(_("密码已修改，其他设备上的登录已失效"), "ok")
     wanted = safe_next(form.next.data)
-    if tenant_id is None:
+    if access.session_tenant() is None:
         return redirect(url_for(".choose_organisation", next=wanted), code=303)
     return redirect(wanted or landing(), code=303)
 
 
 def _password_form(**values: Any) -> NewPasswordForm:
-    """A one-time password has just been proven, so it is not asked for again."""
-    return NewPasswordForm(**values) if current_user.must_change_password else ChangePasswordForm(**values)
+    """A one-time password that opened this session is not asked for again.
+
+    Whom a platform or an identity provider let in has proven no password, and must not choose one for the account.
+    """
+    return NewPasswordForm(**values) if access.must_set_password() else ChangePasswordForm(**values)
 
 
 # --- the organisation ---------------------------------------------------------------------------------------------
@@ -162,9 +164,10 @@ def _password_form(**values: Any) -> NewPasswordForm:
 @before_password_change
 def choose_organisation() -> ResponseReturnValue:
     """Which organisation to act in; says what stands in the way of the others."""
-    if current_user.must_change_password:
+    if access.must_set_password():
         return redirect(url_for(".change_password"))
-    places = accounts.all_places(current_user)
+    only = access.vouched_by()
+    places = [place for place in accounts.all_places(current_user) if only in {None, place.tenant_id}]
     reasons = {place.id: say_error(error) for place in places if (error := _in_the_way(place)) is not None}
     status = 200 if any(place.id not in reasons for place in places) else 403
     page = render_template(
@@ -172,6 +175,7 @@ def choose_organisation() -> ResponseReturnValue:
         places=places,
         reasons=reasons,
         state_labels=members.STATE_LABELS,
+        is_confined=only is not None,
         next=safe_next(request.args.get("next")) or "",
     )
     return page, status

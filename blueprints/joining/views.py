@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from blueprints import access
-from blueprints.access import before_password_change, public
+from blueprints.access import before_password_change, public, require_own_session, vouched_by
 from blueprints.forms import refused
 from blueprints.joining.forms import HouseNumberForm, KnownAccountForm, NewAccountForm
 from errors import AppError
@@ -48,6 +48,7 @@ def accept() -> ResponseReturnValue:
     found = _invitation(request.form.get("token", ""))
     if not current_user.is_authenticated:
         return _page(found), 403
+    require_own_session()
     return _enter(invitations.accept(found, current_user._get_current_object(), now=utcnow()))
 
 
@@ -102,7 +103,12 @@ def _shown(found: Invitation, **forms: object) -> dict[str, object]:
         "sign_in_form": KnownAccountForm(formdata=None, token=token),
         "account_form": NewAccountForm(formdata=None, token=token, username=found.username),
     }
-    return {"invitation": found, "token": token} | blank | forms
+    return {"invitation": found, "token": token, "is_own_session": _is_own_session()} | blank | forms
+
+
+def _is_own_session() -> bool:
+    """Whether the person of this session may come in as themselves, without signing in again."""
+    return current_user.is_authenticated and vouched_by() is None
 
 
 def _refused(found: Invitation, error: AppError, **forms: object) -> ResponseReturnValue:
@@ -134,6 +140,7 @@ def _enter(place: Membership) -> ResponseReturnValue:
 @before_password_change
 def accept_named(tenant_id: int) -> ResponseReturnValue:
     """Take an invitation that stands under one's own name. Whose house it is makes no difference to a stranger."""
+    require_own_session()
     user: User = current_user._get_current_object()
     return _enter(invitations.accept(invitations.of_person(user, tenant_id, now=utcnow()), user, now=utcnow()))
 
@@ -141,6 +148,7 @@ def accept_named(tenant_id: int) -> ResponseReturnValue:
 @bp.post("/organisations/<int:tenant_id>/decline")
 @before_password_change
 def decline(tenant_id: int) -> ResponseReturnValue:
+    require_own_session()
     user: User = current_user._get_current_object()
     invitations.of_person(user, tenant_id, now=utcnow())
     invitations.decline(user, tenant_id, now=utcnow())
@@ -154,6 +162,7 @@ def decline(tenant_id: int) -> ResponseReturnValue:
 @limiter.limit(TRIES, key_func=_who_tries)
 def ask() -> ResponseReturnValue:
     """Ask to join the organisation with a house number."""
+    require_own_session()
     form = HouseNumberForm()
     user: User = current_user._get_current_object()
     if not form.validate_on_submit():

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import refresh
 
-from blueprints.access import current_member
+from blueprints.access import current_member, vouched_by
 from blueprints.forms import refused
 from blueprints.me.forms import PreferencesForm, ProfileForm, TokenForm
 from blueprints.preferences import remember
@@ -57,14 +57,19 @@ def save_profile() -> ResponseReturnValue:
     form = ProfileForm(member.tenant.timezone)
     if not form.validate_on_submit():
         return index_page(form), 422
-    members.set_profile(
-        member,
-        real_name=form.real_name.data or "",
-        locale=form.locale.data or "",
-        theme=form.theme.data,
-        timezone=form.timezone.data or "",
-        now=utcnow(),
-    )
+    try:
+        members.set_profile(
+            member,
+            real_name=form.real_name.data or "",
+            locale=form.locale.data or "",
+            theme=form.theme.data,
+            timezone=form.timezone.data or "",
+            knows_password=vouched_by() is None,
+            now=utcnow(),
+        )
+    except members.SharedName as error:
+        form.real_name.errors = [*form.real_name.errors, error_sentence(error)]
+        return index_page(form), 422
     db.session.commit()
     response = make_response(redirect(url_for(".index"), code=303))
     remember(response, THEME_COOKIE, form.theme.data)

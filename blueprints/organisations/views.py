@@ -16,6 +16,7 @@ from blueprints.access import (
     View,
     before_password_change,
     current_member,
+    must_set_password,
     requires,
     stands_above,
 )
@@ -85,7 +86,7 @@ def superadmin_only(view: View) -> View:
     @wraps(view)
     @before_password_change
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if current_user.must_change_password:
+        if must_set_password():
             raise PasswordChangeRequired
         if not stands_above():
             raise AccessDenied("super-administrator")

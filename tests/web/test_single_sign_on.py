@@ -159,7 +159,9 @@ def test_a_session_of_single_sign_on_stays_in_its_organisation(client, admin, of
     db.session.add(Membership(tenant_id=other.id, user_id=admin.user_id, role=Role.ADMIN, created_at=utcnow()))
     db.session.commit()
     come_back(client, provider, "w")
-    assert "本次是通过另一个组织的单点登录或应用进入的" in client.get("/organisations").text
+    page = client.get("/organisations").text
+    assert "只能使用该组织" in page
+    assert "别的组织" not in page, "nor is it told where else the person is"
     answer = client.submit("/organisations", {"tenant_id": other.id}, page="/me")
     assert answer.location == "/organisations"
 
