@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from flask import current_app, g, has_app_context
 from flask_babel import Babel
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, Engine, Executable, Insert, MetaData, event
+from sqlalchemy import ColumnElement, Connection, Engine, Executable, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
@@ -100,6 +100,15 @@ def _insert_once(dialect: str, model: type[Row], key: tuple[str, ...]) -> Execut
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement: Executable = insert(model).on_conflict_do_nothing(index_elements=key).returning(model)
     return statement
+
+
+def unindexed(column: Any) -> ColumnElement[int]:
+    """A number by which no row is looked for, only compared.
+
+    SQLite is given no statistics. Of two indexes it may take the one whose values half of the table shares.
+    """
+    value: ColumnElement[int] = column + 0
+    return value
 
 
 @contextmanager

@@ -36,9 +36,9 @@ from blueprints.access import SESSION_KEY, SINCE_KEY, TENANT_KEY
 from config import Settings
 from extensions import db, read_only
 from jobs import outbox
-from models import EPOCH, Incident, Integration, Job, JobState, Membership, User
+from models import EPOCH, Card, Delivery, Incident, Integration, Job, JobState, Membership, User
 from platforms.base import CardPress
-from services import card_keys, card_presses, incident_queries
+from services import card_keys, card_presses, cards, incident_queries, send_scenes
 from services.clock import utcnow
 from tests import private_servers
 
@@ -149,6 +149,17 @@ class Desk:
                 raise SystemExit(f"the press was refused: {result.text}")
             db.session.commit()
 
+    def decide(self) -> None:
+        """Read what the newest message is sent by, and which older cards it supersedes; nothing is changed."""
+        with self.app.app_context(), read_only():
+            newest = db.session.scalars(select(Delivery).order_by(Delivery.id.desc()).limit(1)).one()
+            on = db.session.connection()
+            if send_scenes.read(on, newest.id, tenant_id=newest.tenant_id, now=utcnow()) is None:
+                raise SystemExit("the newest delivery is gone")
+            card = db.session.scalars(select(Card).order_by(Card.id.desc()).limit(1)).one()
+            cards.supersede_older(card, now=utcnow())
+            db.session.rollback()
+
     def claim(self) -> None:
         """Take a due row of the outbox and say that it is done."""
         now = utcnow()
@@ -173,6 +184,7 @@ OPERATIONS: dict[str, tuple[Callable[[Desk], None], float | None]] = {
     "poll without news": (Desk.poll, None),
     "card press": (Desk.press, None),
     "alert push of an open alert": (Desk.push, None),
+    "deciding on a message": (Desk.decide, None),
     "badge counts": (Desk.scope_counts, None),
     "all counts of the overview": (Desk.counts, SEARCH_MS),
     "outbox claim and finish": (Desk.claim, None),

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, or_, select
 
-from extensions import db, insert_once
+from extensions import db, insert_once, unindexed
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
 from platforms import PLATFORMS
 from services import groups, outbox, timeline, war_room_news
@@ -180,7 +180,7 @@ def supersede_older(newest: Card, *, now: datetime) -> None:
             Card.tenant_id == newest.tenant_id,
             Card.incident_id == newest.incident_id,
             Card.external_user_id == newest.external_user_id,
-            Card.integration_id == newest.integration_id,
+            unindexed(Card.integration_id) == newest.integration_id,
             Card.id != newest.id,
             Card.state.in_((CardState.LIVE, CardState.STALE)),
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 
+from extensions import unindexed
 from models import (
     AccountLink,
     Delivery,
@@ -136,7 +137,7 @@ _UNFINISHED = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.RETRYI
 _WAITS_FOR = (
     select(func.max(func.coalesce(_OTHER.c.next_attempt_at, _OTHER.c.created_at)))
     .where(_OTHER.c.incident_id == Delivery.incident_id, same_recipient(_OTHER))
-    .where(_OTHER.c.integration_id == Delivery.integration_id, _OTHER.c.id < Delivery.id)
+    .where(unindexed(_OTHER.c.integration_id) == Delivery.integration_id, _OTHER.c.id < Delivery.id)
     .where(or_(*(_OTHER.c.state == state for state in _UNFINISHED)), _OTHER.c.summary_id.is_(None))
     .correlate(Delivery)
     .scalar_subquery()

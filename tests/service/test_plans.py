@@ -11,18 +11,32 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text
+from sqlalchemy import event, func, select, text
 
 import metrics
 from bench import large_data, large_people
 from config import Settings
 from extensions import db
 from jobs import outbox, retention
-from models import DeliveryState, Incident, Membership, Progress, Role, Severity
-from services import delivery_queries, held_cards, incident_queries, notifications, overview, timeline
+from jobs.handlers import HANDLERS
+from jobs.runner import Runner
+from models import (
+    AccountLink,
+    Delivery,
+    DeliveryState,
+    Incident,
+    Integration,
+    Membership,
+    Progress,
+    Role,
+    Severity,
+)
+from services import deliveries, delivery_queries, held_cards, incident_queries, notifications, overview, timeline
 from services.clock import utcnow
 from services.instance import current_settings
 from tests.conftest import running_app
+from tests.factories import make_channel, make_incident
+from tests.fakes import FakePlatform
 
 INCIDENTS = 400
 LARGE = (
@@ -199,6 +213,29 @@ def test_the_outbox_looks_at_what_waits_alone(viewer: Membership):
 def test_what_may_go_is_found_by_indexes(viewer: Membership):
     for rule in retention.rules(current_settings()):
         reads_little(rule.find, utcnow())
+
+
+def test_a_message_looks_at_what_its_incident_and_its_recipient_got(
+    app: Flask, viewer: Membership, monkeypatch: pytest.MonkeyPatch
+):
+    """Not at all that its connection ever sent. SQLite has no statistics that would tell it so: nor has it here."""
+    monkeypatch.setattr("services.integrations.platform_for", lambda integration: FakePlatform())
+    if db.engine.dialect.name == "sqlite":
+        db.session.execute(text("DROP TABLE sqlite_stat1"))
+    incident = make_incident(make_channel())
+    integration_id = db.session.scalars(select(func.min(Integration.id))).one()
+    linked = select(AccountLink.user_id).where(AccountLink.integration_id == integration_id)
+    told = list(db.session.scalars(linked.limit(3)))
+    runner = Runner(app, HANDLERS, timedelta(seconds=60))
+    with explained() as steps:
+        for cause in ("assign", "repeat"):
+            notifications.notify(incident, cause=cause, user_ids=told, now=utcnow())
+            db.session.commit()
+            runner.run_due()
+        deliveries.last_day(db.session.get_one(Integration, integration_id), now=utcnow())
+    states = select(Delivery.state, func.count()).where(Delivery.incident_id == incident.id).group_by(Delivery.state)
+    assert [tuple(row) for row in db.session.execute(states)] == [(DeliveryState.SENT, 2 * len(told))]
+    assert [step for step in steps if re.search("ix_(deliveries|cards)_integration_id", step)] == []
 
 
 def test_a_push_of_an_open_alert(app: Flask, viewer: Membership):
