@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select, update
 
 from crashpoints import crash_here
 from extensions import db
-from jobs import outbox
+from jobs import answering, outbox
 from jobs.handling import Go, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import FROZEN_FOR
@@ -320,17 +320,14 @@ def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard | str, made: Try
 
 def _note_answering(plan: Plan) -> None:
     """Whatever waited for the end of an outage may leave; when something was sent is noted now and then."""
-    way, now = plan.way, utcnow()
-    if way.outage_count and circuits.succeeded(way.id):
-        outbox.release(way.id, OUTAGE, now)
-        db.session.info["wake_worker"] = True
-        db.session.commit()
+    now = utcnow()
+    answering.answered(plan.way, now)
     delivery_outcomes.note_working(plan.connected.integration, now)
 
 
 def _record_failure(mine: Claim, plan: Plan, made: Try, error: PlatformError) -> Outcome:
     """May be repeated: what is committed on the way only concerns the connection."""
-    bounds = circuits.note_failure(plan.way.id, error, utcnow())
+    bounds = answering.failed(plan.way, error, utcnow())
     incident_id = plan.scene.incident.id if plan.scene.incident else None
     incident: Incident | None = incidents.lock(incident_id, mine.tenant_id) if incident_id else None
     delivery = _delivery(mine)

@@ -9,14 +9,13 @@ from datetime import timedelta
 from flask import g
 
 from extensions import db
-from jobs import outbox
+from jobs import answering
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import Integration
 from platforms.errors import PlatformError
 from services import circuits, group_lists, retries
 from services.clock import utcnow
 from services.group_lists import Reading
-from services.outbox import OUTAGE
 
 MOST_TRIES = 3
 PAUSE = timedelta(seconds=1)
@@ -36,15 +35,14 @@ def run(mine: Claim) -> Outcome:
         following = group_lists.read(integration, reading, now=utcnow())
     except PlatformError as error:
         return _again(mine, integration, error)
-    if integration.outage_count and circuits.succeeded(integration.id):
-        outbox.release(integration.id, OUTAGE, utcnow())
+    answering.answered(integration, utcnow())
     return Later(utcnow() + PAUSE, "", asdict(following)) if following else Done()
 
 
 def _again(mine: Claim, integration: Integration, error: PlatformError) -> Outcome:
     """What passes by itself is tried again while the rest is there; the reader is told what is not."""
     now = utcnow()
-    bounds = circuits.note_failure(integration.id, error, now)
+    bounds = answering.failed(integration, error, now)
     tries = mine.payload.get("tries", 0) + 1
     if circuits.asks_for_pause(error) and tries < MOST_TRIES:
         due_at = max(now + retries.with_jitter(retries.delay(tries)), bounds.not_before or now)

@@ -9,15 +9,14 @@ from flask import g
 from sqlalchemy import Select, exists, or_, select
 
 from extensions import db
-from jobs import outbox
+from jobs import answering
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import Integration, IntegrationStatus, InterfaceLicence
 from platforms import PLATFORMS
 from platforms.errors import PlatformError
-from services import circuits, licence_notices, licence_reading, licences, retries
+from services import licence_notices, licence_reading, licences, retries
 from services.clock import utcnow
 from services.licence_reading import Reading
-from services.outbox import OUTAGE
 
 MOST_TRIES = 3
 
@@ -64,8 +63,7 @@ def run(mine: Claim) -> Outcome:
             following = licence_reading.read(integration, reading, now=now)
         except PlatformError as error:
             return _again(mine, integration, error)
-        if integration.outage_count and circuits.succeeded(integration.id):
-            outbox.release(integration.id, OUTAGE, utcnow())
+        answering.answered(integration, utcnow())
         if following is not None:
             return Later(utcnow(), "", asdict(following))
     licence_reading.try_again(integration, now=now)

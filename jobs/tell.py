@@ -7,7 +7,7 @@ import logging
 from flask import g
 
 from extensions import db
-from jobs import outbox
+from jobs import answering
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from models import Integration
 from platforms.base import Recipient
@@ -35,10 +35,9 @@ def run(mine: Claim) -> Outcome:
     try:
         platform.send_text(Recipient(mine.payload["to"]), mine.payload["text"])
     except PlatformError as error:
-        return _again(mine, error, circuits.note_failure(mine.subject_id, error, utcnow()))
+        return _again(mine, error, answering.failed(integration, error, utcnow()))
     calls.note(integration, utcnow())
-    if integration.outage_count and circuits.succeeded(integration.id):
-        outbox.release(integration.id, OUTAGE, utcnow())
+    answering.answered(integration, utcnow())
     return Done()
 
 

@@ -10,7 +10,7 @@ from flask import g
 from sqlalchemy import select
 
 from extensions import db
-from jobs import outbox
+from jobs import answering, outbox
 from jobs.handling import Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, IntegrationStatus
@@ -78,9 +78,9 @@ def _record(
     """May be repeated: what is committed on the way only concerns the connection."""
     bounds = Bounds()
     if error is not None:
-        bounds = circuits.note_failure(plan.integration.id, error, utcnow())
-    elif plan.integration.outage_count and circuits.succeeded(plan.integration.id):
-        outbox.release(plan.integration.id, OUTAGE, utcnow())
+        bounds = answering.failed(plan.integration, error, utcnow())
+    else:
+        answering.answered(plan.integration, utcnow())
     held = _held(mine)
     if held is None:
         return Done()

@@ -9,6 +9,7 @@ from flask import g
 
 from crashpoints import crash_here
 from extensions import db
+from jobs import answering
 from jobs import outbox as rows
 from jobs.outbox import Claim, Done, Later, Outcome
 from models import Integration, IntegrationStatus, RoomState, WarRoom
@@ -100,8 +101,7 @@ def _take(mine: Claim, step: Step, integration: Integration, now: datetime) -> O
         crash_here("worker.after_send")
         return _again(mine, step, attempt, error)
     crash_here("worker.after_send")
-    if integration.outage_count and circuits.succeeded(integration.id):
-        rows.release(integration.id, OUTAGE, utcnow())
+    answering.answered(integration, utcnow())
     return _record(mine, step, result, utcnow())
 
 
@@ -125,9 +125,7 @@ def _again(mine: Claim, step: Step, attempt: dict[str, Any], error: PlatformErro
     """Try once more what may succeed later; else write down that it did not."""
     now = utcnow()
     room = db.session.get(WarRoom, mine.subject_id)
-    bounds = (
-        circuits.note_failure(room.integration_id, error, now) if room and room.integration_id else circuits.Bounds()
-    )
+    bounds = answering.failed(room.integration, error, now) if room and room.integration else circuits.Bounds()
     room = war_room_steps.hold(mine.subject_id, mine.tenant_id)
     if room is None:
         return Done()

@@ -33,6 +33,11 @@ def is_outage(error: PlatformError) -> bool:
     return error.retryable and error.failure in failures.OUTAGES
 
 
+def is_answer(error: PlatformError) -> bool:
+    """Whether the platform worked, and said no."""
+    return error.platform_code is not None and not error.unsent and not is_outage(error)
+
+
 def is_open(outage_count: int) -> bool:
     return outage_count >= OPEN_AFTER
 

@@ -15,7 +15,14 @@ from jobs.lanes import Lanes
 from jobs.outbox import Done, DueQueue
 from jobs.runner import Runner
 from models import Channel, Delivery, DeliveryState, Integration, Job
-from platforms.errors import AnswerLost, NetworkFailed, PlatformBusy, RateLimited, RecipientBusy
+from platforms.errors import (
+    AnswerLost,
+    NetworkFailed,
+    PlatformBusy,
+    RateLimited,
+    RecipientBusy,
+    RecipientUnreachable,
+)
 from services import circuits, deliveries, failures, incidents, outbox
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform
@@ -44,6 +51,21 @@ def crowd(office: Office, count: int) -> list[Delivery]:
 def states(told: list[Delivery]) -> set[DeliveryState]:
     ids = [one.id for one in told]
     return set(db.session.scalars(select(Delivery.state).where(Delivery.id.in_(ids))))
+
+
+def test_a_platform_that_says_no_is_back(office: Office):
+    """Ten recipients are out of its sight: that costs none of the others a probe's time."""
+    told = crowd(office, 30)
+    office.platform.errors.extend([NetworkFailed("down")] * 5)
+    office.work()
+    for _ in range(4):
+        office.pass_time(seconds=1)
+    assert circuits.is_open(db.session.get_one(Integration, office.integration.id, populate_existing=True).outage_count)
+    office.platform.errors.clear()
+    office.platform.errors.extend(RecipientUnreachable(platform_code=60011) for _ in range(10))
+    for _ in range(15):
+        office.pass_time(seconds=1)
+    assert states(told) == {DeliveryState.FAILED, DeliveryState.SENT}
 
 
 def test_a_backlog_is_not_tried_message_by_message_while_the_platform_is_down(office: Office):
