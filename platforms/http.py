@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,8 @@ CONNECT_SECONDS = 4.0
 TOTAL_SECONDS = 10.0
 MAX_ANSWER_BYTES = 1024 * 1024
 POOL_SIZE = 32
+MOST_HOSTS = 32
+"""To which connections are kept at once. Alerts name hosts of pictures: any number of them, in the course of time."""
 CHUNK_BYTES = 64 * 1024
 LONGEST_WAIT = timedelta(hours=24)
 JSON_BODY = "application/json; charset=utf-8"
@@ -118,7 +121,7 @@ class Transport:
         self._quotes = quotes
         self._most_bytes = most_bytes
         self._connect_seconds = connect_seconds
-        self._sessions: dict[str, requests.Session] = {}
+        self._sessions: OrderedDict[str, requests.Session] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, *, total_seconds: float = TOTAL_SECONDS) -> Answer:
@@ -212,12 +215,18 @@ class Transport:
         raise failure  # outside the handler: the library's exception names the address, so it must not be chained
 
     def _session(self, url: str) -> requests.Session:
+        """The host's, whose connections are kept; the one that was not asked for the longest time is closed."""
         parts = urlsplit(url)
         host = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
             if host not in self._sessions:
                 self._sessions[host] = self._new_session()
-            return self._sessions[host]
+            self._sessions.move_to_end(host)
+            idle = self._sessions.popitem(last=False)[1] if len(self._sessions) > MOST_HOSTS else None
+            found = self._sessions[host]
+        if idle is not None:
+            idle.close()
+        return found
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
 from platforms.errors import AddressRefused, AnswerLost, AnswerNotUnderstood, NetworkFailed, PlatformBusy, RateLimited
-from platforms.http import Transport
+from platforms.http import MOST_HOSTS, Transport
 from platforms.outbound import AddressGuard
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n"
@@ -185,6 +186,28 @@ def test_connections_are_kept():
         for _ in range(5):
             assert transport.get(url).json() == {"errcode": 0}
     assert len(count) == 1
+
+
+def test_connections_to_many_hosts_are_not_all_kept():
+    """Each name of the same server is a host of its own."""
+    opened, closed = 0, threading.Semaphore(0)
+
+    def serve(connection: socket.socket) -> None:
+        nonlocal opened
+        opened += 1
+        while request(connection):
+            connection.sendall(OK + b'{"errcode":0}')
+        closed.release()
+
+    hosts, transport = 3 * MOST_HOSTS, Transport(resolve=lambda _host, _port: ["127.0.0.1"])
+    with server(serve) as url:
+        port = urlsplit(url).port
+        for number in range(hosts):
+            transport.get(f"http://host{number}.example:{port}/")
+        assert opened == hosts
+        for _ in range(hosts - MOST_HOSTS):
+            assert closed.acquire(timeout=10), "a connection that is not kept any more is still open"
+        assert not closed.acquire(blocking=False)
 
 
 def test_a_kept_connection_gets_a_fresh_deadline():
