@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from typing import Any
+
+
+def descriptors() -> int:
+    """How many files and connections a process may have open: as many as the system lets us ask for, up to 4096."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return 4096 if soft == resource.RLIM_INFINITY else soft
+
 
 bind = os.environ.get("BIND") or f"0.0.0.0:{os.environ.get('PORT') or '8000'}"
 worker_class = "whole_requests.WholeRequests"
@@ -13,6 +25,7 @@ workers = int(os.environ.get("WEB_PROCESSES") or "1")
 threads = int(os.environ.get("WEB_THREADS") or "16")
 stays_on_one_processor = (os.environ.get("WEB_AFFINITY") or "one") == "one"
 keepalive = 30
+worker_connections = min(1000, descriptors() - 200)  # the rest is for the database, files and what is called
 timeout = 60
 graceful_timeout = 8  # a deploy ends within 10 seconds; a request that takes longer is the platform's to repeat
 max_requests = 0

@@ -7,6 +7,7 @@ proxy, too. What takes too long is answered 408 and closed.
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 import selectors
@@ -40,6 +41,8 @@ MOST_CHUNKS = 10_000
 LONGEST_SIZE_LINE = 1024
 """Bytes of the line before a chunk."""
 LOOK_EVERY_SECONDS = 1.0
+NOTHING_MORE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What accept() fails with where no more connections fit."""
 HURRIED = re.compile(rb"[A-Z]+ /callback/")
 """Who is to be answered within a second, whatever everybody else waits for."""
 KEPT_FOR_HURRIED = 1 / 4
@@ -167,6 +170,34 @@ class WholeRequests(ThreadWorker):
         self.patient = 0
         self.held_back: deque[Any] = deque()
 
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def accept(self, listener: Any) -> None:
+        """Whoever keeps a connection for the next request gives it up where a new one needs the place.
+
+        Where the process may open nothing more, as many as there are now are all that it ever takes.
+        """
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in NOTHING_MORE:
+                raise
+            self.worker_connections = max(1, self.nr_conns)
+        if self.nr_conns >= self.worker_connections and self.keepalived_conns:
+            self._end(self.keepalived_conns.popleft())
+
+    def _end(self, idle: Any) -> None:
+        idle.is_ended = True
+        with suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(idle.sock)
+        self.nr_conns -= 1
+        idle.close()
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """The loop calls this; at the same turn the connection may have been ended."""
+        if not getattr(conn, "is_ended", False):
+            super().on_client_socket_readable(conn, client)
+
     def enqueue_req(self, conn: Any) -> None:
         """Whatever was accepted, has become readable or was read ahead passes here on its way to a thread."""
         if not self.reads_ahead or conn.is_http2:
@@ -223,7 +254,12 @@ class WholeRequests(ThreadWorker):
 
     # --- a request on its way in --------------------------------------------------------------------------------------
 
-    def _read(self, one: Incoming, _socket: Any = None) -> None:
+    def _read_on(self, one: Incoming, sock: socket.socket) -> None:
+        """The loop calls this; at the same turn the connection may have been dropped."""
+        if sock in self.incoming:
+            self._read(one)
+
+    def _read(self, one: Incoming) -> None:
         try:
             piece = one.connection.sock.recv(PIECE, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -263,7 +299,7 @@ class WholeRequests(ThreadWorker):
             if len(self.incoming) >= self.most_incoming:  # the oldest has had its time
                 self._drop(next(iter(self.incoming.values())), TOO_MANY)
             self.incoming[one.connection.sock] = one
-            self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read, one))
+            self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read_on, one))
 
     def _hand_over(self, one: Incoming) -> None:
         one.connection.is_too_long = one.is_too_long

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.private_servers import free_port
@@ -20,7 +21,13 @@ Serve = Callable[..., int]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def servers() -> list[Process]:
+    """Those that were started."""
+    return []
+
+
+@pytest.fixture
+def serve(tmp_path: Path, servers: list[Process]) -> Iterator[Serve]:
     """Start the server with two threads; returns its port."""
     with ExitStack() as stack:
 
@@ -32,6 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             server = Process("echo", command, env, tmp_path / "log", f"http://127.0.0.1:{port}/")
             stack.callback(server.kill)
             server.start()
+            servers.append(server)
             return port
 
         yield start
@@ -93,6 +101,25 @@ def test_a_callback_finds_a_thread_however_many_other_requests_wait(serve: Serve
             assert answer(peer).endswith(b"GET 0")
             peer.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc")
             assert answer(peer).endswith(b"POST 3")
+
+
+KEPT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_process_that_may_open_nothing_more_goes_on(serve: Serve, servers: list[Process]):
+    port = serve()
+    (worker,) = psutil.Process(servers[0].running.pid).children()
+    worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds() + 20,) * 2)
+    with ExitStack() as stack:
+        peers = []
+        for _ in range(60):
+            peers.append(stack.enter_context(closing(connect(port))))
+            peers[-1].sendall(KEPT)
+            assert answer(peers[-1]).endswith(b"GET 0")
+        assert peers[0].recv(1) == b"", "who kept a connection for the longest time gave it up"
+        peers[-1].sendall(KEPT)
+        assert answer(peers[-1]).endswith(b"GET 0")
+    assert worker.is_running()
 
 
 def test_what_is_announced_as_too_long_is_refused_and_not_waited_for(serve: Serve):
