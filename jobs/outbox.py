@@ -18,6 +18,7 @@ from extensions import db
 from models import EPOCH, Integration, Job, JobState
 from services.outbox import URGENCIES
 from services.statements import Statement
+from services.tenants import PARKED_FROM
 
 ERROR_LENGTH = 500
 ELSEWHERE = "elsewhere"
@@ -306,11 +307,13 @@ def after_step_back(step: timedelta, now: datetime, lease: timedelta) -> None:
     """Stage what a clock that was set back by `step` asks for: nothing waits longer than it would have.
 
     Leases that would last too long end; rows whose time counts from when they were staged move back with the clock.
+    Timers of a frozen organisation stand still: what was left of them is counted from a time that no clock shows.
     """
     too_long = update(Job).where(PENDING, Job.lease_until > now + lease).values(lease_until=now + lease)
     db.session.execute(too_long, execution_options=_UNSYNCED)
+    ahead = (Job.due_at > now, Job.due_at < PARKED_FROM)
     waiting = db.session.execute(
-        select(Job.id, Job.due_at).where(PENDING, Job.kind.not_in(PROMISED), Job.due_at > now).with_for_update()
+        select(Job.id, Job.due_at).where(PENDING, Job.kind.not_in(PROMISED), *ahead).with_for_update()
     ).all()
     for job_id, due_at in waiting:
         moved = update(Job).where(Job.id == job_id).values(due_at=due_at - step)

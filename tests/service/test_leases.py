@@ -19,9 +19,9 @@ from jobs.handling import Go, Handler, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Runner
 from models import Job, JobState
-from services import circuits, outbox
+from services import circuits, outbox, tenants
 from services.clock import utcnow
-from tests.factories import NOW, default_tenant, make_integration
+from tests.factories import NOW, default_tenant, make_integration, make_member
 from tests.servers import wait_until
 
 LEASE = timedelta(seconds=20)
@@ -128,6 +128,24 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
         assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
         assert fresh(promised).due_at == NOW + timedelta(seconds=60)
         assert fresh(leased).lease_until <= utcnow() + LEASE
+
+
+def test_timers_of_a_frozen_organisation_outlast_a_clock_that_was_set_back(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        overdue, timer = stage("policy_step"), stage("policy_step", 2, seconds=1200)
+        tenant, boss = default_tenant(), make_member("boss").user
+        boss.is_superadmin = True
+        tenants.freeze(tenant, by=boss, now=utcnow())
+        db.session.commit()
+        clock.shift(timedelta(hours=-1))
+        claims.after_step_back(timedelta(hours=1), utcnow(), LEASE)
+        db.session.commit()
+        db.session.expire_all()  # it is thawed by another process
+        clock.shift(timedelta(days=1))
+        tenants.unfreeze(tenant, by=boss, now=utcnow())
+        db.session.commit()
+        assert fresh(overdue).due_at == utcnow()
+        assert fresh(timer).due_at == utcnow() + timedelta(minutes=20)
 
 
 def test_of_two_workers_that_see_a_clock_set_back_one_moves_what_waits(app: Flask):
