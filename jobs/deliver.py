@@ -65,6 +65,13 @@ _NOTE_SENDING = Statement(
         rendered=bindparam("about_first_try"),
     )
 )
+_PUT_BACK = Statement(
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id == bindparam("of_id"), _DELIVERIES.c.state == DeliveryState.SENDING)
+    .values(
+        state=bindparam("state_before"), next_attempt_at=bindparam("next_at"), rendered=bindparam("about_first_try")
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,16 @@ def run(mine: Claim) -> Outcome | Go:
     """Handle a "deliver" row, whose claim is not committed yet."""
     now = utcnow()
     plan = _begin(mine, now)
-    return Go(lambda: _deliver(mine, plan, now)) if isinstance(plan, Plan) else plan
+    if not isinstance(plan, Plan):
+        return plan
+    return Go(lambda: _deliver(mine, plan, now), undo=lambda: _put_back(mine, plan.scene))
+
+
+def _put_back(mine: Claim, scene: Scene) -> None:
+    """Stage that this try was never made: whether an earlier one arrived is as open as it was."""
+    next_at = mine.due_at if scene.state is DeliveryState.RETRYING else None
+    before = {"of_id": scene.id, "state_before": scene.state, "next_at": next_at, "about_first_try": scene.rendered}
+    _PUT_BACK.run(db.session.connection(), before)
 
 
 def _deliver(mine: Claim, plan: Plan, now: datetime) -> Settle:

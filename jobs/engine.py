@@ -143,7 +143,7 @@ class Drains:
             threads = list(self._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self.runner.finish_begun(deadline)
+        self.runner.return_begun()
         self.runner.give_back()
 
 

@@ -29,9 +29,13 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True)
 class Go:
-    """What is left to do once the claim and what was staged with it are committed; any thread may do it."""
+    """What is left to do once the claim and what was staged with it are committed; any thread may do it.
+
+    undo  stages what was before, for a row that is given back since nobody did it
+    """
 
     act: Callable[[], Outcome | Settle]
+    undo: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -98,10 +97,13 @@ class Runner:
             done += 1
         return done
 
-    def finish_begun(self, until: float) -> None:
-        """Do what was begun and no thread has taken, before this process ends; until: by the monotonic clock."""
+    def return_begun(self) -> None:
+        """Free the rows that were begun and no thread has taken, as if they had not been: this process is to end.
+
+        A call may last for longer than it has left.
+        """
         with self.app.app_context():
-            while time.monotonic() < until and self._carry_on(lambda: None):
+            while self._with_begun(self._undo):
                 pass
 
     def give_back(self) -> None:
@@ -250,13 +252,20 @@ class Runner:
 
     def _carry_on(self, on_claim: Callable[[], None]) -> bool:
         """Do a row that was begun; False if there is none."""
+
+        def go(one: Begun) -> None:
+            on_claim()
+            self._go(one)
+
+        return self._with_begun(go)
+
+    def _with_begun(self, act: Callable[[Begun], None]) -> bool:
         try:
             one = self.begun.popleft()
         except IndexError:
             return False
         try:
-            on_claim()
-            self._go(one)
+            act(one)
         finally:
             db.session.rollback()
             self.lanes.leave(one.queue, 1)
@@ -271,6 +280,13 @@ class Runner:
             self._run(mine, self._handling(mine))
         else:
             self._run(mine, lambda: self._claim_again(mine))
+
+    def _undo(self, one: Begun) -> None:
+        if not one.is_ours:
+            return
+        if one.go is not None and one.go.undo is not None:
+            one.go.undo()
+        self.recorder.record(one.mine, Later(one.mine.due_at))
 
     def _claim_again(self, mine: Claim) -> Outcome | Settle:
         """Run a row whose claim was rolled back together with others'."""
