@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import FrameType
 
 from flask import Flask
@@ -86,9 +87,16 @@ class Drains:
         if self._idle:
             self._turn.notify()
         elif len(self._threads) < self.most:
-            thread = threading.Thread(target=self._drain, name="drain", daemon=True)
-            self._threads.add(thread)
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._drain, name="drain", daemon=True)
+        try:
             thread.start()
+        except RuntimeError as error:  # the system has none to give; who asks next tries again
+            log.warning("No thread could be started: %s", error)
+        else:
+            self._threads.add(thread)
 
     def _drain(self) -> None:
         try:
@@ -230,7 +238,9 @@ class Worker:
                 return self._sweep()
         except SQLAlchemyError as error:
             log.warning("The database cannot be used now: %s", error)
-            return SWEEP_SECONDS
+        except Exception:  # what the others hold needs this process, whatever one of its looks met
+            log.exception("A sweep ended unexpectedly.")
+        return SWEEP_SECONDS
 
     def _take_over(self) -> None:
         """What a worker of this machine left behind when it was killed need not wait for its lease to end."""
@@ -290,9 +300,16 @@ class Worker:
         beats = {row.name: row.at for row in db.session.execute(select(Heartbeat.name, Heartbeat.at))}
         db.session.commit()
         pacing.of_process().share = self.peers.share(beats, now=now, at=time.monotonic())
-        if (file := self.app.config["SETTINGS"].heartbeat_file) is not None:
-            file.touch()  # for a container's health check, which has no port to ask
         self.beaten_at = time.monotonic()
+        if (file := self.app.config["SETTINGS"].heartbeat_file) is not None:
+            self._touch(file)
+
+    def _touch(self, file: Path) -> None:
+        """For a container's health check, which has no port to ask."""
+        try:
+            file.touch()
+        except OSError as error:
+            log.warning("The heartbeat cannot be shown to a health check: %s", error)
 
     def _leave(self) -> None:
         try:

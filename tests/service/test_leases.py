@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from config import Settings
 from extensions import db, wait_at_most
 from jobs import outbox as claims
 from jobs.engine import BUSY_SWEEP_SECONDS, SWEEP_SECONDS, Clock, Worker, is_gone
@@ -259,6 +261,28 @@ def test_a_worker_looks_again_at_the_moment_at_which_the_next_row_is_due(app: Fl
     assert process.sweep() == SWEEP_SECONDS
     stage(subject_id=2, seconds=0.4)
     assert process.sweep() <= 0.4
+
+
+def test_a_heartbeat_that_cannot_be_shown_to_a_health_check_keeps_no_row_waiting(app: Flask, settings: Settings):
+    app.config["SETTINGS"] = replace(settings, heartbeat_file=settings.home / "not a folder" / "heartbeat")
+    process, asked = Worker(app), []
+    process.drains.stop(10)
+    stage()
+    process.drains.wake = lambda: asked.append(1)  # type: ignore[method-assign]
+    process.sweep()
+    assert asked
+
+
+def test_a_worker_outlasts_whatever_one_of_its_looks_meets(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    process, asked = Worker(app), []
+    process.drains.stop(10)
+    stage()
+    process.drains.wake = lambda: asked.append(1)  # type: ignore[method-assign]
+    with monkeypatch.context() as faulty:
+        faulty.setattr("jobs.engine.periodic.is_staged", lambda *_about: 1 / 0)
+        assert process.sweep() == SWEEP_SECONDS
+    process.sweep()
+    assert asked
 
 
 def test_a_worker_that_has_just_worked_looks_again_soon(app: Flask):

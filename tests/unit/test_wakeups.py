@@ -119,3 +119,19 @@ def test_a_place_that_becomes_free_is_used() -> None:
     assert works.begun.acquire(timeout=PATIENCE)
     works.lanes.is_short = False
     drains.stop(PATIENCE)
+
+
+def test_a_thread_that_cannot_be_started_keeps_nobody_from_being_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = Works(1)
+    drains = drains_of(works, 1)
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", refuse)
+        drains.wake()
+    drains.wake()
+    assert works.begun.acquire(timeout=PATIENCE)
+    works.go_on.set()
+    drains.stop(PATIENCE)
+
+
+def refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
