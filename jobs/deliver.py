@@ -106,6 +106,12 @@ def run(mine: Claim) -> Outcome | Go:
     return Go(lambda: _deliver(mine, plan, now), undo=lambda: _put_back(mine, plan.scene))
 
 
+def hold(claims: list[Claim]) -> None:
+    """Lock whom several messages of one connection go to."""
+    ids = [mine.subject_id for mine in claims]
+    send_scenes.hold_recipients(db.session.connection(), ids, tenant_id=claims[0].tenant_id)
+
+
 def _put_back(mine: Claim, scene: Scene) -> None:
     """Stage that this try was never made: whether an earlier one arrived is as open as it was."""
     next_at = mine.due_at if scene.state is DeliveryState.RETRYING else None

@@ -26,7 +26,7 @@ from jobs.handling import Handler
 
 HANDLERS = {
     "ingest": Handler(ingest.run, run_all=ingest.run_all),
-    "deliver": Handler(deliver.run, deliver.gave_up, joins_claim=True),
+    "deliver": Handler(deliver.run, deliver.gave_up, joins_claim=True, hold=deliver.hold),
     "update_card": Handler(update_cards.run, update_cards.gave_up),
     "update_trial_card": Handler(trial_cards.run),
     "tell": Handler(tell.run),

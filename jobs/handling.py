@@ -45,6 +45,7 @@ class Handler:
     run          may commit in between (never call out with a transaction open) and stages its last changes
     gave_up      called when a row of this kind goes dead by exceptions, to make that visible on its subject
     joins_claim  run only stages, in the transaction of the claim, and calls out in the Go that it returns
+    hold         of those: locks what run will for each of several rows, in the order in which everybody does
     run_all      does rows of this kind that were claimed together, and records what came of them, in one transaction;
                  what it raises is rolled back, and each is run alone
     """
@@ -52,4 +53,5 @@ class Handler:
     run: Callable[[Claim], Outcome | Settle | Go]
     gave_up: Callable[[Claim, str], None] | None = None
     joins_claim: bool = False
+    hold: Callable[[list[Claim]], None] | None = None
     run_all: Callable[[list[Claim]], None] | None = None

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 CRASHES_BEFORE_DEAD = len(retries.SCHEDULE_SECONDS)
 RECORD_AGAIN_SECONDS = 60.0
 """How long an outcome that the database did not take is offered to it again."""
+DEADLOCK = "40P01"
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Recorder:
                     self.record(mine, done.record())
             except (DBAPIError, StaleDataError) as error:
                 db.session.rollback()
-                is_passing = isinstance(error, StaleDataError) or is_databases_fault(error)
+                is_passing = isinstance(error, StaleDataError) or is_deadlock(error) or is_databases_fault(error)
                 if not is_passing or time.monotonic() > deadline or self.stopping.wait(pause):
                     raise
                 pause = min(pause * 2, 2.0)
@@ -124,4 +125,11 @@ class Recorder:
 
 def is_databases_fault(error: DBAPIError) -> bool:
     """Whether the database was away, locked or full: nothing that the row did."""
+    if is_deadlock(error):
+        return False
     return error.connection_invalidated or type(error).__name__ in {"OperationalError", "InterfaceError"}
+
+
+def is_deadlock(error: Exception) -> bool:
+    """Whether PostgreSQL ended one of two transactions that waited for each other: the same once more succeeds."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == DEADLOCK

@@ -20,7 +20,7 @@ from jobs import outbox
 from jobs.handling import Go, Handler, Overtaken, Settle
 from jobs.lanes import Lanes
 from jobs.outbox import Claim, Dead, DueQueue, Later, Outcome
-from jobs.recording import Recorder, is_databases_fault
+from jobs.recording import Recorder, is_databases_fault, is_deadlock
 from models import Tenant, TenantStatus
 from services import circuits
 from services.clock import utcnow
@@ -220,6 +220,7 @@ class Runner:
     def _begin(self, queue: DueQueue, claims: list[Claim]) -> list[Begun]:
         """Commit the claims with all that can be done before a call; what is left to do."""
         try:
+            self._hold(claims)
             staged = [(mine, handler.run(mine) if (handler := self._joining(mine)) else None) for mine in claims]
             now = utcnow()
             for mine, what in staged:
@@ -244,6 +245,14 @@ class Runner:
     def _joining(self, mine: Claim) -> Handler | None:
         handler = self.handlers.get(mine.kind)
         return handler if handler is not None and handler.joins_claim else None
+
+    def _hold(self, claims: list[Claim]) -> None:
+        """Lock what these rows are about, in the order in which others do; of one alone, its run does."""
+        for kind in sorted({mine.kind for mine in claims}) if len(claims) > 1 else ():
+            some = [mine for mine in claims if mine.kind == kind]
+            handler = self._joining(some[0])
+            if handler is not None and handler.hold is not None:
+                handler.hold(some)
 
     def _keep_places(self, queue: DueQueue, places: int, wanted: int) -> int:
         """Leave the places in a lane that nothing begun needs; those of this thread are what is returned."""
@@ -314,9 +323,11 @@ class Runner:
             else:
                 self.recorder.record(mine, outcome)
         except StaleDataError:
-            db.session.rollback()
-            self.recorder.record(mine, Later(utcnow() + CONFLICT_FOR, "changed meanwhile"))
+            self._put_off(mine)
         except DBAPIError as error:
+            if is_deadlock(error):
+                self._put_off(mine)
+                return
             if not is_databases_fault(error):
                 self.recorder.crashed(mine, error)
                 return
@@ -328,6 +339,11 @@ class Runner:
             self.recorder.crashed(mine, error)
         if mine.is_probe and not g.called_platform:
             circuits.return_probe(mine.lane, utcnow())
+
+    def _put_off(self, mine: Claim) -> None:
+        """Try again in a moment what somebody else's work came in the way of."""
+        db.session.rollback()
+        self.recorder.record(mine, Later(utcnow() + CONFLICT_FOR, "changed meanwhile"))
 
     def _handling(self, mine: Claim) -> Callable[[], Outcome | Settle]:
         return lambda: self._handle(mine)

@@ -5,6 +5,7 @@ Plain values with the names that the rows of the session have, as in incident_va
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -189,33 +190,47 @@ _SCENE = Statement(
         .with_for_update(of=Delivery, skip_locked=True)
     )
 )
-_THIS = (Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
-_LINK = (
+_THESE = (
+    Delivery.id.in_(bindparam("delivery_ids", expanding=True)),
+    Delivery.tenant_id == bindparam("tenant_id"),
+)
+_LINKS = (
     select(AccountLink.id)
     .join(
         Delivery,
         and_(Delivery.integration_id == AccountLink.integration_id, Delivery.user_id == AccountLink.user_id),
     )
-    .where(*_THIS)
+    .where(*_THESE)
+    .order_by(AccountLink.id)
     .with_for_update(of=AccountLink)
-    .cte("link")
+    .cte("links")
 )
-_CHAT = (
+_CHATS = (
     select(GroupChat.id)
     .join(Delivery, Delivery.group_chat_id == GroupChat.id)
-    .where(*_THIS, GroupChat.tenant_id == Delivery.tenant_id)
+    .where(*_THESE, GroupChat.tenant_id == Delivery.tenant_id)
+    .order_by(GroupChat.id)
     .with_for_update(of=GroupChat)
-    .cte("chat")
+    .cte("chats")
 )
-_RECIPIENT = select(select(_LINK.c.id).scalar_subquery(), select(_CHAT.c.id).scalar_subquery())
-"""Messages to one recipient are decided on one after the other, so that of two at once the second counts the first."""
+_RECIPIENTS = select(*(select(func.count()).select_from(some).scalar_subquery() for some in (_LINKS, _CHATS)))
+
+
+def hold_recipients(on: Connection, delivery_ids: Collection[int], *, tenant_id: int) -> None:
+    """Lock whom messages go to until the transaction ends.
+
+    Messages to one recipient are decided on one after the other, so that of two at once the second counts the first.
+    Who decides on several messages locks all recipients before, and everybody does in the same order: people, then
+    groups, by their ids. So nobody holds one of them and waits for another that waits for him.
+    """
+    if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
+        on.execute(_RECIPIENTS, {"delivery_ids": list(delivery_ids), "tenant_id": tenant_id})
 
 
 def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> Scene | None:
     """The scene; None if the delivery is gone, or somebody is changing it at this moment."""
+    hold_recipients(on, [delivery_id], tenant_id=tenant_id)
     asked: dict[str, Any] = {"delivery_id": delivery_id, "tenant_id": tenant_id}
-    if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_RECIPIENT, asked)
     asked |= {"a_minute_ago": now - timedelta(minutes=1), "an_hour_ago": now - timedelta(hours=1)}
     found = _SCENE.rows(on, asked | {"soon": now + CLOCKS_DIFFER})
     return _scene(on, found[0]) if found else None

@@ -195,8 +195,9 @@ def _take_in(summary: Delivery, now: datetime) -> None:
         db.session.execute(
             update(Delivery).where(Delivery.id.in_(some)).values(summary_id=summary.id), execution_options=unsynced
         )
-        rows = update(Job).where(Job.kind == DELIVER, Job.subject_id.in_(some), Job.state == JobState.PENDING)
-        rows = rows.where(Job.lease_until <= now).values(state=JobState.DONE, finished_at=now)
+        free = select(Job.id).where(Job.kind == DELIVER, Job.subject_id.in_(some), Job.state == JobState.PENDING)
+        free = free.where(Job.lease_until <= now).with_for_update(skip_locked=True)  # who claims one waits for us
+        rows = update(Job).where(Job.id.in_(free)).values(state=JobState.DONE, finished_at=now)
         db.session.execute(rows, execution_options=unsynced)
 
 
