@@ -14,7 +14,7 @@ from sqlalchemy import func, literal_column, select
 
 from extensions import db
 from models import EPOCH, Delivery, DeliveryState, Job, Tenant
-from services import stored_pushes
+from services import leases, stored_pushes
 from services.clock import utcnow
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -65,7 +65,7 @@ class DatabaseCollector(Collector):
         due, oldest = db.session.execute(
             select(func.count(Job.id), func.min(Job.due_at)).where(pending, Job.due_at <= now)
         ).one()
-        expired = select(func.count(Job.id)).where(pending, Job.lease_until > EPOCH, Job.lease_until < now)
+        expired = select(func.count(Job.id)).where(pending, Job.lease_until > EPOCH, leases.has_ended(now))
         dead = select(func.count(Job.id)).where(Job.state == literal_column("'dead'"))
         yield _gauge("dutybell_outbox_due", "Rows of the outbox that are due.", due)
         age = (now - oldest).total_seconds() if oldest else 0

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, exists, func, literal_column, sele
 
 from extensions import db
 from models import EPOCH, Integration, Job, JobState
+from services import leases
 from services.outbox import URGENCIES
 from services.statements import Statement
 from services.tenants import PARKED_FROM
@@ -106,7 +107,7 @@ _NOW: Any = bindparam("now")
 _FREE = (
     _JOBS.c.state == literal_column("'pending'"),
     _JOBS.c.due_at <= _NOW,
-    _JOBS.c.lease_until <= _NOW,
+    leases.has_ended(_NOW),
 )
 
 
@@ -128,11 +129,12 @@ _DUE_QUEUES = Statement(_due_queues())
 _ANYTHING = Statement(select(exists().where(*_FREE)))
 _NEXT = Statement(
     select(_JOBS.c.due_at)
-    .where(PENDING, _JOBS.c.lease_until <= _NOW)
+    .where(PENDING, leases.has_ended(_NOW))
     .where(_JOBS.c.due_at > _NOW, _JOBS.c.due_at <= bindparam("until"))
     .order_by(_JOBS.c.due_at)
     .limit(1)
 )
+_UNTIL = leases.until(bindparam("until"), bindparam("lease"))
 _CLAIMED = ("id", "kind", "tenant_id", "subject_id", "payload", "attempts", "due_at", "queue")
 _UNSYNCED: dict[str, Any] = {"synchronize_session": False}
 
@@ -181,11 +183,16 @@ def claim(
 
     running_here  rows that this process is working on: a clock that jumps forward ends their leases too early
     """
-    values = {"of_queue": queue, "now": now, "until": now + lease, "by_holder": holder, "at_most": at_most}
+    values = {"of_queue": queue, "now": now, "by_holder": holder, "at_most": at_most} | _length(now, lease)
     places = _places(1 << max(len(running_here) - 1, 0).bit_length())
     running = dict.fromkeys(places, 0) | dict(zip(places, running_here, strict=False))
     rows = _claiming(places).rows(on, values | running)
     return sorted((Claim(*row) for row in rows), key=lambda mine: (mine.due_at, mine.id))
+
+
+def _length(now: datetime, lease: timedelta) -> dict[str, Any]:
+    """What _UNTIL asks for."""
+    return {"until": now + lease, "lease": lease}
 
 
 @cache
@@ -208,7 +215,7 @@ def _claiming(places: tuple[str, ...]) -> Statement:
     return Statement(
         update(_JOBS)
         .where(_JOBS.c.id.in_(select(picked.c.id)))
-        .values(lease_until=bindparam("until"), holder=bindparam("by_holder"), attempts=_JOBS.c.attempts + 1)
+        .values(lease_until=_UNTIL, holder=bindparam("by_holder"), attempts=_JOBS.c.attempts + 1)
         .returning(*(_JOBS.c[name] for name in _CLAIMED))
     )
 
@@ -217,8 +224,8 @@ def take_again(mine: Claim, now: datetime, lease: timedelta, holder: str) -> boo
     """Stage a claim once more that was rolled back together with what failed; False if somebody else came first."""
     won = db.session.execute(
         update(Job)
-        .where(Job.id == mine.id, PENDING, Job.attempts == mine.attempts - 1, Job.lease_until <= now)
-        .values(lease_until=now + lease, holder=holder, attempts=mine.attempts)
+        .where(Job.id == mine.id, PENDING, Job.attempts == mine.attempts - 1, leases.has_ended(now))
+        .values(lease_until=leases.until(now + lease, lease), holder=holder, attempts=mine.attempts)
         .returning(Job.id),
         execution_options=_UNSYNCED,
     )
@@ -239,9 +246,8 @@ _LATER_CHANGED = Statement(_MINE.values(_AGAIN | {"payload": bindparam("kept")})
 _NOTED = Statement(_MINE.values(payload=bindparam("kept")))
 _AT_REST = select(_JOBS.c.id).where(*_OURS, PENDING, _JOBS.c.lease_until > EPOCH).with_for_update(skip_locked=True)
 """A row that is ours still, unless somebody is just writing it: who that is may wait for another of our rows."""
-_LEASED = Statement(
-    update(_JOBS).where(_JOBS.c.id.in_(_AT_REST.scalar_subquery())).values(lease_until=bindparam("until"))
-)
+_KEPT = update(_JOBS).where(_JOBS.c.id.in_(_AT_REST.scalar_subquery()))
+_LEASED, _FREED = Statement(_KEPT.values(lease_until=_UNTIL)), Statement(_KEPT.values(lease_until=EPOCH))
 
 
 def finish(mine: Claim, outcome: Outcome, now: datetime) -> bool:
@@ -283,18 +289,19 @@ def _is_mine(statement: Statement, mine: Claim, **values: Any) -> bool:
 
 def give_back(claims: Collection[Claim]) -> None:
     """Stage ending the leases of rows that we will not finish, so that nobody waits for them to run out."""
-    renew(claims, EPOCH)
-
-
-def renew(claims: Collection[Claim], until: datetime) -> None:
-    """Stage other leases for rows that are still ours. One whose outcome is just being recorded needs none."""
     for mine in claims:
-        _LEASED.run(db.session.connection(), {"of_id": mine.id, "fence": mine.attempts, "until": until})
+        _FREED.run(db.session.connection(), {"of_id": mine.id, "fence": mine.attempts})
+
+
+def renew(claims: Collection[Claim], now: datetime, lease: timedelta) -> None:
+    """Stage new leases for rows that are still ours. One whose outcome is just being recorded needs none."""
+    for mine in claims:
+        _LEASED.run(db.session.connection(), {"of_id": mine.id, "fence": mine.attempts} | _length(now, lease))
 
 
 def take_from_the_dead(is_dead: Callable[[str], bool], now: datetime) -> int:
     """Stage ending the leases of worker processes that are gone; return how many rows are free again."""
-    leased = (PENDING, Job.lease_until > now)
+    leased = (PENDING, leases.is_running(now))
     holders = db.session.scalars(select(Job.holder).where(*leased, Job.holder.is_not(None)).distinct()).all()
     gone = [holder for holder in holders if holder and is_dead(holder)]
     if not gone:
@@ -309,7 +316,8 @@ def after_step_back(step: timedelta, now: datetime, lease: timedelta) -> None:
     Leases that would last too long end; rows whose time counts from when they were staged move back with the clock.
     Timers of a frozen organisation stand still: what was left of them is counted from a time that no clock shows.
     """
-    too_long = update(Job).where(PENDING, Job.lease_until > now + lease).values(lease_until=now + lease)
+    longest = leases.until(now + lease, lease)
+    too_long = update(Job).where(PENDING, Job.lease_until > longest).values(lease_until=longest)
     db.session.execute(too_long, execution_options=_UNSYNCED)
     ahead = (Job.due_at > now, Job.due_at < PARKED_FROM)
     waiting = db.session.execute(

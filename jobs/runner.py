@@ -112,8 +112,7 @@ class Runner:
 
     def keep(self) -> None:
         """Renew the leases of rows that are still running: a call may take as long as the platform lets it."""
-        until = utcnow() + self.lease
-        self._with_running(lambda claims: outbox.renew(claims, until))
+        self._with_running(lambda claims: outbox.renew(claims, utcnow(), self.lease))
 
     def _with_running(self, act: Callable[[list[Claim]], None]) -> None:
         with self.lock:

@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, or_, sel
 from extensions import db, insert_once, unindexed
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
 from platforms import PLATFORMS
-from services import groups, outbox, timeline, war_room_news
+from services import groups, leases, outbox, timeline, war_room_news
 
 UPDATE, REFRESH = "update_card", "refresh_cards"
 """Kinds of rows: one card's update, and finding those of an incident that need one (its presses stage one row)."""
@@ -27,7 +27,7 @@ def _is_usable(now: datetime | BindParameter[datetime]) -> tuple[ColumnElement[b
 
 _NOW: BindParameter[datetime] = bindparam("now")
 _HAS_CODE = exists().where(CardCode.card_id == Card.id, *_is_usable(_NOW))
-_WAITS = exists().where(Job.kind == UPDATE, Job.subject_id == Card.id, outbox.IS_PENDING, Job.lease_until <= _NOW)
+_WAITS = exists().where(Job.kind == UPDATE, Job.subject_id == Card.id, outbox.IS_PENDING, leases.has_ended(_NOW))
 """An update is coming which has not begun: it will show the newest state anyway."""
 _NEEDS_NONE = Integration.platform.not_in(bindparam("with_codes", expanding=True))
 _OUT_OF_DATE = (
@@ -122,7 +122,7 @@ def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
         Job.subject_id == card_id,
         outbox.IS_PENDING,
         Job.id < job_id,
-        Job.lease_until > now,
+        leases.is_running(now),
     )
     return not db.session.scalar(select(earlier))
 

@@ -13,7 +13,7 @@ from sqlalchemy import exists, select
 
 from extensions import db
 from models import Card, CardState, Job
-from services import cards, outbox
+from services import cards, leases, outbox
 
 IN_TIME = timedelta(milliseconds=50)
 """No update overtakes an answer that leaves so soon: it takes a worker two transactions and a call."""
@@ -43,10 +43,10 @@ def put_right(answered: Answered, *, now: datetime) -> bool:
     if card is None or card.state is CardState.FROZEN:
         return False
     update = (Job.kind == cards.UPDATE, Job.subject_id == card.id, outbox.IS_PENDING)
-    is_being_updated = db.session.scalar(select(exists().where(*update, Job.lease_until > now)))
+    is_being_updated = db.session.scalar(select(exists().where(*update, leases.is_running(now))))
     if card.shown_fingerprint == answered.fingerprint and not is_being_updated:
         return False
     card.shown_fingerprint = ""
-    if not db.session.scalar(select(exists().where(*update, Job.lease_until <= now))):
+    if not db.session.scalar(select(exists().where(*update, leases.has_ended(now)))):
         cards.schedule(card, now=now)
     return True

@@ -53,7 +53,7 @@ class Reading:
 
 def ask(integration: Integration, *, now: datetime, is_wanted: bool = True) -> None:
     """Stage reading the licences by the worker. A row that has not begun yet does for whoever asks meanwhile."""
-    waiting = [job for job in outbox.unfinished(KIND, integration.id) if job.lease_until <= now]
+    waiting = outbox.waiting(KIND, integration.id, now=now)
     if any(Reading.of_row(job.payload).is_wanted >= is_wanted and not job.payload.get("began") for job in waiting):
         return
     outbox.enqueue(

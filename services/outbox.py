@@ -13,12 +13,13 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
-from sqlalchemy import ColumnElement, Connection, bindparam, event, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, event, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from extensions import db, insert_once
 from models import EPOCH, Job, JobState
+from services import leases
 from services.statements import Statement, inserting
 
 WAKE_WITHIN = timedelta(milliseconds=500)
@@ -216,10 +217,17 @@ def pending(kind: str, subject_id: int) -> Job | None:
 
 def unfinished(kind: str, subject_id: int) -> list[Job]:
     """The rows of this kind about this subject that are not done with, the next one first."""
-    rows = db.session.scalars(
-        select(Job).where(Job.kind == kind, Job.subject_id == subject_id, IS_PENDING).order_by(Job.due_at, Job.id)
-    )
-    return list(rows)
+    return list(db.session.scalars(_unfinished(kind, subject_id)))
+
+
+def waiting(kind: str, subject_id: int, *, now: datetime) -> list[Job]:
+    """Those of the unfinished rows that nobody works on."""
+    return list(db.session.scalars(_unfinished(kind, subject_id).where(leases.has_ended(now))))
+
+
+def _unfinished(kind: str, subject_id: int) -> Select[Job]:
+    known = select(Job).where(Job.kind == kind, Job.subject_id == subject_id, IS_PENDING)
+    return known.order_by(Job.due_at, Job.id)
 
 
 # --- waking the worker --------------------------------------------------------------------------------------------

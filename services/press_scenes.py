@@ -34,7 +34,7 @@ from models import (
     TenantStatus,
     User,
 )
-from services import cards, incident_values, outbox
+from services import cards, incident_values, leases, outbox
 from services.incident_cards import Message
 from services.incident_values import Account, IncidentValues
 from services.statements import Statement
@@ -111,7 +111,7 @@ _FOLLOW = exists().where(
     Job.kind == cards.REFRESH,
     Job.subject_id == Incident.id,
     outbox.IS_PENDING,
-    Job.lease_until <= bindparam("now"),
+    leases.has_ended(bindparam("now")),
 )
 _SCENE = Statement(
     incident_values.with_people(

@@ -18,7 +18,7 @@ from sqlalchemy import func, or_, select, update
 from extensions import db
 from models import Delivery, DeliveryState, Incident, Integration, Job, JobState, Progress, Severity
 from platforms.base import Capabilities, Fact, IncidentCard
-from services import integrations, notifications, outbox
+from services import integrations, leases, notifications, outbox
 from services.clock import CLOCKS_DIFFER
 from services.notifications import DELIVER
 from services.send_scenes import Scene, Sent
@@ -196,7 +196,7 @@ def _take_in(summary: Delivery, now: datetime) -> None:
             update(Delivery).where(Delivery.id.in_(some)).values(summary_id=summary.id), execution_options=unsynced
         )
         free = select(Job.id).where(Job.kind == DELIVER, Job.subject_id.in_(some), Job.state == JobState.PENDING)
-        free = free.where(Job.lease_until <= now).with_for_update(skip_locked=True)  # who claims one waits for us
+        free = free.where(leases.has_ended(now)).with_for_update(skip_locked=True)  # who claims one waits for us
         rows = update(Job).where(Job.id.in_(free)).values(state=JobState.DONE, finished_at=now)
         db.session.execute(rows, execution_options=unsynced)
 

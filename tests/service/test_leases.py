@@ -50,6 +50,12 @@ def fresh(job: Job) -> Job:
     return job
 
 
+def grow_older(job: Job, by: timedelta) -> None:
+    """Let time pass for the lease of a row, whichever clock it is read by."""
+    fresh(job).lease_until -= by
+    db.session.commit()
+
+
 def test_rows_of_a_worker_that_is_gone_are_free_at_once(app: Flask):
     stage()
     stage(subject_id=2)
@@ -78,13 +84,15 @@ def test_a_process_of_this_machine_is_gone_if_its_number_is_free_or_ours(holder:
 
 
 def test_the_lease_of_a_running_row_is_renewed(app: Flask):
-    stage()
+    job = stage()
     (mine,) = take()
     working = Runner(app, {}, LEASE, running={mine.id: mine})
-    with time_machine.travel(utcnow() + LEASE / 2, tick=False):
-        working.keep()
-    with time_machine.travel(utcnow() + LEASE + timedelta(seconds=5), tick=False):
-        assert not take()
+    grow_older(job, LEASE / 2)
+    working.keep()
+    grow_older(job, LEASE / 2 + timedelta(seconds=5))
+    assert not take()
+    grow_older(job, LEASE)
+    assert take()
 
 
 def test_a_row_that_was_given_back_a_moment_ago_is_not_leased_again_by_whoever_renews(app: Flask):
@@ -92,7 +100,7 @@ def test_a_row_that_was_given_back_a_moment_ago_is_not_leased_again_by_whoever_r
     (mine,) = take()
     assert claims.finish(mine, Later(now), now)
     db.session.commit()
-    claims.renew([mine], now + LEASE)
+    claims.renew([mine], now, LEASE)
     db.session.commit()
     assert fresh(job).lease_until < now
     assert [again.id for again in take()] == [job.id]
@@ -107,9 +115,9 @@ def test_who_renews_leases_waits_for_nobody_who_is_just_recording_an_outcome(app
         if is_server:
             recorder.execute(text("SELECT id FROM jobs WHERE id = :id FOR UPDATE"), {"id": mine[0].id})
         wait_at_most(2)
-        claims.renew(mine, now + 2 * LEASE)
+        claims.renew(mine, now, 2 * LEASE)
         db.session.commit()
-        assert [fresh(job).lease_until == now + 2 * LEASE for job in jobs] == [not is_server, True]
+        assert [fresh(job).lease_until > now + 1.5 * LEASE for job in jobs] == [not is_server, True]
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
@@ -129,7 +137,8 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(app: Flask):
         assert abs(fresh(cards).due_at - utcnow() - timedelta(seconds=2)) < timedelta(seconds=1)
         assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
         assert fresh(promised).due_at == NOW + timedelta(seconds=60)
-        assert fresh(leased).lease_until <= utcnow() + LEASE
+        has_own_clock = db.engine.dialect.name == "postgresql"  # which nobody has set back
+        assert has_own_clock or fresh(leased).lease_until <= utcnow() + LEASE
 
 
 def test_timers_of_a_frozen_organisation_outlast_a_clock_that_was_set_back(app: Flask):
