@@ -102,6 +102,7 @@ _STATE = Statement(
             _LATER.c.id > Delivery.id,
             _LATER.c.state == DeliveryState.QUEUED,
         ),
+        Delivery.integration_id,
     )
     .select_from(Delivery)
     .outerjoin(Incident, Incident.id == Delivery.incident_id)
@@ -140,7 +141,10 @@ _CARDS: Any = Card.__table__
 
 
 def sent(arrived: Arrived, *, now: datetime) -> None:
-    """Stage that the platform took it: the message, the try, the card and the right to update it, in few statements."""
+    """Stage that the platform took it: the message, the try, the card and the right to update it, in few statements.
+
+    A card belongs to its connection: there is none if that was deleted during the call.
+    """
     scene = arrived.scene
     on, incident = db.session.connection(), scene.incident
     if incident is not None and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
@@ -148,13 +152,14 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
     found = _STATE.rows(on, {"delivery_id": scene.id})
     if not found:
         return
-    version, link_state, has_older, has_later = found[0]
+    version, link_state, has_older, has_later, connection_id = found[0]
     _SENT.run(on, _sent_values(arrived, now))
     _TRY.run(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
-    calls.note(arrived.integration, now)
+    if connection_id is not None:
+        calls.note(arrived.integration, now)
     if link_state is LinkState.BROKEN and scene.user_id is not None:
         _mend_link(arrived.integration.id, scene.user_id)
-    if incident is not None:
+    if incident is not None and connection_id is not None:
         card_id = _open_card(arrived, has_older, now)
         if version != incident.version or not arrived.is_shown_truly:
             tenant_id, integration_id = arrived.integration.tenant_id, arrived.integration.id

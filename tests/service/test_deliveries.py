@@ -16,6 +16,7 @@ from models import (
     CheckState,
     Delivery,
     DeliveryState,
+    Integration,
     IntegrationStatus,
     LinkState,
     MembershipState,
@@ -31,7 +32,7 @@ from platforms.errors import (
     RateLimited,
     RecipientUnreachable,
 )
-from services import checks, deliveries, failures, incidents, notifications, trial_cards
+from services import checks, deliveries, failures, incidents, notifications, setup, trial_cards
 from services.policy_levels import UNIFIED, Personal
 from services.wording import say
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
@@ -68,6 +69,20 @@ def test_the_decision_to_tell_is_on_the_timeline(office: Office):
     entry = db.session.scalars(select(TimelineEntry).where(TimelineEntry.type == "notify")).one()
     assert entry.detail["notification_id"] == notification.id
     assert notifications.of_incident(office.incident) == [notification]
+
+
+def test_a_message_that_arrived_is_sent_though_its_connection_was_deleted_meanwhile(office: Office):
+    def delete_the_connection() -> None:
+        setup.remove(db.session.get_one(Integration, office.ids[3]), typed_name=office.integration.name, by=boss)
+        db.session.commit()
+
+    boss = make_member("boss", Role.ADMIN)
+    office.platform.while_sending = delete_the_connection
+    delivery = office.tell()
+    assert (delivery.state, delivery.platform_message_id) == (DeliveryState.SENT, "message-1")
+    assert [attempt.outcome for attempt in delivery.attempts] == ["sent"]
+    assert delivery.integration_id is None
+    assert office.pending("deliver") == office.pending("update_card") == []
 
 
 def test_somebody_named_twice_is_told_once(office: Office):
