@@ -1,7 +1,7 @@
 """The empty wake-up that goes from whoever committed work to the workers. Nothing depends on it but speed.
 
 On one machine it is a byte in a named pipe beside the embedded database: heard within a fraction of a millisecond, at
-the price of three system calls. With servers it goes through Huey and Redis, to one of the workers wherever they run.
+the price of three system calls. With servers it goes through Redis (jobs/broker.py).
 """
 
 from __future__ import annotations
@@ -11,21 +11,14 @@ import logging
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from config import Settings
-from slim_imports import without
-
-if TYPE_CHECKING:
-    from huey import Huey
 
 LOOK_FOR_STOP_SECONDS = 0.5
-BROKER_PAUSE_SECONDS = 5.0
-LISTENERS = 1
 MOST_BYTES = 65536
 """What a pipe holds; however many wake-ups wait there, they are one."""
 
@@ -45,6 +38,8 @@ class Wakeups(Protocol):
 def make(settings: Settings) -> Wakeups:
     """The way between the processes of this instance."""
     if settings.redis_url:
+        from jobs.broker import Broker  # noqa: PLC0415 - others do without Huey and Redis' client
+
         return Broker(settings.redis_url)
     return Pipe(settings.home / "wakeups")
 
@@ -87,43 +82,3 @@ def _read(pipe: int, heard: Callable[[], None], stopping: threading.Event) -> No
         log.exception("No wake-ups can be heard any more.")
     finally:
         os.close(pipe)
-
-
-class Broker:
-    """Huey on Redis. After a failure nobody waits for it for a while."""
-
-    def __init__(self, url: str) -> None:
-        self.huey = _make_huey(url)
-        self.silent_until = 0.0
-        self._heard: Callable[[], None] = lambda: None
-        self._task = self.huey.task(name="wake_up")(self._hear)
-
-    def _hear(self) -> None:
-        self._heard()
-
-    def send(self) -> None:
-        if time.monotonic() < self.silent_until:
-            return
-        try:
-            self._task()
-        except Exception:
-            self.silent_until = time.monotonic() + BROKER_PAUSE_SECONDS
-            raise
-
-    def listen(self, heard: Callable[[], None], stopping: threading.Event) -> None:
-        self._heard = heard
-        consumer = self.huey.create_consumer(workers=LISTENERS, periodic=False, scheduler_interval=60)
-        consumer.start()
-        threading.Thread(
-            target=lambda: (stopping.wait(), consumer.stop_flag.set()), name="broker-stop", daemon=True
-        ).start()
-
-
-def _make_huey(url: str) -> Huey:
-    """Huey imports what its other storages use if it is there: 14 MB that a process does not need."""
-    with without("psycopg"):
-        from huey import RedisHuey  # noqa: PLC0415
-
-    separator = "&" if "?" in url else "?"
-    limited = f"{url}{separator}socket_connect_timeout=0.3&socket_timeout=3"
-    return RedisHuey("dutybell", url=limited, results=False, read_timeout=1)
