@@ -154,8 +154,17 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=SESSION_HOURS),
         "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
         "WTF_CSRF_SSL_STRICT": False,  # blueprints/gate.py compares the origin, which also works without a referrer
-        "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
+        **_where_limits_count(settings.redis_url),
     }
+
+
+def _where_limits_count(redis_url: str | None) -> dict[str, object]:
+    if redis_url is None:
+        return {"RATELIMIT_STORAGE_URI": "memory://"}
+    from redis_pool import pool_of  # noqa: PLC0415 - others do without Redis' client
+
+    options = {"connection_pool": pool_of(redis_url), "wrap_exceptions": True}
+    return {"RATELIMIT_STORAGE_URI": redis_url, "RATELIMIT_STORAGE_OPTIONS": options}
 
 
 def _add_request_steps(app: Flask) -> None:

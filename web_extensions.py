@@ -13,4 +13,5 @@ with without("rich"):  # 4 MB for its command line
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
-limiter = Limiter(get_remote_address)
+limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True, swallow_errors=True)
+"""While Redis does not answer, each process counts for itself. Two that notice at once both fail: neither refuses."""

@@ -3,54 +3,59 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from redis.connection import ConnectionPool
+from redis.exceptions import ConnectionError, TimeoutError
+
+from redis_pool import pool_of
 from slim_imports import without
 
 if TYPE_CHECKING:
     from huey import Huey
 
-BROKER_PAUSE_SECONDS = 5.0
 LISTENERS = 1
+LISTEN_SECONDS = 1
+CONNECT_SECONDS, ANSWER_SECONDS = 0.3, 3.0
+"""Of who listens; an answer may take as long as Redis holds the question, and some more."""
 
 
 class Broker:
-    """Huey on Redis. After a failure nobody waits for it for a while."""
+    """Who sends does not wait for Redis (redis_pool.py); who listens does nothing else."""
 
     def __init__(self, url: str) -> None:
-        self.huey = _make_huey(url)
-        self.silent_until = 0.0
+        self._url = url
         self._heard: Callable[[], None] = lambda: None
-        self._task = self.huey.task(name="wake_up")(self._hear)
+        self._wake_up = self._task_of(_huey_on(pool_of(url)))
+
+    def _task_of(self, huey: Huey) -> Callable[[], object]:
+        task: Callable[[], object] = huey.task(name="wake_up")(self._hear)
+        return task
 
     def _hear(self) -> None:
         self._heard()
 
     def send(self) -> None:
-        if time.monotonic() < self.silent_until:
-            return
-        try:
-            self._task()
-        except Exception:
-            self.silent_until = time.monotonic() + BROKER_PAUSE_SECONDS
-            raise
+        with suppress(ConnectionError, TimeoutError):  # the pool has said so
+            self._wake_up()
 
     def listen(self, heard: Callable[[], None], stopping: threading.Event) -> None:
         self._heard = heard
-        consumer = self.huey.create_consumer(workers=LISTENERS, periodic=False, scheduler_interval=60)
+        patience = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
+        huey = _huey_on(ConnectionPool.from_url(self._url, **patience))
+        self._task_of(huey)
+        consumer = huey.create_consumer(workers=LISTENERS, periodic=False, scheduler_interval=60)
         consumer.start()
         threading.Thread(
             target=lambda: (stopping.wait(), consumer.stop_flag.set()), name="broker-stop", daemon=True
         ).start()
 
 
-def _make_huey(url: str) -> Huey:
+def _huey_on(pool: ConnectionPool) -> Huey:
     """Huey imports what its other storages use if it is there: 14 MB that a process does not need."""
     with without("psycopg"):
         from huey import RedisHuey  # noqa: PLC0415
 
-    separator = "&" if "?" in url else "?"
-    limited = f"{url}{separator}socket_connect_timeout=0.3&socket_timeout=3"
-    return RedisHuey("dutybell", url=limited, results=False, read_timeout=1)
+    return RedisHuey("dutybell", connection_pool=pool, results=False, read_timeout=LISTEN_SECONDS)

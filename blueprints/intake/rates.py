@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -10,16 +9,13 @@ import time
 from flask import current_app
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.errors import StorageError
-from limits.storage import storage_from_string
+from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from services.instance import current_settings
 
 LIMITS: tuple[RateLimitItem, ...] = (RateLimitItemPerSecond(100), RateLimitItemPerMinute(1000))
-REDIS_SECONDS = 0.2
 EXTENSION = "intake_rates"
-
-log = logging.getLogger(__name__)
 
 
 class OwnCounts:
@@ -52,8 +48,9 @@ class SharedCounts:
     """Counts of all processes, in Redis. A Redis that fails never costs an alert: then each counts for itself."""
 
     def __init__(self, redis_url: str) -> None:
-        patience = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
-        storage = storage_from_string(redis_url, wrap_exceptions=True, **patience)
+        from redis_pool import pool_of  # noqa: PLC0415 - others do without Redis' client
+
+        storage = RedisStorage(redis_url, pool_of(redis_url), wrap_exceptions=True)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._own = OwnCounts()
 
@@ -62,7 +59,6 @@ class SharedCounts:
         try:
             return self._hit(source_id)
         except StorageError:
-            log.warning("counting pushes in this process: Redis does not answer")
             return self._own.hit(source_id)
 
     def _hit(self, source_id: int) -> int:

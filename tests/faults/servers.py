@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,6 +58,27 @@ class OwnServer:
     def start(self) -> None:
         """Start it again at its old address."""
         self._record.write_text(json.dumps(asdict(self._start())))
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes connections and what is sent, and says nothing: stopped by a debugger, or swapped out."""
+        server = psutil.Process(self._pid)
+        family = [server, *server.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(family):
+                process.resume()
 
     def leave(self) -> None:
         self._shared.leave()
