@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from flask import Flask, current_app, has_app_context
@@ -240,7 +240,16 @@ def on_commit_wake(app: Flask, wake: Callable[[], None]) -> None:
 
 def wake_worker() -> None:
     """Send the empty wake-up, if anybody registered one. Never fails the caller: the sweeper finds the row."""
-    wake = current_app.extensions.get("wake_worker") if has_app_context() else None
+    if has_app_context():
+        _wake(current_app.extensions.get("wake_worker"))
+
+
+def waking_worker() -> Callable[[], None]:
+    """wake_worker() for later, when there is no application's context any more."""
+    return partial(_wake, current_app.extensions.get("wake_worker"))
+
+
+def _wake(wake: Callable[[], None] | None) -> None:
     if wake is None:
         return
     try:

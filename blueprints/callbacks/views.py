@@ -237,9 +237,9 @@ def _press(caller: Connected, press: CardPress, now: datetime) -> Answer:
         db.session.commit()
         raise Again from None
     crash_here("callback.after_commit")
-    if result.is_urgent:
-        outbox.wake_worker()
     answer = answer_with(caller.platform.answer(press, result.answer))
+    if result.is_urgent:
+        answer.afterwards.append(outbox.waking_worker())
     if result.answered is not None:
         answer.afterwards.append(looking_back(result.answered, decided_at=utcnow()))
     crash_here("callback.before_answer")

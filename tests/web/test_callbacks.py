@@ -30,7 +30,7 @@ from models import (
 )
 from platforms import PLATFORMS
 from platforms.crypto import CallbackCipher
-from services import card_keys, card_presses, checks, groups, integrations
+from services import card_keys, card_presses, checks, groups, integrations, outbox
 from services.clock import utcnow
 from services.incident_cards import build
 from services.notifications import notify
@@ -117,6 +117,17 @@ def test_a_press_is_applied_and_answered_with_the_card(caller: Caller, press: di
     assert answer.status_code == 200
     assert answer.get_json()["footer"].endswith("开始处理")
     assert incident.progress is Progress.PROCESSING
+
+
+def test_the_worker_is_woken_once_the_answer_has_left(app: Flask, caller: Caller, press: dict[str, Any]):
+    """A stranger is told by a message of his own, which the worker sends."""
+    wakes: list[bool] = []
+    outbox.on_commit_wake(app, lambda: wakes.append(True))
+    by_stranger = json.dumps(press | {"external_user_id": "zhou"})
+    answer = caller.client.post(caller.path, query_string=caller.query(), data=by_stranger, buffered=False)
+    assert (answer.status_code, wakes) == (200, [])
+    answer.close()
+    assert wakes == [True]
 
 
 def test_the_platforms_repeats_get_the_same_bytes(caller: Caller, press: dict[str, Any]):
