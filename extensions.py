@@ -68,11 +68,17 @@ class _Patience:
 def wait_at_most(seconds: float, *, is_hurried: bool = False) -> None:
     """Let this request wait for the database until so many seconds from now, and no longer: somebody counts them.
 
-    For its turn to write on SQLite, for locks and statements on PostgreSQL. What takes longer raises
-    OperationalError, with nothing stored.
+    For its turn to write on SQLite; for locks, statements and an answer at all on PostgreSQL (postgresql_waits.py).
+    What takes longer raises OperationalError, with nothing stored.
     is_hurried  on SQLite it writes before all that are not
     """
     g.patience = _Patience(time.monotonic() + seconds, is_hurried)
+
+
+def seconds_left() -> float | None:
+    """For how long this request still waits; None if it has not said so."""
+    patience = _patience()
+    return None if patience is None else patience.seconds_left
 
 
 def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...]) -> Row | None:
@@ -286,8 +292,10 @@ def tune_sqlite(engine: Engine) -> None:
 
 
 def _patience() -> _Patience | None:
-    """What this request has said, if it has."""
-    found: _Patience | None = g.get("patience") if has_app_context() else None
+    """What this request has said, if it has. PostgreSQL asks at each statement, so not through the slow stand-in."""
+    if not has_app_context():
+        return None
+    found: _Patience | None = g._get_current_object().get("patience")
     return found
 
 
@@ -305,16 +313,3 @@ def _execute(connection: Connection, statement: str) -> None:
         driver.execute(statement)
     except sqlite3.Error as error:
         raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
-
-
-def tune_postgresql(engine: Engine) -> None:
-    """Let a transaction that somebody waits for give up in time (wait_at_most): on locks, and on slow statements."""
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        patience = _patience()
-        if patience is not None:
-            milliseconds = max(1, int(patience.seconds_left * 1000))
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}"
-            )

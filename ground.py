@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 import json_text
 import logs
 from config import ConfigError, Settings
-from extensions import babel, db, tune_postgresql, tune_sqlite
+from extensions import babel, db, tune_sqlite
 from jobs import engine
 from services import vault
 from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
@@ -58,7 +58,12 @@ def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:
     db.init_app(app)
     babel.init_app(app, default_locale=DEFAULT_LOCALE, default_timezone=DEFAULT_TIMEZONE, **selectors)
     with app.app_context():
-        (tune_sqlite if is_file else tune_postgresql)(db.engine)
+        if is_file:
+            tune_sqlite(db.engine)
+        else:
+            from postgresql_waits import tune_postgresql  # noqa: PLC0415 - others do without its driver
+
+            tune_postgresql(db.engine)
     engine.connect(app)
 
 

@@ -12,13 +12,16 @@ from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from extensions import begin_write, db
+from extensions import begin_write, db, wait_at_most
 from services import late_answers
 from services.clock import utcnow
 from services.late_answers import Answered
 
 if TYPE_CHECKING:
     from werkzeug.local import LocalProxy
+
+WAIT_SECONDS = 30.0
+"""For the database: it holds a thread that presses may need."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def _look_back(app: Flask, answered: Answered, decided_at: datetime) -> None:
     if not answered.may_be_old(decided_at, now):
         return
     with app.app_context():
+        wait_at_most(WAIT_SECONDS)
         begin_write()
         try:
             if late_answers.put_right(answered, now=now):

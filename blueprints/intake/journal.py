@@ -46,7 +46,6 @@ class Entry:
 
 def store(entry: Entry) -> None:
     """Return once the entry is on disk. Raises KeyClosed; RefusedRequest with 503 if nothing could be stored."""
-    be_patient()
     try:
         group_commit().add(entry)
     except SQLAlchemyError as error:

@@ -45,7 +45,6 @@ def store(sender: Sender, push: Push, *, now: datetime) -> list[alerts.Result]:
     alert of a key: the unique index lets one win, the other starts again and finds it. Raises RefusedRequest with 503
     if that happens too often; nothing is stored then.
     """
-    be_patient()
     mine = _Waiting(sender, push, now)
     if not _is_stored_with_others(mine):
         _store_alone(mine)

@@ -13,6 +13,7 @@ from blueprints.access import public
 from blueprints.envelope import RefusedRequest, answer_refusals, quick_answer
 from blueprints.intake import crowd, journal, rates
 from blueprints.intake.body import read_body
+from blueprints.intake.patience import be_patient
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
 from blueprints.programs import Answer, asked
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 @public
 def push_alert(type: str) -> Answer:
     """Take a push: who sends it, may it be now, what does it say, store, answer."""
+    be_patient()
     if type not in SOURCES:
         raise RefusedRequest(404, "RouteNotFound", f"unknown source type; known are {', '.join(SOURCES)}")
     with crowd.joined() as is_crowded:

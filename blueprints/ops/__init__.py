@@ -15,13 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 import metrics
 import schema
 from blueprints.access import public
-from extensions import db
+from extensions import db, wait_at_most
 from models import Heartbeat
 from services.clock import utcnow
 from services.instance import current_settings
 
 bp = Blueprint("ops", __name__)
 WORKER_SILENT_AFTER = timedelta(seconds=30)
+READY_SECONDS = 2.0
+"""For the database: whoever probes asks again, and each would hold a thread."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def alive() -> ResponseReturnValue:
 @public
 def ready() -> ResponseReturnValue:
     """200 if the database answers, its tables are of this version and a worker was seen; else 503, naming what not."""
+    wait_at_most(READY_SECONDS)
     try:
         checks = {"database": True, "migrations": _is_migrated(), "worker": _has_worker()}
     except SQLAlchemyError as error:

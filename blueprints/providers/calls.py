@@ -55,6 +55,7 @@ def data(address: str) -> Answer:
 
 
 def _wanted(purpose: str) -> CallbackRequest:
+    wait_at_most(seconds_left(), is_hurried=True)
     request = asked()
     body = body_of(request, BODY_BYTES)
     return CallbackRequest(request.method, request.args, request.headers, body, utcnow(), purpose)
@@ -87,7 +88,6 @@ def _taken(platform: str, wanted: CallbackRequest, read) -> Answer:  # type: ign
         notices.clock_differs(difference)
         return Answer(403)
     try:
-        wait_at_most(seconds_left(), is_hurried=True)
         _store(platform, wanted, callback)
     except (DBAPIError, PoolTimeout) as error:
         db.session.rollback()

@@ -7,22 +7,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from tests.faults.conftest import Size
-from tests.faults.feeder import ANSWER_SECONDS, Feeder, Load, asked
+from tests.faults.feeder import ANSWER_SECONDS, LOSING_SECONDS, Feeder, Load, asked
 from tests.faults.fleet import Company
-from tests.faults.history import Answer, History, Snapshot
+from tests.faults.history import Answer, History, Press, Push, Snapshot
 from tests.faults.servers import OwnPostgres, OwnRedis
 from tests.faults.snapshot import Ledger
+from tests.servers import wait_until
 
 SERVED_OR_BUSY = {200, 429, 503}
 CALLBACK_SECONDS = 1.0
 CALLS, CALL_SECONDS = 10, 2.0
+PUSH_SECONDS = 6.0
+AT_ONCE = 8
 TRIES_OF_THE_PLATFORM = 3
 CARD_SECONDS = 5.0
 SLOW_MACHINE = 4
@@ -121,6 +127,57 @@ def test_connections_cut_in_the_middle_of_a_transaction(
     check_answers(feeder.history, size)
     assert cut
     assert process_ids(scaled) == before
+
+
+def test_a_postgresql_that_hangs_is_answered_503_in_time(
+    scaled: Company, own_postgres: OwnPostgres, size: Size, figures
+):
+    """R7: it keeps its connections and says nothing: nobody waits longer than for a lock, and nothing is lost."""
+    ledger, feeder = Ledger.begin(scaled.fleet), Feeder(scaled, size.seed, Load(alerts=AT_ONCE, pressed=0))
+    before, history = process_ids(scaled), feeder.history
+    with feeder:
+        pass
+    pressed = [(Press(push.alert_key, push.person, "acknowledge"), card_of(feeder, push)) for push in history.pushes]
+    pushed = [Push(f"{feeder.run}-hangs-{number}", "standard", scaled.next_person()) for number in range(AT_ONCE)]
+    history.presses += [press for press, _card in pressed]
+    history.pushes += pushed
+    with ThreadPoolExecutor(2 * AT_ONCE) as people, requests.Session() as session:
+        with own_postgres.hanging():
+            presses = [people.submit(feeder.press_once, press, card) for press, card in pressed]
+            pushes = [people.submit(feeder.push_once, session, (push,)) for push in pushed]
+            probe = asked(lambda: requests.get(f"{scaled.fleet.base_url}/readyz", timeout=LOSING_SECONDS))
+            pressed_at, pushed_at = ([one.result() for one in answers] for answers in (presses, pushes))
+        back = seconds_to_first_success(scaled)
+        for push in pushed:
+            wait_until(partial(is_taken, feeder, session, push), push.alert_key)
+        for press, card in pressed:
+            wait_until(partial(is_pressed, feeder, press, card), press.alert_key)
+
+    ledger.check(history)
+
+    figures(slowest_push=slowest(pushed_at), slowest_press=slowest(pressed_at), first_success=back)
+    check_answers(history, size)
+    assert {answer.status for answer in [probe, *pressed_at, *pushed_at]} == {503}
+    strictness = 1 if size.is_soak else BUSY_MACHINE
+    assert slowest(pressed_at) < CALLBACK_SECONDS * TRIES_OF_THE_PLATFORM * strictness
+    assert slowest(pushed_at) < PUSH_SECONDS * strictness
+    assert back <= CARD_SECONDS * (1 if size.is_soak else SLOW_MACHINE)
+    assert process_ids(scaled) == before
+
+
+def card_of(feeder: Feeder, push: Push) -> dict[str, Any]:
+    found: dict[str, Any] | None = wait_until(lambda: feeder.find_card(push), f"the card of {push.alert_key}")
+    assert found is not None
+    return found
+
+
+def is_taken(feeder: Feeder, session: requests.Session, push: Push) -> bool:
+    return feeder.push_once(session, (push,)).is_success
+
+
+def is_pressed(feeder: Feeder, press: Press, card: dict[str, Any]) -> bool:
+    """Now, or the card shows that it was before."""
+    return feeder.press_once(press, card).status in {0, 200}
 
 
 @pytest.mark.parametrize("fault", ["gone", "hangs"])

@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"blueprints", "jobs"}),
     frozenset({"services", "metrics"}),
     frozenset({"platforms", "sources", "models"}),
-    frozenset({"schema", "web_extensions"}),
+    frozenset({"schema", "web_extensions", "postgresql_waits"}),
     frozenset({"extensions", "logs", "crashpoints", "write_queue"}),
     frozenset({"errors", "config", "texts", "slim_imports", "json_text", "redis_pool"}),
 )
