@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from flask import Flask, Request, current_app, g, redirect, request, url_for
@@ -116,7 +116,7 @@ def wanted_path() -> str | None:
     """Where the reader wanted to go: this page, or the page around this fragment."""
     if request.method in READING and "HX-Request" not in request.headers:
         return request.full_path.rstrip("?")
-    shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    shown = _parts(request.headers.get("HX-Current-URL", ""))
     return f"{shown.path}?{shown.query}".rstrip("?") if shown.path else None
 
 
@@ -130,6 +130,14 @@ def turn_to(endpoint: str) -> ResponseReturnValue:
 
 def _normal(address: str) -> str:
     """scheme://host[:port] in one spelling, "" for what is none ("null")."""
-    parts = urlsplit(address)
+    parts = _parts(address)
     default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(default)}" if parts.netloc else ""
+
+
+def _parts(address: str) -> SplitResult:
+    """Of an address that a header names: empty ones if it is none ("http://[", half an IPv6 address)."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")

@@ -10,10 +10,11 @@ from flask import Flask, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from blueprints import database_trouble
 from blueprints.access import OrganisationRequired, PasswordChangeRequired, SignInRequired
@@ -68,6 +69,7 @@ def register(app: Flask) -> None:
         app.register_error_handler(busy, answer_busy)
     app.register_error_handler(CSRFError, _answer_expired)
     app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(ParseException, _answer_broken_body)
 
 
 def answer_app_error(error: AppError) -> ResponseReturnValue:
@@ -141,6 +143,11 @@ def _ask_for_password(error: PasswordChangeRequired) -> ResponseReturnValue:
 
 def _ask_for_organisation(error: OrganisationRequired) -> ResponseReturnValue:
     return answer_app_error(error) if wants_json() else turn_to("auth.choose_organisation")
+
+
+def _answer_broken_body(error: ParseException) -> ResponseReturnValue:
+    """What was sent breaks off being HTTP behind its head, as in a chunked body's last lines: whoever reads it sees."""
+    return answer_http_error(BadRequest(str(error)))
 
 
 def _answer_expired(error: CSRFError) -> ResponseReturnValue:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, g
 from flask.ctx import RequestContext
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
 from blueprints import access_log, gate, headers
 from blueprints.programs import Answer
@@ -68,12 +70,18 @@ class Application(Flask):
 
     @cached_property
     def _match(self) -> Match:
-        """Finds the rule of a path and method, and the rule's values; raises what Flask answers with 404 or 405."""
+        """Finds the rule of a path and method, and the rule's values; raises what Flask answers with 404 or 405.
+
+        No program is sent elsewhere: the map would tidy up `//` in a path by leading to an address without a host.
+        """
         addresses = self.url_map.bind("")  # whatever the host is called, as everywhere in the product
 
         @lru_cache(maxsize=REMEMBERED)
         def match(path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
-            return addresses.match(path, method, return_rule=True)
+            try:
+                return addresses.match(path, method, return_rule=True)
+            except RequestRedirect as error:
+                raise NotFound from error
 
         return match
 

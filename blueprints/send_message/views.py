@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from blueprints import database_trouble
 from blueprints.access import public
@@ -95,6 +96,11 @@ def answer_http_error(error: HTTPException) -> Response:
     db.session.rollback()
     status = error.code or 500
     return answers.envelope("服务器出现了意料之外的错误" if status >= 500 else "请求无法识别", code=status, http=status)
+
+
+@bp.errorhandler(ParseException)
+def answer_broken_body(error: ParseException) -> Response:
+    return answer_http_error(BadRequest(str(error)))
 
 
 @bp.errorhandler(OperationalError)

@@ -151,7 +151,9 @@ def test_each_signing_in_begins_another_session(client: Browser, responder: Memb
     assert session_number() != first
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {}])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"}, {}]
+)
 def test_another_site_signs_nobody_in(client: Browser, responder: Membership, headers: dict[str, str]) -> None:
     """Login CSRF: a form of the attacker's with the attacker's own password, sent by the victim's browser."""
     answer = client.post("/sign-in", data={"username": "lin", "password": PASSWORD}, headers=headers)

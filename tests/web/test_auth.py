@@ -123,6 +123,11 @@ def test_a_fragment_of_a_stranger_leaves_the_page_for_sign_in(client: Browser, a
     assert answer.headers["HX-Redirect"] == "/sign-in?next=/members?q%3Dli"
 
 
+def test_a_fragment_of_a_page_without_an_address_leads_to_sign_in(client: Browser, admin: Membership) -> None:
+    answer = client.get("/incidents", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert answer.headers["HX-Redirect"] == "/sign-in"
+
+
 # --- in and out ---------------------------------------------------------------------------------------------------
 
 

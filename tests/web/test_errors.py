@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
+from gunicorn.http.errors import InvalidHeaderName
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -122,6 +125,32 @@ def test_too_large_a_form_is_refused(broken: Browser, admin: Membership) -> None
     answer = broken.post("/sign-in", data={"username": "x" * (1024 * 1024 + 1)})
     assert answer.status_code == 413
     assert "上限为 1 MiB" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/sign-in", "application/x-www-form-urlencoded"),
+        ("/callback/wecom/x", "text/xml"),
+        ("/event/push/alert/standard?integration_key=x", "application/json"),
+        ("/api/v1/incidents", "application/json"),
+        ("/sys/thirdApp/sendMessageTest", "application/json"),
+    ],
+)
+def test_a_body_that_ends_in_no_http_is_refused(broken: Browser, path: str, content_type: str) -> None:
+    """gunicorn reads the last lines of a chunked body with the body, and says in its own words what is wrong."""
+
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _into: Any) -> int:
+            raise InvalidHeaderName("CONTENT-LENGTH")
+
+    sent = {"wsgi.input": Broken(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = broken.post(path, content_type=content_type, environ_overrides=sent)
+    assert answer.status_code in {400, 401, 404}
+    assert "意料之外" not in answer.text
 
 
 def test_an_expired_form_says_that_nothing_was_stored(broken: Browser) -> None:

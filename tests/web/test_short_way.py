@@ -75,6 +75,8 @@ def test_an_error_is_said_in_json_with_the_requests_number(programs: Browser, ki
         ("PUT", "/callback/test/views/good", 405),
         ("GET", "/event/push/alert/standard", 405),
         ("POST", "/callback/a\x00b/c", 400),
+        ("POST", "/callback//wecom/x", 404),
+        ("POST", "/event/push/alert//standard", 404),
     ],
 )
 def test_what_has_no_view_is_refused_in_json(programs: Browser, method: str, path: str, status: int) -> None:
@@ -82,6 +84,7 @@ def test_what_has_no_view_is_refused_in_json(programs: Browser, method: str, pat
     assert answer.status_code == status
     assert answer.json is not None
     assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert "Location" not in answer.headers
 
 
 def test_a_call_is_one_line_and_a_refused_one_none(programs: Browser, caplog: pytest.LogCaptureFixture) -> None:
