@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any
 
-from flask import request
-
 from blueprints.access import current_member
-from blueprints.row_numbers import LARGEST
+from blueprints.days import day_span
+from blueprints.row_numbers import row_id
 from extensions import db
 from models import Incident, Progress, Severity
 from services import incidents
@@ -17,7 +15,6 @@ from services.clock import utcnow
 from services.incident_queries import Search
 from services.incidents import Outcome
 from services.rights import can, require
-from services.wording import current_zone
 
 PLAIN_VERBS: dict[str, Callable[..., Outcome]] = {
     "acknowledge": incidents.acknowledge,
@@ -26,11 +23,6 @@ PLAIN_VERBS: dict[str, Callable[..., Outcome]] = {
     "refresh": incidents.refresh,
 }
 """Verbs that need nothing but a press."""
-
-
-def is_fragment() -> bool:
-    """Whether htmx asks for a part of a page."""
-    return "HX-Request" in request.headers
 
 
 def take(num: int, verb: Callable[..., Outcome], *, via: str, **arguments: Any) -> tuple[Incident, Outcome]:
@@ -70,34 +62,6 @@ def search_of(wanted: Mapping[str, str], scope: str) -> Search:
         since=since,
         until=until,
     )
-
-
-def row_id(text: str) -> int | None:
-    """A row's number in an address; None for anything that can be none."""
-    return int(text) if text.isascii() and text.isdecimal() and int(text[:19]) <= LARGEST else None
-
-
-def day_span(since: str, until: str) -> tuple[datetime | None, datetime | None]:
-    """From the beginning of one day to the end of another, days of the reader's zone as 2026-03-02.
-
-    What is no day is None: no limit on that side.
-    """
-    first, last = _day(since), _day(until)
-    return _utc(first), _utc(last, days=1)
-
-
-def _day(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=current_zone())
-    except ValueError:
-        return None
-
-
-def _utc(local: datetime | None, days: int = 0) -> datetime | None:
-    """So many days later, in UTC. Days at the edge of the calendar are nobody's."""
-    if local is None or not MINYEAR < local.year < MAXYEAR:
-        return None
-    return (local + timedelta(days=days)).astimezone(UTC)
 
 
 def _one_of(kind: Any, text: str) -> Any:

@@ -11,6 +11,11 @@ import hashlib
 from flask import Response, make_response, request
 
 
+def is_fragment() -> bool:
+    """Whether htmx asks for a part of a page."""
+    return "HX-Request" in request.headers
+
+
 def tag(*parts: object) -> str:
     """A short tag of everything that a fragment shows. Leave out what changes by itself, such as relative times."""
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:20]

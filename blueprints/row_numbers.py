@@ -1,4 +1,4 @@
-"""Numbers in addresses: no larger than a database column takes, so that a longer one is a 404 and not an error."""
+"""Numbers of rows in addresses and forms: no larger than a column takes, so that a longer one is a 404 and no error."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class RowNumber(IntegerConverter):
 
     def __init__(self, map: Map, max: int = LARGEST) -> None:
         super().__init__(map, max=max)
+
+
+def row_id(text: str) -> int | None:
+    """A row's number or version; None for anything that can be none."""
+    return int(text) if text.isascii() and text.isdecimal() and int(text[:19]) <= LARGEST else None
 
 
 def register(app: Flask) -> None:

@@ -11,9 +11,11 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import day_span, is_fragment, row_id
+from blueprints.days import day_span
+from blueprints.live import is_fragment
 from blueprints.organisations.views import superadmin_only
 from blueprints.paging import page_url
+from blueprints.row_numbers import row_id
 from extensions import db
 from models import User
 from services import audit_queries

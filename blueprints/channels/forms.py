@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from blueprints.access import current_member
-from blueprints.incident_actions import row_id
+from blueprints.row_numbers import row_id
 from models import Channel, Flapping
 from services import ownership
 from services.channels import MAX_DESCRIPTION, MAX_NAME, MAX_TIMEOUT_MINUTES

@@ -12,7 +12,6 @@ from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.channels.forms import ChannelForm
 from blueprints.forms import refused
-from blueprints.incident_actions import is_fragment
 from blueprints.paging import page_url
 from errors import AppError, InvalidInput
 from extensions import db
@@ -76,7 +75,7 @@ def detail(channel_id: int) -> ResponseReturnValue:
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
-        "channels/_incidents.html" if is_fragment() else "channels/detail.html",
+        "channels/_incidents.html" if live.is_fragment() else "channels/detail.html",
         page=page,
         scope=scope,
         older_url=page_url(page.next_cursor),

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from blueprints.access import current_member, requires
 from blueprints.contact_sync import bp
-from blueprints.incident_actions import is_fragment
+from blueprints.live import is_fragment
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ContactSync, ContactSyncState, Integration

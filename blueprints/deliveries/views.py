@@ -9,8 +9,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires, safe_next
-from blueprints.incident_actions import day_span, is_fragment, row_id
+from blueprints.days import day_span
+from blueprints.live import is_fragment
 from blueprints.paging import page_url
+from blueprints.row_numbers import row_id
 from errors import AppError
 from extensions import db
 from models import Delivery, DeliveryState

@@ -10,7 +10,7 @@ from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 from wtforms.validators import DataRequired, Length
 
-from blueprints.incident_actions import row_id
+from blueprints.row_numbers import row_id
 from services.departments import NAME_CHARS, Node
 
 

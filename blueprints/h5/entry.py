@@ -38,7 +38,7 @@ from blueprints.h5.visit import (
     take_state,
     visit,
 )
-from blueprints.incident_actions import is_fragment
+from blueprints.live import is_fragment
 from blueprints.seating import seat
 from blueprints.sso.departures import send_off
 from errors import AppError, NotFound

@@ -14,7 +14,7 @@ from blueprints import live
 from blueprints.access import current_member
 from blueprints.h5 import asked, bp
 from blueprints.h5.visit import visit
-from blueprints.incident_actions import PLAIN_VERBS, is_fragment, search_of, standing, take
+from blueprints.incident_actions import PLAIN_VERBS, search_of, standing, take
 from blueprints.incident_forms import (
     CloseForm,
     CommentForm,
@@ -47,7 +47,7 @@ def incident_list() -> ResponseReturnValue:
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
-        "h5/_incident_list.html" if is_fragment() else "h5/incidents.html",
+        "h5/_incident_list.html" if live.is_fragment() else "h5/incidents.html",
         page=page,
         older_url=list_url(wanted, page.next_cursor),
         newer_url=list_url(wanted, page.prev_cursor),
@@ -83,7 +83,7 @@ def incident(num: int) -> ResponseReturnValue:
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
-        "h5/_incident.html" if is_fragment() else "h5/incident.html",
+        "h5/_incident.html" if live.is_fragment() else "h5/incident.html",
         incident=found,
         entries=entries,
         deliveries={notification.id: notification.deliveries for notification in told},

@@ -11,10 +11,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import PLAIN_VERBS, is_fragment, row_id, take
+from blueprints.incident_actions import PLAIN_VERBS, take
 from blueprints.incident_forms import CloseForm, CommentForm, ReasonForm, SnoozeForm, escalate_form, people_form
 from blueprints.incidents import bp
 from blueprints.incidents.views import shown
+from blueprints.live import is_fragment
+from blueprints.row_numbers import row_id
 from errors import NotFound
 from extensions import db
 from services import incidents

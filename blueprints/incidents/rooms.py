@@ -9,10 +9,10 @@ from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import is_fragment
 from blueprints.incidents import bp
 from blueprints.incidents.actions import act
 from blueprints.incidents.views import shown
+from blueprints.live import is_fragment
 from blueprints.war_room_parts import REFUSALS, chosen_people, refusal, room_form
 from extensions import db
 from services import incidents, war_rooms

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from blueprints import live
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import is_fragment, search_of, standing
+from blueprints.incident_actions import search_of, standing
 from blueprints.incident_forms import (
     CloseForm,
     CommentForm,
@@ -54,7 +54,7 @@ def index() -> ResponseReturnValue:
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
-        "incidents/_list.html" if is_fragment() else "incidents/index.html",
+        "incidents/_list.html" if live.is_fragment() else "incidents/index.html",
         page=page,
         chips=_chips(chosen, wanted, counts),
         chosen=chosen,
@@ -75,7 +75,7 @@ def detail(num: int) -> ResponseReturnValue:
     context = shown(found)
     if live.unchanged(context["etag"]):
         return live.not_modified(context["etag"])
-    template = "incidents/_detail.html" if is_fragment() else "incidents/detail.html"
+    template = "incidents/_detail.html" if live.is_fragment() else "incidents/detail.html"
     return render_template(template, **context)
 
 

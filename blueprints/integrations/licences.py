@@ -10,9 +10,9 @@ from flask_babel import gettext as _
 
 from blueprints import live
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import is_fragment, row_id
 from blueprints.integrations import bp
 from blueprints.paging import page_url
+from blueprints.row_numbers import row_id
 from errors import NotFound
 from extensions import db
 from models import Integration
@@ -27,7 +27,7 @@ def licence_list(integration_id: int) -> ResponseReturnValue:
     if live.unchanged(shown["etag"]):
         return live.not_modified(shown["etag"])
     return render_template(
-        "integrations/_licence_list.html" if is_fragment() else "integrations/licences.html", **shown
+        "integrations/_licence_list.html" if live.is_fragment() else "integrations/licences.html", **shown
     )
 
 

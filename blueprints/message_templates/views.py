@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import is_fragment
+from blueprints.live import is_fragment
 from blueprints.message_templates.sheet import Sheet, errors_of, number
 from errors import AppError, NotFound
 from extensions import db, read_only

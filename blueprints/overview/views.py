@@ -12,7 +12,6 @@ from flask_babel import gettext as _
 
 from blueprints import live
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import is_fragment
 from blueprints.overview import chart
 from services import channels, incident_queries, licences, overview, rights
 from services.clock import utcnow
@@ -58,7 +57,7 @@ def index() -> ResponseReturnValue:
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
-        "overview/_overview.html" if is_fragment() else "overview/index.html",
+        "overview/_overview.html" if live.is_fragment() else "overview/index.html",
         counts=counts,
         fires=fires.items,
         trouble=trouble,

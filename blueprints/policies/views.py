@@ -8,8 +8,8 @@ from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
 from blueprints.channels.views import tabs_of
-from blueprints.incident_actions import is_fragment
 from blueprints.incident_forms import severity_choices
+from blueprints.live import is_fragment
 from blueprints.policies import bp, group_picker
 from blueprints.policies.checking import Checked
 from blueprints.policies.sheet import Sheet
