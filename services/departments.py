@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,12 +60,13 @@ def tree(viewer: Membership) -> list[Node]:
     origins = origins.where(DepartmentOrigin.tenant_id == viewer.tenant_id).group_by(DepartmentOrigin.department_id)
     vanished = {row[0] for row in db.session.execute(origins) if row[1] == row[2]}
 
-    def walk(parent_id: int | None, depth: int) -> Iterator[Node]:
-        for each in below[parent_id]:
-            yield Node(each, depth, sizes.get(each.id, 0), each.id in vanished)
-            yield from walk(each.id, depth + 1)
-
-    return list(walk(None, 0))
+    found: list[Node] = []
+    ahead = [(each, 0) for each in reversed(below[None])]
+    while ahead:  # no function that calls itself: nobody says how deep a tree is
+        each, depth = ahead.pop()
+        found.append(Node(each, depth, sizes.get(each.id, 0), each.id in vanished))
+        ahead += [(child, depth + 1) for child in reversed(below[each.id])]
+    return found
 
 
 def get(department_id: int, *, viewer: Membership) -> Department:

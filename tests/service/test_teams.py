@@ -110,6 +110,16 @@ def test_departments_are_a_tree_in_order(boss):
     assert shown(boss) == [("公司", 0, 0), ("乙", 1, 1), ("组", 2, 0), ("甲", 1, 0)]
 
 
+def test_a_tree_may_be_as_deep_as_it_has_departments(boss):
+    above, names = None, [f"第 {depth} 层" for depth in range(1200)]
+    for name in names:
+        made = Department(tenant_id=boss.tenant_id, name=name, parent_id=above, source="local", created_at=NOW)
+        db.session.add(made)
+        db.session.flush()
+        above = made.id
+    assert shown(boss) == [(name, depth, 0) for depth, name in enumerate(names)]
+
+
 def test_no_department_is_below_itself(boss):
     upper = departments.create("上", None, by=boss, now=NOW)
     lower = departments.create("下", upper.id, by=boss, now=NOW)
