@@ -77,15 +77,26 @@ def discover(issuer: str) -> Provider:
     found = _get(f"{issuer}/.well-known/openid-configuration")
     if str(found.get("issuer", "")).rstrip("/") != issuer:
         raise ProviderFailed(reason=Text(N_("发现文档中的 issuer 与填写的不同")))
-    told = {name: str(found.get(name) or "") for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
-    if not all(told.values()):
+    told = {name: _address(found.get(name)) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+    ways = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+    if not all(told.values()) or not isinstance(ways, list):
         raise ProviderFailed(reason=Text(N_("发现文档不完整")))
     if urlsplit(told["authorization_endpoint"]).scheme != urlsplit(issuer).scheme:
         raise ProviderFailed(reason=Text(N_("登录地址没有使用 https")))
-    ways = tuple(str(way) for way in found.get("token_endpoint_auth_methods_supported") or ("client_secret_basic",))
     return Provider(
-        str(found["issuer"]), **told, userinfo_endpoint=str(found.get("userinfo_endpoint") or ""), token_auth=ways
+        str(found["issuer"]),
+        **told,
+        userinfo_endpoint=_address(found.get("userinfo_endpoint")),
+        token_auth=tuple(str(way) for way in ways),
     )
+
+
+def _address(told: object) -> str:
+    """An address that the provider names; "" for what is none."""
+    try:
+        return told if isinstance(told, str) and urlsplit(told).netloc else ""
+    except ValueError:  # half an IPv6 address
+        return ""
 
 
 def keys(provider: Provider) -> KeySet:
@@ -130,7 +141,7 @@ def identify(provider: Provider, client: Client, code: str, *, redirect_uri: str
     claims = _checked(str(answered.get("id_token") or ""), provider, client, nonce)
     if "email" not in claims and provider.userinfo_endpoint:
         claims = claims | _userinfo(provider, str(answered.get("access_token") or ""), str(claims["sub"]))
-    is_verified = claims.get("email_verified") in {True, "true"}
+    is_verified = claims.get("email_verified") in (True, "true")
     email = str(claims.get("email") or "").strip() if is_verified else ""
     name = str(claims.get("name") or claims.get("preferred_username") or email or claims["sub"])
     return Person(provider.issuer, str(claims["sub"])[:LONGEST_SUBJECT], email, name[:128])

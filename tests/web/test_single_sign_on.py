@@ -154,6 +154,24 @@ def test_a_code_needs_its_own_verifier_and_nonce(offered, provider, admin):
         oidc.identify(replace(described, issuer="https://elsewhere"), client, code(), **proof)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"authorization_endpoint": "http://["},
+        {"token_endpoint": "http://["},
+        {"jwks_uri": 5},
+        {"token_endpoint_auth_methods_supported": 5},
+        {"token_endpoint_auth_methods_supported": {"client_secret_basic": 1}},
+    ],
+)
+def test_a_description_that_is_none_is_the_providers_fault(monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]):
+    issuer = "https://id.example.com"
+    whole = {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+    monkeypatch.setattr(oidc, "_get", lambda _url: {"issuer": issuer} | whole | told)
+    with pytest.raises(ProviderFailed):
+        oidc.discover(issuer)
+
+
 def test_a_session_of_single_sign_on_stays_in_its_organisation(client, admin, offered, provider):
     other = make_tenant("别的组织")
     db.session.add(Membership(tenant_id=other.id, user_id=admin.user_id, role=Role.ADMIN, created_at=utcnow()))
