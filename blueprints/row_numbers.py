@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.routing import IntegerConverter, Map
 
-LARGEST = 2**31 - 1
+from whole_numbers import LARGEST, whole
 
 
 class RowNumber(IntegerConverter):
@@ -17,7 +17,7 @@ class RowNumber(IntegerConverter):
 
 def row_id(text: str) -> int | None:
     """A row's number or version; None for anything that can be none."""
-    return int(text) if text.isascii() and text.isdecimal() and int(text[:19]) <= LARGEST else None
+    return whole(text, LARGEST)
 
 
 def register(app: Flask) -> None:

@@ -21,7 +21,7 @@ from extensions import db
 from models import AuditEntry, Membership, Tenant, User
 from services import audit, rights, tenants
 from services.audit_events import say_event
-from services.id_order import first_since
+from services.id_order import first_since, shifted
 from texts import N_
 
 PAGE = 50
@@ -152,10 +152,10 @@ def _conditions(reader: Reader, search: Search) -> list[ColumnElement[bool]]:
     mine = () if reader.names_organisations else reader.where  # of the whole instance, ids follow the time as well
     found: list[ColumnElement[bool]] = []
     if search.since is not None:
-        first = first_since(AuditEntry.id, AuditEntry.at, search.since - OUT_OF_ORDER, *mine)
+        first = first_since(AuditEntry.id, AuditEntry.at, shifted(search.since, -OUT_OF_ORDER), *mine)
         found += [AuditEntry.id >= first, AuditEntry.at >= search.since]
     if search.until is not None:
-        end = first_since(AuditEntry.id, AuditEntry.at, search.until + OUT_OF_ORDER, *mine)
+        end = first_since(AuditEntry.id, AuditEntry.at, shifted(search.until, OUT_OF_ORDER), *mine)
         found += [AuditEntry.id < end, AuditEntry.at < search.until]
     if search.event:
         found.append(AuditEntry.event == search.event)

@@ -28,6 +28,7 @@ from models import (
 from services import audit, contact_matching, rights, throttling
 from services.contact_syncs import ComparisonChanged, NotComparing
 from texts import N_
+from whole_numbers import LARGEST_BIG, whole
 
 PAGE = 50
 OFFERED = 20
@@ -86,7 +87,7 @@ def _namesakes(sync: ContactSync, names: Iterable[str]) -> set[str]:
 
 def people(sync: ContactSync, *, text: str = "", after: str = "", limit: int = PAGE) -> Page:
     """The right column: who is paired with no account here, or with one from outside."""
-    wanted = _right(sync, text).where(SyncPerson.id > int(after) if after.isdecimal() else SyncPerson.id > 0)
+    wanted = _right(sync, text).where(SyncPerson.id > (whole(after, LARGEST_BIG) or 0))
     rows = list(db.session.scalars(wanted.order_by(SyncPerson.id).limit(limit + 1)))
     return Page(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else "")
 

@@ -11,9 +11,10 @@ from sqlalchemy.orm import joinedload, selectinload
 from extensions import db
 from models import Delivery, DeliveryState, Incident, Membership
 from services import rights
-from services.id_order import first_since
+from services.id_order import first_since, shifted
 from services.incident_queries import COUNT_CAP
 from services.visibility import visible_incidents
+from whole_numbers import LARGEST, whole
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 SCANNED = 10_000
@@ -129,10 +130,10 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
     if search.integration_id is not None:
         conditions.append(Delivery.integration_id == search.integration_id)
     if search.since is not None:
-        first = _first_since(viewer, search.since - OUT_OF_ORDER)
+        first = _first_since(viewer, shifted(search.since, -OUT_OF_ORDER))
         conditions += [Delivery.id >= first, Delivery.created_at >= search.since]
     if search.until is not None:
-        end = _first_since(viewer, search.until + OUT_OF_ORDER)
+        end = _first_since(viewer, shifted(search.until, OUT_OF_ORDER))
         conditions += [Delivery.id < end, Delivery.created_at < search.until]
     if text := search.text.strip():
         conditions.append(_text_condition(viewer, text))
@@ -140,9 +141,9 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
 
 
 def _text_condition(viewer: Membership, text: str) -> ColumnElement[bool]:
-    digits = text.removeprefix("#")
-    if text.startswith("#") and digits.isascii() and digits.isdigit() and len(digits) <= 9:
-        about = select(Incident.id).where(Incident.tenant_id == viewer.tenant_id, Incident.num == int(digits))
+    number = whole(text.removeprefix("#"), LARGEST) if text.startswith("#") else None
+    if number is not None:
+        about = select(Incident.id).where(Incident.tenant_id == viewer.tenant_id, Incident.num == number)
         return Delivery.incident_id == about.scalar_subquery()
     title = select(Incident.title).where(Incident.id == Delivery.incident_id).scalar_subquery()
     return or_(Delivery.recipient_name.icontains(text, autoescape=True), title.icontains(text, autoescape=True))

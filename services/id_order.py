@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from extensions import db
+
+
+def shifted(at: datetime, by: timedelta) -> datetime:
+    """Some time before or after; the edge of the calendar if that is nearer."""
+    try:
+        return at + by
+    except OverflowError:
+        return (datetime.min if by < timedelta(0) else datetime.max).replace(tzinfo=at.tzinfo)
 
 
 def first_since(

@@ -16,6 +16,7 @@ from errors import NotFound
 from extensions import db
 from models import EPOCH, Alert, Delivery, Incident, Membership, Progress, Responder, Severity
 from services.visibility import visible_incidents
+from whole_numbers import LARGEST, LARGEST_BIG, whole
 
 PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 COUNT_CAP = 1000
@@ -309,8 +310,7 @@ def _text_condition(text: str) -> ColumnElement[bool]:
 
 
 def _number(text: str) -> int | None:
-    digits = text.removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
+    return whole(text.removeprefix("#"), LARGEST)
 
 
 def _in_title(text: str) -> ColumnElement[bool]:
@@ -341,11 +341,12 @@ def _cursor_text(direction: str, at: datetime, row_id: int) -> str:
 
 def _read_cursor(text: str | None) -> _Place | None:
     direction, rest = (text or "")[:1], (text or "")[1:]
-    micros, _, row_id = rest.partition("-")
-    if direction not in {"n", "p"} or not (micros.isdigit() and row_id.isdigit() and len(rest) <= 40):
+    typed_micros, _, typed_id = rest.partition("-")
+    micros, row_id = whole(typed_micros, LARGEST_BIG), whole(typed_id, LARGEST_BIG)
+    if direction not in {"n", "p"} or micros is None or row_id is None:
         return None
     try:
-        return _Place(EPOCH + int(micros) * MICROSECOND, int(row_id), direction == "p")
+        return _Place(EPOCH + micros * MICROSECOND, row_id, direction == "p")
     except OverflowError:
         return None
 

@@ -14,6 +14,7 @@ from services.incident_values import IncidentValues
 from services.press_scenes import Presser, Scene
 from services.visibility import sees_incident
 from texts import N_, Text
+from whole_numbers import whole
 
 SNOOZES = {incident_cards.SNOOZE_MINUTES, *(minutes for minutes, _text in incident_cards.LONGER_SNOOZES)}
 
@@ -82,8 +83,8 @@ def _no_right(member: Presser) -> Text:
 def decide(action: str, incident: IncidentValues, member: Presser, via: str, now: datetime) -> Decision:
     """What a button means. Raises Refused for one that we never drew."""
     verb, _, argument = action.partition(":")
-    if verb == "snooze" and argument.isdecimal() and int(argument) in SNOOZES:
-        return incident_decisions.snooze(incident, member.user, int(argument), now)
+    if verb == "snooze" and (minutes := whole(argument, max(SNOOZES))) in SNOOZES:
+        return incident_decisions.snooze(incident, member.user, minutes, now)
     if verb == "acknowledge":
         return incident_decisions.acknowledge(incident, member.user, now)
     if verb == "close":

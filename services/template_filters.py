@@ -28,6 +28,7 @@ from services.template_run import (
 )
 from services.wording import local_time, say
 from texts import N_, Text
+from whole_numbers import whole
 
 COLOURS = {"Critical": "#C80000", "Warning": "#FA7D00", "Info": "#FABE00", "Ok": "#008800"}
 LONGEST_FORMAT, LONGEST_PATH, LONGEST_SEPARATOR = 64, 200, 20
@@ -113,10 +114,8 @@ def _read_json(text: str) -> Any:
 def _inside(value: Any, part: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(part)
-    number = part.strip("[]")
-    if isinstance(value, list) and number.isdecimal():
-        return value[int(number)] if int(number) < len(value) else None
-    return None
+    number = whole(part.strip("[]"), MAX_VALUE)
+    return value[number] if isinstance(value, list) and number is not None and number < len(value) else None
 
 
 def default(value: Any, instead: Any = "") -> Any:

@@ -8,18 +8,19 @@ from typing import Any
 from blueprints.api.schemas import words
 from errors import InvalidInput
 from texts import N_
+from whole_numbers import LARGEST_BIG, whole
 
 CURSOR = words(20, about="next_cursor of an earlier answer")
-MOST_DIGITS = 18
 
 
 def id_of(cursor: str | None) -> int | None:
     """The id to go on at. Raises InvalidInput for what no answer held."""
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MOST_DIGITS):
+    found = whole(cursor, LARGEST_BIG)
+    if found is None:
         raise InvalidInput("cursor", N_("应为之前应答中的 next_cursor"))
-    return int(cursor)
+    return found
 
 
 def page_of_rows(found: Sequence[Any], limit: int, row: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

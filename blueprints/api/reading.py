@@ -14,8 +14,10 @@ from blueprints.intake.body import read_body
 from errors import AppError, InvalidInput
 from sources import Refused, read_json
 from texts import N_
+from whole_numbers import whole
 
 SHOWN_CHARS = 60
+MOST = 10**12 - 1
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -144,8 +146,7 @@ def _json() -> Any:
 def _typed(name: str, text: str, schema: Schema) -> Any:
     """A parameter of the address as the value that it spells."""
     if schema["type"] == "integer":
-        digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
+        if whole(text.removeprefix("-"), MOST) is None:
             raise InvalidInput(name, KINDS["integer"])
         return int(text)
     if schema["type"] == "boolean":

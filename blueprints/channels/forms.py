@@ -71,5 +71,4 @@ class ChannelForm(FlaskForm):
         return cls(formdata=None, obj=channel, data={"team_id": str(channel.team_id or "")})
 
     def seen_version(self) -> int | None:
-        text = self.version.data or ""
-        return int(text) if text.isascii() and text.isdecimal() else None
+        return row_id(self.version.data or "")

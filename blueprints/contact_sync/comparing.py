@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from blueprints.access import current_member, requires
 from blueprints.contact_sync import bp
 from blueprints.live import is_fragment
+from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput, NotFound
 from extensions import db
 from models import ContactSync, ContactSyncState, Integration
@@ -152,5 +153,4 @@ def discard(sync_id: int) -> ResponseReturnValue:
 
 
 def _number(name: str) -> int:
-    typed = request.form.get(name, "")
-    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 10 else 0
+    return row_id(request.form.get(name, "")) or 0

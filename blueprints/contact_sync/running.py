@@ -21,6 +21,7 @@ from services import contact_syncs, generated_accounts
 from services.clock import utcnow
 from services.wording import say, say_error
 from texts import N_
+from whole_numbers import LARGEST_BIG, whole
 
 BUSY = (ContactSyncState.READING, ContactSyncState.APPLYING)
 SHOWN_PASSWORDS = 500
@@ -121,4 +122,4 @@ def _said(found: ContactSync, error: PlatformError) -> tuple[str, str, str]:
 
 
 def _id(typed: str) -> int:
-    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 16 else 0
+    return whole(typed, LARGEST_BIG) or 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from flask import url_for
 from flask_babel import gettext as _
 
+from blueprints.row_numbers import row_id
 from models import Incident
 from services import incident_cards
 from services.clock import utcnow
@@ -36,7 +37,7 @@ class Asked:
 def read(wanted: str, incident: Incident) -> Asked | None:
     """What `do=` asks for; None for nothing known, or for what makes no sense with the incident as it is."""
     verb, _separator, length = wanted.partition(":")
-    minutes = int(length) if length.isascii() and length.isdecimal() else incident_cards.SNOOZE_MINUTES
+    minutes = row_id(length) if length else incident_cards.SNOOZE_MINUTES
     if not incident.is_open or (verb == "wake" and not incident.is_snoozed(utcnow())):
         return None
     if verb in PLAIN:

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.integrations import bp
+from blueprints.row_numbers import row_id
 from errors import InvalidInput, NotFound
 from extensions import db
 from models import Integration
@@ -19,13 +20,14 @@ from services import calls, group_lists, groups, integrations, setup
 from services.clock import utcnow
 from services.wording import say, say_error
 from texts import N_
+from whole_numbers import whole
 
 ORIGINS = {
     "cool_app": N_("安装酷应用"),
     "bot_added": N_("添加机器人"),
     "listed": N_("从平台读取"),
 }
-MOST_DIGITS = 9
+MOST_CALLS = 999_999_999
 PAGE, MOST = 60, 3000
 """Groups listed at first, and by each press on 显示更多; beyond, one searches."""
 FIND_CHARACTERS = 60
@@ -110,9 +112,9 @@ def set_monthly_limit(integration_id: int) -> ResponseReturnValue:
     """Choose what this month's calls are measured by."""
     integration = setup.hold(integration_id, viewer=current_member())
     typed = request.form.get("limit", "").strip()
-    is_number = typed.isascii() and typed.isdecimal() and len(typed) <= MOST_DIGITS
+    limit = whole(typed, MOST_CALLS)
     try:
-        calls.set_limit(integration, int(typed) if is_number else -1, by=current_member())
+        calls.set_limit(integration, -1 if limit is None else limit, by=current_member())
     except InvalidInput as error:
         flash(say_error(error)[0], "error")
         return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
@@ -126,8 +128,8 @@ def _find() -> str:
 
 
 def _shown() -> int:
-    typed = request.args.get("groups_shown", "")
-    return min(int(typed), MOST) if typed.isascii() and typed.isdecimal() and len(typed) < 6 else PAGE
+    wanted = row_id(request.args.get("groups_shown", ""))
+    return PAGE if wanted is None else min(wanted, MOST)
 
 
 def _back(integration_id: int) -> ResponseReturnValue:

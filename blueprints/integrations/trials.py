@@ -12,6 +12,7 @@ from blueprints.access import current_member, requires
 from blueprints.integrations import bp
 from blueprints.integrations.back import back_to
 from blueprints.integrations.forms import TestCardForm
+from blueprints.row_numbers import row_id
 from extensions import db
 from models import Integration, LinkState
 from services import groups, linking, setup, trial_cards
@@ -62,10 +63,11 @@ def send_test_card(integration_id: int) -> ResponseReturnValue:
 def _chosen(integration: Integration, recipient: str) -> tuple[list[int], list[int]]:
     """The linked person or the group that was chosen; neither for anything else than is offered."""
     kind, _dash, typed = recipient.partition("-")
-    if not (typed.isascii() and typed.isdecimal() and len(typed) < 10):
+    number = row_id(typed)
+    if number is None:
         return [], []
     if kind == "user":
-        link = linking.find_for_user(integration, int(typed))
+        link = linking.find_for_user(integration, number)
         return ([link.user_id], []) if link is not None and link.state is LinkState.ACTIVE else ([], [])
-    chats = groups.known(integration.tenant_id, [int(typed)] if kind == "group" else [])
+    chats = groups.known(integration.tenant_id, [number] if kind == "group" else [])
     return [], [chat.id for chat in chats if chat.integration_id == integration.id and chat.is_active]

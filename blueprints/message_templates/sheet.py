@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from flask_babel import gettext
 
+from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput
 from models import Template
 from services import template_previews
@@ -48,11 +49,7 @@ class Sheet:
 
     @property
     def seen_version(self) -> int | None:
-        return number(self.version)
-
-
-def number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
+        return row_id(self.version)
 
 
 def errors_of(error: AppError) -> dict[str, str]:

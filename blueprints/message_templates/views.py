@@ -11,7 +11,8 @@ from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
 from blueprints.live import is_fragment
-from blueprints.message_templates.sheet import Sheet, errors_of, number
+from blueprints.message_templates.sheet import Sheet, errors_of
+from blueprints.row_numbers import row_id
 from errors import AppError, NotFound
 from extensions import db, read_only
 from models import Incident, Template
@@ -128,7 +129,7 @@ def _tried(sheet: Sheet) -> templates.Draft:
         name=sheet.name,
         description=sheet.description,
         is_default=sheet.is_default,
-        team_id=number(sheet.team_id),
+        team_id=row_id(sheet.team_id),
         texts=sheet.texts,
     )
     with _nothing_held():
@@ -172,7 +173,7 @@ def _looks(sheet: Sheet, *wanted: str) -> dict[str, Look]:
 
 
 def _incident(sheet: Sheet) -> Incident | None:
-    num = number(sheet.incident)
+    num = row_id(sheet.incident)
     try:
         return incidents.get(num, viewer=current_member()) if num else None
     except NotFound:

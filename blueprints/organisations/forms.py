@@ -11,6 +11,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from blueprints.me.forms import COMMON_ZONES
+from blueprints.row_numbers import row_id
 from services.tenants import HOUSE_NUMBER_CHARS, NAME_CHARS
 
 
@@ -39,9 +40,7 @@ class OwnOrganisationForm(FlaskForm):
     def minutes(self) -> list[int]:
         """The lengths as numbers; what is none becomes 0, which the service refuses."""
         parts = (self.snooze_presets.data or "").replace("，", ",").replace("、", ",").split(",")
-        return [
-            int(part) if part.strip().isascii() and part.strip().isdecimal() else 0 for part in parts if part.strip()
-        ]
+        return [row_id(part.strip()) or 0 for part in parts if part.strip()]
 
 
 class OrganisationForm(FlaskForm):

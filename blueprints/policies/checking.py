@@ -8,6 +8,7 @@ from typing import Any
 from flask_babel import gettext
 
 from blueprints.policies.sheet import Level, Sheet
+from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput
 from models import DispatchPolicy
 from services import filters, policies, policy_levels
@@ -15,6 +16,7 @@ from services.policies import Draft
 from services.policy_levels import TimeWindow
 from services.wording import error_sentence
 from texts import N_
+from whole_numbers import LARGEST, whole
 
 TOP_FIELDS = {
     N_("策略名称"): "name",
@@ -112,9 +114,9 @@ class Checked:
         return level | _carried(typed.origin, stored)
 
     def _number(self, text: str, name: str) -> int:
-        text = text.strip()
-        if text.isascii() and text.isdecimal() and len(text) <= 9:
-            return int(text)
+        number = whole(text.strip(), LARGEST)
+        if number is not None:
+            return number
         self.errors[name] = gettext("请填写整数")
         return 0
 
@@ -131,6 +133,7 @@ class Checked:
 
 def _carried(origin: str, stored: DispatchPolicy | None) -> dict[str, Any]:
     """What a stored level holds beyond the form."""
-    if stored is None or not (origin.isascii() and origin.isdecimal()) or int(origin) >= len(stored.levels):
+    number = row_id(origin)
+    if stored is None or number is None or number >= len(stored.levels):
         return {}
-    return {name: stored.levels[int(origin)].get(name, []) for name in CARRIED}
+    return {name: stored.levels[number].get(name, []) for name in CARRIED}

@@ -23,6 +23,7 @@ from blueprints import live
 from blueprints.access import current_member, requires
 from blueprints.policies import bp
 from blueprints.policies.sheet import Sheet
+from blueprints.row_numbers import row_id
 from errors import NotFound
 from extensions import begin_write, db
 from models import GroupChat, Integration, IntegrationStatus
@@ -139,7 +140,7 @@ def group_offer(integration_id: int) -> ResponseReturnValue:
     """A level's list of one connection: what is ticked in it, and what has the name looked for."""
     prefix, integration = _asked(integration_id)
     find = " ".join(request.form.get(f"find-{integration_id}", "").split())[:FIND_CHARACTERS]
-    chosen = [id for id in request.form.getlist(f"{prefix}-groups") if id.isascii() and id.isdecimal() and len(id) < 10]
+    chosen = [id for id in request.form.getlist(f"{prefix}-groups") if row_id(id) is not None]
     return render_template(
         "policies/_group_offer.html",
         prefix=prefix,
@@ -159,8 +160,8 @@ def _asked(integration_id: int) -> tuple[str, Integration]:
 
 
 def _shown() -> int:
-    typed = request.args.get("shown", "")
-    return min(int(typed), MOST) if typed.isascii() and typed.isdecimal() and len(typed) < 6 else PAGE
+    wanted = row_id(request.args.get("shown", ""))
+    return PAGE if wanted is None else min(wanted, MOST)
 
 
 def _integration(id: str, tenant_id: int) -> Integration | None:

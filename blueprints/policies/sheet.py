@@ -13,12 +13,13 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from blueprints.row_numbers import row_id
 from models import DispatchPolicy
 from services.filters import LABEL_PREFIX, PLAIN_KEYS
 from services.policy_levels import FOLLOW_PREFERENCE, NOT_ACKNOWLEDGED, NOTIFIED_SEVERITIES
 
 LABEL_KEY = "labels"
-MOST_ROWS, MOST_DIGITS = 20, 9
+MOST_ROWS = 20
 Form = MultiDict[str, str]
 
 
@@ -63,8 +64,7 @@ class Window:
         return cls([str(day) for day in data["weekdays"]], data["start"], data["end"])
 
     def to_json(self) -> dict[str, Any]:
-        days = [int(day) for day in self.days if day.isascii() and day.isdecimal()]
-        return {"weekdays": days, "start": self.start.strip(), "end": self.end.strip()}
+        return {"weekdays": _numbers_in(self.days), "start": self.start.strip(), "end": self.end.strip()}
 
 
 @dataclass
@@ -107,10 +107,10 @@ class Level:
         )
 
     def user_ids(self) -> list[int]:
-        return _ids(self.people)
+        return _numbers_in(self.people)
 
     def group_ids(self) -> list[int]:
-        return _ids(self.groups)
+        return _numbers_in(self.groups)
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Sheet:
     def change(self, wish: str) -> None:
         """Add or remove a row, as a button says: "add-level", "remove-condition:0:1". Others change nothing."""
         verb, _, rest = wish.partition(":")
-        places = [int(part) for part in rest.split(":") if part.isascii() and part.isdecimal()]
+        places = _numbers_in(rest.split(":"))
         if verb.startswith("add-"):
             self._add(verb.removeprefix("add-"), places)
         elif verb.startswith("remove-"):
@@ -193,8 +193,8 @@ class Sheet:
         return known.get(what)
 
 
-def _ids(texts: list[str]) -> list[int]:
-    return [int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS]
+def _numbers_in(texts: list[str]) -> list[int]:
+    return [number for text in texts if (number := row_id(text)) is not None]
 
 
 def _numbers(form: Form, prefix: str) -> list[int]:

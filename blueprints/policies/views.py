@@ -13,6 +13,7 @@ from blueprints.live import is_fragment
 from blueprints.policies import bp, group_picker
 from blueprints.policies.checking import Checked
 from blueprints.policies.sheet import Sheet
+from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput
 from extensions import db
 from models import Channel, DispatchPolicy
@@ -85,9 +86,8 @@ def save(policy_id: int) -> ResponseReturnValue:
         return _editor(policy.channel, sheet, policy=policy)
     checked = Checked(sheet, policy)
     if checked.draft is not None:
-        seen = int(sheet.version) if sheet.version.isascii() and sheet.version.isdecimal() else None
         try:
-            policies.update(policy, checked.draft, by=current_member(), now=utcnow(), version=seen)
+            policies.update(policy, checked.draft, by=current_member(), now=utcnow(), version=row_id(sheet.version))
         except AppError as error:
             checked.add(error)
             db.session.rollback()

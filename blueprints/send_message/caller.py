@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from blueprints.access import person_of_cookie
 from blueprints.api.caller import TOKEN_CHARS, note_use
+from blueprints.row_numbers import row_id
 from blueprints.send_message.answers import NO_RIGHT, TOKEN, TOO_FREQUENT, Refused
 from blueprints.token_rates import seconds_to_wait
 from extensions import db, read_only
@@ -55,10 +56,10 @@ def admit(*, now: datetime) -> Caller:
 def member(caller: Caller) -> Membership:
     """The membership that the request acts with. Raises Refused: no such organisation, or the caller's is not there."""
     named = request.headers.get("X-Tenant-Id", "").strip() or DEFAULT_TENANT
-    is_number = named.isascii() and named.isdecimal() and len(named) < 10
-    if not is_number or caller.tenant_id not in {None, int(named)}:
+    tenant_id = row_id(named)
+    if tenant_id is None or caller.tenant_id not in {None, tenant_id}:
         raise Refused("租户不存在！")
-    wanted = select(Membership).where(Membership.tenant_id == int(named), Membership.user_id == caller.user_id)
+    wanted = select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id == caller.user_id)
     found = db.session.scalar(wanted)
     if found is None or not rights.is_in_force(found):
         raise Refused("租户不存在！")
