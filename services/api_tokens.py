@@ -90,6 +90,7 @@ def create(
         expires_at=expires_at,
         created_at=now,
     )
+    _hold(by)
     if len(own(by)) >= TOKENS_PER_USER:
         raise TooManyTokens
     db.session.add(token)
@@ -152,6 +153,11 @@ def note_use(token_id: int, tenant_id: int, *, now: datetime) -> None:
     """Stage when a token was last used."""
     statement = update(ApiToken).where(ApiToken.id == token_id, ApiToken.tenant_id == tenant_id)
     db.session.execute(statement.values(last_used_at=now).execution_options(synchronize_session=False))
+
+
+def _hold(member: Membership) -> None:
+    """Let one person's tokens be made one after the other: all of several at once would count the same."""
+    db.session.execute(select(Membership.id).where(Membership.id == member.id).with_for_update(key_share=True))
 
 
 def _known(scopes: Iterable[str]) -> list[str]:
