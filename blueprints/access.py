@@ -18,7 +18,7 @@ from sqlalchemy import exists, func, select
 
 from config import SESSION_HOURS
 from errors import AccessDenied, AppError
-from extensions import db
+from extensions import db, insert_once
 from models import AccountLink, LinkState, Membership, Receipt, Tenant, User
 from services import rights, single_sign_on
 from services.clock import utcnow
@@ -228,12 +228,13 @@ def session_tenant() -> int | None:
 
 
 def sign_out() -> None:
-    """End the session for good; stages a row that refuses copies of the cookie."""
+    """End the session for good; stages a row that refuses copies of the cookie. Safe to repeat, also at once."""
     if ended := session.get(SESSION_KEY):
         tenant_id = session.get(TENANT_KEY)
         if tenant_id is None:
             tenant_id = db.session.execute(select(func.min(Tenant.id))).scalar_one()
-        db.session.add(Receipt(tenant_id=tenant_id, scope=ENDED, key=ended, at=utcnow()))
+        receipt = {"tenant_id": tenant_id, "scope": ENDED, "key": ended, "at": utcnow()}
+        insert_once(Receipt, receipt, key=("scope", "key"))
     session.clear()
     g.pop("member", None)
     g.pop("_login_user", None)

@@ -1,4 +1,7 @@
-"""The database cannot take work: one line a minute in the log, and for as long a banner on pages that can be read."""
+"""The database cannot take work: one line a minute in the log, and for as long a banner on pages that can be read.
+
+Or it takes a change of somebody else first, which is nobody's fault.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,17 @@ import math
 import time
 
 from flask import current_app
+from sqlalchemy.exc import IntegrityError
 
 from logs import Throttle
 
 LINE_EVERY_SECONDS = 60.0
 SHOWN_SECONDS = 60.0
+
+MEETINGS = frozenset(
+    {"23503", "23505", "SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
+)
+"""What PostgreSQL and SQLite call a row that is there already, and one that is gone."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +46,12 @@ def note(error: Exception) -> None:
     if kept_back is not None:
         said = "The database cannot answer: %s; %s more since the last line."
         log.error(said, type(error.__cause__ or error).__name__, kept_back, exc_info=error)
+
+
+def is_meeting(error: IntegrityError) -> bool:
+    """Whether a row was refused for what somebody else made or deleted at this moment, rather than for our mistake."""
+    original = error.orig
+    return (getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)) in MEETINGS
 
 
 def is_recent() -> bool:

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from gunicorn.http.errors import ParseException
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import BadRequest, HTTPException
@@ -65,6 +65,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(OrganisationRequired, _ask_for_organisation)
     app.register_error_handler(AppError, answer_app_error)
     app.register_error_handler(StaleDataError, lambda _error: answer_app_error(Conflict()))
+    app.register_error_handler(IntegrityError, lambda error: answer_app_error(conflict_of(error)))
     for busy in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(busy, answer_busy)
     app.register_error_handler(CSRFError, _answer_expired)
@@ -96,6 +97,13 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
     return response
+
+
+def conflict_of(error: IntegrityError) -> Conflict:
+    """What came of two who wrote the same at once, such as one form sent twice. Raises the error if it is none."""
+    if not database_trouble.is_meeting(error):
+        raise error
+    return Conflict(str(error.orig))
 
 
 def answer_busy(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:

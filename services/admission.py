@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from errors import AppError, NotFound
-from extensions import db
+from extensions import db, insert_once
 from models import Membership, MembershipState, Role, Tenant, TenantStatus, User
 from services import audit, linking, rights
 from texts import N_
@@ -66,18 +66,12 @@ def ask_by_house_number(user: User, house_number: str, *, now: datetime) -> Memb
 
 
 def ask(user: User, tenant: Tenant, *, source: str, now: datetime) -> Membership:
-    """Stage a membership under review of somebody who has none here."""
-    place = Membership(
-        user=user,
-        tenant=tenant,
-        role=Role.RESPONDER,
-        state=MembershipState.UNDER_REVIEW,
-        source=source,
-        preferences={},
-        created_at=now,
-    )
-    db.session.add(place)
-    db.session.flush()
+    """Stage a membership under review of somebody who has none here; the one that came meanwhile stays as it is."""
+    asked = {"role": Role.RESPONDER, "state": MembershipState.UNDER_REVIEW, "source": source, "preferences": {}}
+    whose = {"tenant_id": tenant.id, "user_id": user.id}
+    place = insert_once(Membership, whose | asked | {"created_at": now}, key=("tenant_id", "user_id"))
+    if place is None:
+        return db.session.scalars(select(Membership).filter_by(**whose)).one()
     audit.record("member.asked", user=user, tenant_id=tenant.id, target=user.username, source=source, now=now)
     return place
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from errors import AppError, InvalidInput, NotFound
-from extensions import db
-from models import Department, DepartmentKind, DepartmentMember, DepartmentOrigin, Membership, User
+from extensions import db, insert_once
+from models import Department, DepartmentKind, DepartmentMember, DepartmentOrigin, Membership, Tenant, User
 from services import audit, members, rights
 from texts import N_
 
@@ -128,9 +128,8 @@ def add_member(department: Department, username: str, *, by: Membership, now: da
     """Stage that an active member is in it, by hand. Raises AccessDenied, InvalidInput. Safe to repeat."""
     rights.require(by, "member.edit")
     member = members.find_active(username, viewer=by)
-    if db.session.get(DepartmentMember, (department.id, member.id)) is None:
-        made = DepartmentMember(department_id=department.id, membership_id=member.id, tenant_id=department.tenant_id)
-        db.session.add(made)
+    place = {"department_id": department.id, "membership_id": member.id, "tenant_id": department.tenant_id}
+    if insert_once(DepartmentMember, place, key=("department_id", "membership_id")) is not None:
         audit.record("department.changed", by=by, target=department.name, now=now, added=member.user.username)
 
 
@@ -165,10 +164,17 @@ def _place(department: Department, name: str, parent_id: int | None, *, by: Memb
     if not 1 <= len(name) <= NAME_CHARS:
         raise InvalidInput("name", N_("请填写 1 到 100 个字符"))
     parent = get(parent_id, viewer=by) if parent_id is not None else None
-    if parent is not None and department.id is not None and department.id in _above(parent):
-        raise InvalidInput("parent_id", N_("不能移到自己的下级部门里"))
+    if parent is not None and department.id is not None:
+        _hold_tree(by.tenant_id)
+        if department.id in _above(parent):
+            raise InvalidInput("parent_id", N_("不能移到自己的下级部门里"))
     department.name, department.parent_id = name, parent_id
     department.kind = DepartmentKind.DEPARTMENT if parent_id is not None else DepartmentKind.COMPANY
+
+
+def _hold_tree(tenant_id: int) -> None:
+    """Let departments move one after the other: of two that do at once, each could end below the other."""
+    db.session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(key_share=True))
 
 
 def _above(department: Department) -> set[int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from errors import AccessDenied, AppError, InvalidInput, NotFound
-from extensions import db
+from extensions import db, insert_once
 from models import Channel, DispatchPolicy, Membership, Team, TeamMember, Template, User
 from services import audit, members, ownership, rights, visibility
 from texts import N_
@@ -100,8 +100,8 @@ def add_member(team: Team, username: str, *, by: Membership, now: datetime) -> N
     """Stage that an active member is on the team. Raises AccessDenied, InvalidInput. Safe to repeat."""
     _require_editor(team, by)
     member = members.find_active(username, viewer=by)
-    if db.session.get(TeamMember, (team.id, member.id)) is None:
-        db.session.add(TeamMember(team_id=team.id, membership_id=member.id, tenant_id=team.tenant_id))
+    place = {"team_id": team.id, "membership_id": member.id, "tenant_id": team.tenant_id}
+    if insert_once(TeamMember, place, key=("team_id", "membership_id")) is not None:
         audit.record("team.changed", by=by, target=team.name, now=now, added=member.user.username)
 
 

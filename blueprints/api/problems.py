@@ -8,13 +8,13 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 from flask_babel import gettext
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from blueprints.envelope import HTTP_CODES, RefusedRequest, problem
-from blueprints.problems import BUSY_SECONDS, SENTENCES, SERVER_ERROR
+from blueprints.problems import BUSY_SECONDS, SENTENCES, SERVER_ERROR, conflict_of
 from errors import AppError, Busy, Conflict
 from extensions import db
 from services.wording import say_error
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 def register(bp: Blueprint) -> None:
     bp.register_error_handler(AppError, _answer_error)
     bp.register_error_handler(StaleDataError, lambda _error: _answer_error(Conflict()))
+    bp.register_error_handler(IntegrityError, lambda error: _answer_error(conflict_of(error)))
     for busy in (OperationalError, InterfaceError, PoolTimeout):
         bp.register_error_handler(busy, _answer_busy)
     bp.register_error_handler(RefusedRequest, _answer_refused)

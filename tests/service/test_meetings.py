@@ -12,10 +12,11 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
+from errors import InvalidInput
 from extensions import db
-from models import CheckState, DeliveryState, Integration, IntegrationCheck, Membership
+from models import CheckState, DeliveryState, Department, Integration, IntegrationCheck, Membership, Role
 from platforms.base import CardPress
-from services import card_presses, checks, circuits, incidents, send_scenes
+from services import api_tokens, card_presses, checks, circuits, departments, incidents, send_scenes
 from services.clock import utcnow
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform, press_of
@@ -82,6 +83,38 @@ def test_two_that_prove_the_same_check_for_the_first_time_both_go_on(app: Flask,
         db.session.commit()
     db.session.expire_all()
     assert [check.state for check in db.session.scalars(select(IntegrationCheck))] == [CheckState.PASSED]
+
+
+def test_of_two_departments_that_are_moved_below_each_other_one_is(app: Flask):
+    boss = make_member("boss", Role.ADMIN)
+    one, other = (departments.create(name, None, by=boss, now=NOW) for name in ("甲", "乙"))
+    ids, boss_id = (one.id, other.id), boss.id
+    db.session.commit()
+    departments.edit(one, "甲", other.id, by=boss, now=NOW)
+
+    def move_back() -> None:
+        second = db.session.get_one(Department, ids[1])
+        with pytest.raises(InvalidInput):
+            departments.edit(second, "乙", ids[0], by=db.session.get_one(Membership, boss_id), now=NOW)
+
+    with meanwhile(app, move_back):
+        db.session.commit()
+
+
+def test_of_two_tokens_that_are_made_at_once_the_last_one_allowed_is_made(app: Flask):
+    lin = make_member("lin")
+    for number in range(api_tokens.TOKENS_PER_USER - 1):
+        api_tokens.create(f"令牌 {number}", ["read"], by=lin, now=NOW)
+    lin_id = lin.id
+    db.session.commit()
+    api_tokens.create("最后一个", ["read"], by=lin, now=NOW)
+
+    def make_another() -> None:
+        with pytest.raises(api_tokens.TooManyTokens):
+            api_tokens.create("又一个", ["read"], by=db.session.get_one(Membership, lin_id), now=NOW)
+
+    with meanwhile(app, make_another):
+        db.session.commit()
 
 
 def test_a_press_and_the_record_of_a_sending_do_not_wait_for_each_other(app: Flask, office: Office):
