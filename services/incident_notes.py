@@ -10,6 +10,7 @@ from models import Incident, Membership, Severity
 from services import timeline
 from services.incident_changes import Outcome, hold, show
 from texts import N_, Text
+from visible_text import is_visible
 
 MAX_COMMENT = 1024
 EDITABLE = {
@@ -68,7 +69,7 @@ def _check(name: str, value: str) -> str | Severity:
             raise InvalidInput(EDITABLE[name], N_("应为严重、一般或轻微"))
         return Severity(value)
     value = value.strip()
-    if name == "title" and not 1 <= len(value) <= 512:
+    if name == "title" and (not is_visible(value) or len(value) > 512):
         raise InvalidInput(EDITABLE[name], N_("应为 1–512 个字符"))
     if name != "title" and len(value) > 1024:
         raise InvalidInput(EDITABLE[name], N_("不能超过 1024 个字符"))

@@ -22,6 +22,7 @@ from models import (
 from services import dispatch, openings, responders, timeline
 from services.incident_changes import hold, show_all, stage_timers
 from texts import N_
+from visible_text import is_visible
 
 MAX_TITLE, MAX_TYPED_TEXT = 512, 1024
 
@@ -55,7 +56,7 @@ def open_by_hand(
     Raises InvalidInput.
     """
     title, description = title.strip(), description.strip()
-    if not 1 <= len(title) <= MAX_TITLE:
+    if not is_visible(title) or len(title) > MAX_TITLE:
         raise InvalidInput(N_("标题"), N_("应为 1–512 个字符"))
     if len(description) > MAX_TYPED_TEXT:
         raise InvalidInput(N_("描述"), N_("不能超过 1024 个字符"))

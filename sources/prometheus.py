@@ -21,6 +21,7 @@ from sources.base import (
     labels_of,
     text_of,
 )
+from visible_text import is_visible
 
 VERSION = "4"
 WARNINGS = 50
@@ -77,9 +78,10 @@ def _event(alert: Any, options: Mapping[str, Any], warnings: list[str]) -> Incom
     annotations = labels_of(alert.get("annotations"), "annotations")
     is_resolved = _is_resolved(alert)
     alert_key = check_alert_key(text_of(alert, "fingerprint")) or derive_key(own)
+    titles = (_title(own, annotations, options), alert_key)
     return IncomingEvent(
         status=Severity.OK if is_resolved else severity_of(own),
-        title=cut_title(_title(own, annotations, options) or alert_key, warnings),
+        title=cut_title(next(filter(is_visible, titles), derive_key(own)), warnings),
         description=cut_description(_description(annotations), warnings),
         alert_key=alert_key,
         labels=cut_labels(_labels(own, annotations, text_of(alert, "generatorURL")), warnings),

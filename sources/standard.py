@@ -23,6 +23,7 @@ from sources.base import (
     text_of,
 )
 from texts import N_
+from visible_text import is_visible
 
 TEMPLATE_MARK = "[TPL]"
 RULE_CHARS = 2048
@@ -44,7 +45,7 @@ class StandardSource:
         warnings: list[str] = []
         labels = cut_labels(labels_of(body.get("labels")), warnings)
         title = cut_title(title_from(text_of(body, "title_rule"), labels), warnings)
-        if not title:
+        if not is_visible(title):
             raise Refused("title_rule is required")
         status = _status(body.get("event_status"))
         event = IncomingEvent(

@@ -195,6 +195,7 @@ def test_edits_keep_old_and_new_value(app: Flask):
     ("changes", "field"),
     [
         ({"title": ""}, "标题"),
+        ({"title": "\u200b"}, "标题"),
         ({"severity": "Ok"}, "严重程度"),
         ({"impact": "长" * 1025}, "影响范围"),
         ({"num": "7"}, "num"),

@@ -19,7 +19,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"platforms", "sources", "models"}),
     frozenset({"schema", "web_extensions", "postgresql_waits"}),
     frozenset({"extensions", "logs", "crashpoints", "write_queue"}),
-    frozenset({"errors", "config", "texts", "slim_imports", "json_text", "redis_pool", "whole_numbers"}),
+    frozenset(
+        {"errors", "config", "texts", "slim_imports", "json_text", "redis_pool", "visible_text", "whole_numbers"}
+    ),
 )
 """From the top down. A module may import its own layer and those below it."""
 

@@ -112,6 +112,13 @@ def test_the_title_may_be_the_summary():
     assert parse(alert(labels={}, annotations={})).events[0].title == "f1"
 
 
+@pytest.mark.parametrize("name", [" ", "\u200b\u202e", "\u3164"])
+def test_a_title_that_nobody_sees_gives_way(name):
+    unseen = alert(labels={"alertname": name}, annotations={})
+    assert parse(unseen).events[0].title == "f1"
+    assert parse(unseen | {"fingerprint": name}).events[0].title.startswith("auto:")
+
+
 def test_the_description_falls_back():
     assert parse(alert(annotations={"message": "m", "summary": "s"})).events[0].description == "m"
     assert parse(alert(annotations={"summary": "s"})).events[0].description == "s"

@@ -73,7 +73,7 @@ def test_status_is_case_sensitive_and_the_message_says_how_to_write_it():
 
 
 def test_a_title_is_required():
-    for title in (None, "", "  \n", "[TPL]", "[TPL]  "):
+    for title in (None, "", "  \n", "[TPL]", "[TPL]  ", "\u200b", "\u200b\u202e\u2066", "\u3164", "\u200b" * 600 + "x"):
         assert refusal(title_rule=title) == "title_rule is required"
     assert refusal(title_rule=5) == "title_rule must be a string, got a number"
 
