@@ -6,11 +6,11 @@ from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from blueprints.forms import EditForm
 from models import Channel
 from services.alert_sources import NAME_CHARS
 from sources import SOURCES
@@ -25,7 +25,7 @@ TYPE_NOTES = {
 }
 
 
-class EditSourceForm(FlaskForm):
+class EditSourceForm(EditForm):
     name = StringField(
         _l("名称"),
         [

@@ -90,6 +90,7 @@ def save(source_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("alert_sources/detail.html", form=form, **_shown(source)), 422
     try:
+        form.expect(_stored(source))
         alert_sources.edit(
             source,
             name=form.name.data or "",
@@ -174,13 +175,13 @@ def _source(source_id: int) -> AlertSource:
 
 
 def _edit_form(source: AlertSource) -> EditSourceForm:
-    return EditSourceForm(
-        channels.all_for(current_member()),
-        formdata=None,
-        name=source.name,
-        channel_id=source.channel_id,
-        title=source.options.get("title", "name"),
-    )
+    return EditSourceForm.of(_stored(source), channels.all_for(current_member()))
+
+
+def _stored(source: AlertSource) -> dict[str, Any]:
+    """What its form is about; only some kinds have a choice of titles."""
+    names = {"name": source.name, "channel_id": source.channel_id}
+    return names | ({"title": source.options.get("title", "name")} if SOURCES[source.type].takes_many else {})
 
 
 def _shown(source: AlertSource) -> dict[str, Any]:

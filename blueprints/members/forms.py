@@ -9,6 +9,7 @@ from wtforms import RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from blueprints.forms import EditForm
 from models import Role
 
 ROLE_NOTES = {
@@ -29,7 +30,7 @@ class RoleForm(FlaskForm):
         return Role(self.role.data)
 
 
-class EditMemberForm(RoleForm):
+class EditMemberForm(EditForm, RoleForm):
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
 
     email = StringField(

@@ -73,8 +73,7 @@ def add() -> ResponseReturnValue:
 @requires("member.edit")
 def edit(member_id: int) -> ResponseReturnValue:
     member = members.get(member_id, viewer=current_member())
-    form = EditMemberForm(real_name=member.user.real_name, email=member.user.email or "", role=member.role.value)
-    return render_template("members/edit.html", form=form, **_shown(member))
+    return render_template("members/edit.html", form=EditMemberForm.of(_stored(member)), **_shown(member))
 
 
 @bp.post("/<int:member_id>")
@@ -85,6 +84,7 @@ def save(member_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("members/edit.html", form=form, **_shown(member)), 422
     try:
+        form.expect(_stored(member))
         members.edit(member, real_name=form.real_name.data or "", role=form.chosen_role(), **_by())
         if form.email.data is not None:
             members.set_email(member, form.email.data, **_by())
@@ -131,6 +131,11 @@ def restore(member_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash(_("%(name)s 已恢复", name=member.user.name), "ok")
     return redirect(url_for(".index"), code=303)
+
+
+def _stored(member: Membership) -> dict[str, str]:
+    """What its form is about."""
+    return {"real_name": member.user.real_name, "email": member.user.email or "", "role": member.role.value}
 
 
 def _by() -> dict[str, Any]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from blueprints.forms import EditForm
 from blueprints.me.forms import COMMON_ZONES
 from blueprints.row_numbers import row_id
 from services.tenants import HOUSE_NUMBER_CHARS, NAME_CHARS
 
 
-class OwnOrganisationForm(FlaskForm):
+class OwnOrganisationForm(EditForm):
     name = StringField(_l("组织名称"), [DataRequired(_l("请填写组织名称")), Length(max=NAME_CHARS)])
     locale = SelectField(
         _l("语言"),
@@ -43,7 +43,7 @@ class OwnOrganisationForm(FlaskForm):
         return [row_id(part.strip()) or 0 for part in parts if part.strip()]
 
 
-class OrganisationForm(FlaskForm):
+class OrganisationForm(EditForm):
     name = StringField(_l("组织名称"), [DataRequired(_l("请填写组织名称")), Length(max=NAME_CHARS)])
     house_number = StringField(
         _l("门牌号"),

@@ -41,10 +41,8 @@ instance = Blueprint("instance", __name__, url_prefix="/instance/organisations")
 @bp.get("")
 @requires("organisation.edit")
 def index() -> ResponseReturnValue:
-    tenant = current_member().tenant
-    presets = ", ".join(map(str, tenant.snooze_presets))
-    values = {"name": tenant.name, "locale": tenant.locale, "timezone": tenant.timezone, "snooze_presets": presets}
-    return render_template("organisations/own.html", form=OwnOrganisationForm(**values), **_own())
+    form = OwnOrganisationForm.of(_stored(current_member().tenant))
+    return render_template("organisations/own.html", form=form, **_own())
 
 
 @bp.post("")
@@ -54,6 +52,7 @@ def save() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("organisations/own.html", form=form, **_own()), 422
     try:
+        form.expect(_stored(current_member().tenant))
         tenants.configure(
             current_member().tenant,
             name=form.name.data or "",
@@ -67,6 +66,12 @@ def save() -> ResponseReturnValue:
     db.session.commit()
     flash(_("组织信息已保存"), "ok")
     return redirect(url_for(".index"), code=303)
+
+
+def _stored(tenant: Tenant) -> dict[str, str]:
+    """What the form of one's own organisation is about."""
+    presets = ", ".join(map(str, tenant.snooze_presets))
+    return {"name": tenant.name, "locale": tenant.locale, "timezone": tenant.timezone, "snooze_presets": presets}
 
 
 def _own() -> dict[str, object]:
@@ -126,8 +131,12 @@ def create() -> ResponseReturnValue:
 @superadmin_only
 def detail(organisation_id: int) -> ResponseReturnValue:
     tenant = tenants.get(organisation_id, by=_me())
-    form = OrganisationForm(name=tenant.name, house_number=tenant.house_number)
-    return _detail_page(tenant, form)
+    return _detail_page(tenant, OrganisationForm.of(_names(tenant)))
+
+
+def _names(tenant: Tenant) -> dict[str, str]:
+    """What the form of any organisation is about."""
+    return {"name": tenant.name, "house_number": tenant.house_number}
 
 
 def _detail_page(tenant: Tenant, form: OrganisationForm, **context: object) -> str:
@@ -152,6 +161,7 @@ def rename(organisation_id: int) -> ResponseReturnValue:
         return _detail_page(tenant, form), 422
     number = form.house_number.data or tenant.house_number
     try:
+        form.expect(_names(tenant))
         tenants.rename(tenant, form.name.data or "", number, by=_me(), now=utcnow())
     except AppError as error:
         db.session.rollback()
@@ -183,7 +193,7 @@ def delete(organisation_id: int) -> ResponseReturnValue:
     except AppError as error:
         db.session.rollback()
         tenant = tenants.get(organisation_id, by=_me())
-        form = OrganisationForm(formdata=None, name=tenant.name, house_number=tenant.house_number)
+        form = OrganisationForm.of(_names(tenant))
         told = say_error(error)[0] if isinstance(error, InvalidInput) else error_sentence(error)
         return _detail_page(tenant, form, delete_error=told), error.status if error.status == 409 else 422
     db.session.commit()

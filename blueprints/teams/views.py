@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
-from blueprints.forms import refused
+from blueprints.forms import Overtaken, refused
 from blueprints.teams.forms import TeamForm
 from errors import AppError, InvalidInput
 from extensions import db
@@ -44,8 +44,7 @@ def create() -> ResponseReturnValue:
 @requires("channel.view")
 def detail(team_id: int) -> ResponseReturnValue:
     team = _team(team_id)
-    form = TeamForm(name=team.name, description=team.description)
-    return render_template("teams/detail.html", form=form, **_shown(team))
+    return render_template("teams/detail.html", form=TeamForm.of(_stored(team)), **_shown(team))
 
 
 @bp.post("/<int:team_id>")
@@ -55,8 +54,9 @@ def save(team_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("teams/detail.html", form=form, **_shown(team)), 422
     try:
+        form.expect(_stored(team))
         teams.edit(team, form.name.data or "", form.description.data or "", by=current_member(), now=utcnow())
-    except InvalidInput as error:
+    except (InvalidInput, Overtaken) as error:
         db.session.rollback()
         return refused("teams/detail.html", form, error, **_shown(_team(team_id)))
     db.session.commit()
@@ -102,6 +102,11 @@ def delete(team_id: int) -> ResponseReturnValue:
 
 def _team(team_id: int) -> Team:
     return teams.get(team_id, viewer=current_member())
+
+
+def _stored(team: Team) -> dict[str, str]:
+    """What its form is about."""
+    return {"name": team.name, "description": team.description}
 
 
 def _shown(team: Team) -> dict[str, object]:
