@@ -324,7 +324,7 @@ def test_whom_the_application_names_needs_no_password(client, home, integration,
     db.session.commit()
     enter(client, home)
     assert is_inside(client, home)
-    assert client.get("/incidents", follow_redirects=True).request.path != "/incidents"
+    assert client.get("/incidents", follow_redirects=True).request.path == "/incidents"
 
 
 def test_an_application_speaks_for_its_own_organisation_alone(client, home, integration, responder):
@@ -339,7 +339,7 @@ def test_an_application_speaks_for_its_own_organisation_alone(client, home, inte
     assert is_inside(client, home)
     client.submit("/organisations", {"tenant_id": elsewhere.id}, page="/me")
     assert "组织：别家" not in client.get("/me").text
-    assert "本次是通过另一个组织的单点登录或应用进入的" in client.get("/organisations").text
+    assert "只能使用该组织" in client.get("/organisations").text
     assert client.get("/instance/organisations").status_code == 403
 
 
