@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
+from blueprints import database_trouble
 from blueprints.envelope import HTTP_CODES, RefusedRequest, problem
 from blueprints.problems import BUSY_SECONDS, SENTENCES, SERVER_ERROR, conflict_of
 from errors import AppError, Busy, Conflict
@@ -70,7 +71,7 @@ def _answer_error(error: AppError) -> Response:
 def _answer_busy(error: Exception) -> Response:
     """The database cannot take work now; nothing was changed."""
     db.session.rollback()
-    log.error("The database cannot answer: %s", type(error.__cause__ or error).__name__, exc_info=error)
+    database_trouble.note(error)
     message, hint = say_error(Busy())
     return problem(Busy.status, Busy.api_code, message, hint, {"Retry-After": str(BUSY_SECONDS)})
 

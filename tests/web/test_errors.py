@@ -63,6 +63,7 @@ def broken(app: Flask, client: Browser, admin: Membership) -> Browser:
 
     app.add_url_rule("/fail/<kind>", view_func=fail, methods=["GET", "POST"])
     app.add_url_rule("/api/fail/<kind>", view_func=fail, endpoint="api_fail")
+    app.add_url_rule("/api/v1/fail/<kind>", view_func=fail, endpoint="api.fail")
     return client
 
 
@@ -190,3 +191,10 @@ def test_a_database_that_cannot_answer_is_one_line_a_minute_and_a_banner(
     assert told not in admin_client.get("/integrations/alerts").text
     broken.get("/fail/busy")
     assert "4 more since the last line" in caplog.text
+
+
+def test_a_program_that_meets_it_is_told_and_counted_too(broken: Browser, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        answer = broken.get("/api/v1/fail/busy")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert caplog.text.count("The database cannot answer") == 1
