@@ -256,7 +256,7 @@ def duplicate(policy: DispatchPolicy, *, name: str, by: Membership, now: datetim
 
 
 def levels_of(policy: DispatchPolicy | PolicyValues) -> tuple[Level, ...]:
-    return tuple(Level.from_json(level) for level in policy.levels)
+    return tuple(Level.stored(level) for level in policy.levels)
 
 
 def match(

@@ -1,6 +1,7 @@
 """The parts of a dispatch policy as values: levels, repeats, personal channels, time windows. Pure.
 
-`from_json` reads what is stored or sent and raises InvalidInput naming the field; `to_json` gives it back.
+`from_json` reads what is stored or sent and raises InvalidInput naming the field; `to_json` gives it back. What they do
+not know is left out.
 """
 
 from __future__ import annotations
@@ -77,7 +78,6 @@ class Level:
     escalate_after_minutes  from this level's first message to the next level, 0–720; 0: never
     condition               what must still be true then: not_closed | not_closed_and_not_acked
     group_ids               group chats of the organisation that get a card of their own
-    team_ids, schedule_ids  carried along, not dispatched to yet
     """
 
     user_ids: tuple[int, ...]
@@ -85,28 +85,29 @@ class Level:
     repeat: Repeat = Repeat()
     escalate_after_minutes: int = 30
     condition: str = NOT_ACKNOWLEDGED
-    team_ids: tuple[int, ...] = ()
-    schedule_ids: tuple[int, ...] = ()
     group_ids: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> Level:
+        level = cls.stored(data)
+        level._check()
+        return level
+
+    @classmethod
+    def stored(cls, data: Any) -> Level:
+        """A level that a policy holds. In 0.1.0 it could name teams or schedules alone: it reaches nobody."""
         data = _mapping(data, N_("分派环节"))
-        level = cls(
+        return cls(
             user_ids=_ids(data.get("user_ids", ())),
             personal=Personal.from_json(data.get("personal") or {}),
             repeat=Repeat.from_json(data.get("repeat") or {}),
             escalate_after_minutes=_whole(data.get("escalate_after_minutes", 30), N_("升级等待时长")),
             condition=data.get("condition", NOT_ACKNOWLEDGED),
-            team_ids=_ids(data.get("team_ids", ())),
-            schedule_ids=_ids(data.get("schedule_ids", ())),
             group_ids=_ids(data.get("group_ids", ()), N_("群聊渠道")),
         )
-        level._check()
-        return level
 
     def _check(self) -> None:
-        if not (self.user_ids or self.team_ids or self.schedule_ids or self.group_ids):
+        if not (self.user_ids or self.group_ids):
             raise InvalidInput(N_("分派对象"), N_("每个环节请至少选择一人或一个群聊"))
         if not 0 <= self.escalate_after_minutes <= MAX_ESCALATE_MINUTES:
             raise InvalidInput(N_("升级等待时长"), N_("应为 0–720 分钟"))
@@ -116,8 +117,6 @@ class Level:
     def to_json(self) -> dict[str, Any]:
         return {
             "user_ids": list(self.user_ids),
-            "team_ids": list(self.team_ids),
-            "schedule_ids": list(self.schedule_ids),
             "group_ids": list(self.group_ids),
             "personal": self.personal.to_json(),
             "repeat": self.repeat.to_json(),

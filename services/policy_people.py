@@ -49,5 +49,4 @@ def _without(level: dict[str, Any], user_id: int) -> dict[str, Any]:
 
 
 def _is_alone(level: dict[str, Any]) -> bool:
-    others = any(level.get(name) for name in ("team_ids", "schedule_ids", "group_ids"))
-    return len(level["user_ids"]) == 1 and not others
+    return len(level["user_ids"]) == 1 and not level.get("group_ids")

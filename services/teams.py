@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from errors import AccessDenied, AppError, InvalidInput, NotFound
 from extensions import db, insert_once
-from models import Channel, DispatchPolicy, Membership, Team, TeamMember, Template, User
+from models import Channel, Membership, Team, TeamMember, Template, User
 from services import audit, members, ownership, rights, visibility
 from texts import N_
 
@@ -120,14 +120,11 @@ def _require_editor(team: Team, by: Membership) -> None:
 
 
 def uses(team: Team, *, viewer: Membership) -> list[str]:
-    """What names the team: channels and templates it owns, policies. Of private channels only that there are some."""
+    """The channels and templates that it owns. Of private channels only that there are some."""
     owned = select(Channel).where(Channel.tenant_id == team.tenant_id, Channel.team_id == team.id)
-    used_in = [(channel, channel.name) for channel in db.session.scalars(owned.order_by(Channel.name))]
-    for policy in db.session.scalars(select(DispatchPolicy).where(DispatchPolicy.tenant_id == team.tenant_id)):
-        if any(team.id in level.get("team_ids", ()) for level in policy.levels):
-            used_in.append((policy.channel, f"{policy.channel.name} · {policy.name}"))
-    found = [name for channel, name in used_in if visibility.sees_channel(channel, viewer)]
-    hidden = ["…"] if len(found) < len(used_in) else []
+    given = list(db.session.scalars(owned.order_by(Channel.name)))
+    found = [channel.name for channel in given if visibility.sees_channel(channel, viewer)]
+    hidden = ["…"] if len(found) < len(given) else []
     texts = select(Template.name).where(Template.tenant_id == team.tenant_id, Template.team_id == team.id)
     return [*found, *db.session.scalars(texts.order_by(Template.name)), *hidden]
 

@@ -92,12 +92,12 @@ def run(assignment: Assignment) -> int:
 
 
 def levels(assignment: Assignment) -> list[Level]:
-    return [Level.from_json(one) for one in assignment["policy"]["levels"]]
+    return [Level.stored(one) for one in assignment["policy"]["levels"]]
 
 
 def level(assignment: Assignment) -> Level:
     """The level at which the policy stands."""
-    return Level.from_json(assignment["policy"]["levels"][assignment["level"]])
+    return Level.stored(assignment["policy"]["levels"][assignment["level"]])
 
 
 def level_count(assignment: Assignment) -> int:

@@ -113,8 +113,6 @@ LEVEL = component(
         {
             "user_ids": listed(row_id(), most=200),
             "group_ids": listed(row_id(), most=200),
-            "team_ids": listed(row_id(), most=200, about="Not dispatched to yet"),
-            "schedule_ids": listed(row_id(), most=200, about="Not dispatched to yet"),
             "personal": record(
                 {},
                 {
@@ -245,8 +243,9 @@ def delete_policy(call: Call, policy_id: int) -> dict[str, Any]:
 
 
 def policy_row(policy: DispatchPolicy) -> dict[str, Any]:
-    kept = {name: getattr(policy, name) for name in ("id", "channel_id", "name", *WRITTEN, "levels", "version")}
-    return kept | {"created_at": iso(policy.created_at)}
+    kept = {name: getattr(policy, name) for name in ("id", "channel_id", "name", *WRITTEN, "version")}
+    levels = [level.to_json() for level in policies.levels_of(policy)]
+    return kept | {"levels": levels, "created_at": iso(policy.created_at)}
 
 
 def _draft(fields: dict[str, Any]) -> policies.Draft:

@@ -8,9 +8,7 @@ from typing import Any
 from flask_babel import gettext
 
 from blueprints.policies.sheet import Level, Sheet
-from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput
-from models import DispatchPolicy
 from services import filters, policies, policy_levels
 from services.policies import Draft
 from services.policy_levels import TimeWindow
@@ -35,18 +33,17 @@ LEVEL_FIELDS = {
     N_("升级条件"): "condition",
 }
 """What the services call a field → the field's name on the form, without its row."""
-CARRIED = ("team_ids", "schedule_ids")
 
 
 class Checked:
     """A sheet after a look at it: a draft to store, or errors by field name (and "" for the whole)."""
 
-    def __init__(self, sheet: Sheet, stored: DispatchPolicy | None = None) -> None:
+    def __init__(self, sheet: Sheet) -> None:
         self.errors: dict[str, str] = {}
         self.draft: Draft | None = None
         windows = [window.to_json() for window in sheet.windows]
         groups = [[condition.to_json() for condition in group] for group in sheet.groups]
-        levels = [self._level(number, level, stored) for number, level in enumerate(sheet.levels)]
+        levels = [self._level(number, level) for number, level in enumerate(sheet.levels)]
         self._pieces(windows, groups, levels)
         self._whole(sheet, windows, groups, levels)
 
@@ -98,9 +95,9 @@ class Checked:
         except InvalidInput as error:
             self.errors.setdefault((fields or {}).get(error.field, name), gettext(error.params["reason"]))
 
-    def _level(self, number: int, typed: Level, stored: DispatchPolicy | None) -> dict[str, Any]:
+    def _level(self, number: int, typed: Level) -> dict[str, Any]:
         prefix = f"levels-{number}"
-        level = {
+        return {
             "user_ids": typed.user_ids(),
             "group_ids": typed.group_ids(),
             "personal": {"mode": typed.mode, "unified": typed.kinds},
@@ -111,7 +108,6 @@ class Checked:
             "escalate_after_minutes": self._number(typed.escalate_after, f"{prefix}-escalate_after"),
             "condition": typed.condition,
         }
-        return level | _carried(typed.origin, stored)
 
     def _number(self, text: str, name: str) -> int:
         number = whole(text.strip(), LARGEST)
@@ -129,11 +125,3 @@ class Checked:
             return value
         self.errors[name] = gettext("间隔应为 0.5–120 分钟")
         return policy_levels.Repeat.every_minutes
-
-
-def _carried(origin: str, stored: DispatchPolicy | None) -> dict[str, Any]:
-    """What a stored level holds beyond the form."""
-    number = row_id(origin)
-    if stored is None or number is None or number >= len(stored.levels):
-        return {}
-    return {name: stored.levels[number].get(name, []) for name in CARRIED}

@@ -69,9 +69,6 @@ class Window:
 
 @dataclass
 class Level:
-    """origin: the number of the stored level that this row began as; it carries what the form does not show."""
-
-    origin: str = ""
     people: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     mode: str = FOLLOW_PREFERENCE
@@ -84,18 +81,16 @@ class Level:
     @classmethod
     def read(cls, form: Form, prefix: str) -> Level:
         texts = {
-            name: form.get(f"{prefix}-{name}", "")
-            for name in ("origin", "mode", "max", "every", "escalate_after", "condition")
+            name: form.get(f"{prefix}-{name}", "") for name in ("mode", "max", "every", "escalate_after", "condition")
         }
         kinds = {each.value: form.getlist(f"{prefix}-kinds-{each.value}") for each in NOTIFIED_SEVERITIES}
         people, groups = form.getlist(f"{prefix}-people"), form.getlist(f"{prefix}-groups")
         return cls(people=people, groups=groups, kinds=kinds, **texts)
 
     @classmethod
-    def of(cls, number: int, data: Mapping[str, Any]) -> Level:
+    def of(cls, data: Mapping[str, Any]) -> Level:
         personal, repeat = data.get("personal") or {}, data.get("repeat") or {}
         return cls(
-            origin=str(number),
             people=[str(user_id) for user_id in data["user_ids"]],
             groups=[str(group_id) for group_id in data.get("group_ids", ())],
             mode=personal.get("mode", FOLLOW_PREFERENCE),
@@ -159,7 +154,7 @@ class Sheet:
             version=str(policy.version),
             windows=[Window.of(window) for window in policy.time_windows],
             groups=[[Condition.of(condition) for condition in group] for group in policy.filters],
-            levels=[Level.of(number, level) for number, level in enumerate(policy.levels)],
+            levels=[Level.of(level) for level in policy.levels],
         )
 
     def change(self, wish: str) -> None:

@@ -84,7 +84,7 @@ def save(policy_id: int) -> ResponseReturnValue:
     if "change" in request.form:
         _change(sheet, request.form["change"])
         return _editor(policy.channel, sheet, policy=policy)
-    checked = Checked(sheet, policy)
+    checked = Checked(sheet)
     if checked.draft is not None:
         try:
             policies.update(policy, checked.draft, by=current_member(), now=utcnow(), version=row_id(sheet.version))

@@ -36,8 +36,6 @@ def test_a_level_has_sensible_defaults():
 def test_what_was_read_is_given_back():
     data = {
         "user_ids": [3, 1],
-        "team_ids": [4],
-        "schedule_ids": [],
         "group_ids": [3],
         "personal": {"mode": "unified", "unified": {"Critical": ["wecom_app", "email"], "Info": ["wecom_app"]}},
         "repeat": {"max": 6, "every_minutes": 0.5},
@@ -45,6 +43,15 @@ def test_what_was_read_is_given_back():
         "condition": "not_closed",
     }
     assert Level.from_json(data).to_json() == data
+
+
+def test_teams_and_schedules_of_earlier_versions_are_read_over():
+    """Nothing was ever dispatched to them."""
+    old = {"user_ids": [], "group_ids": [], "team_ids": [4], "schedule_ids": [2]}
+    with pytest.raises(InvalidInput):
+        Level.from_json(old)
+    assert Level.stored(old) == Level(user_ids=())
+    assert Level.from_json(old | {"user_ids": [3]}) == Level(user_ids=(3,))
 
 
 @pytest.mark.parametrize(

@@ -176,15 +176,16 @@ def test_who_cannot_be_reached_is_said(admin_client, path):
 # --- changing -----------------------------------------------------------------------------------------------------
 
 
-def test_edit_keeps_what_the_form_does_not_show(admin_client, admin, channel):
-    hidden = make_level(admin, team_ids=[1])
-    policy = make_policy(channel, name="旧名", levels=[make_level(admin), hidden])
+def test_a_level_that_named_a_team_alone_has_to_name_somebody(admin_client, admin, channel):
+    policy = make_policy(channel, name="旧名", levels=[make_level(team_ids=[1])])
     page = f"/policies/{policy.id}"
-    fields = basics(name="新名", version=str(policy.version)) | level(admin, number=0, origin="1")
+    fields = basics(name="新名", version=str(policy.version))
+    assert "请至少选择一人或一个群聊" in admin_client.submit(page, fields | level(number=0)).text
+    fields |= level(admin, number=0)
     assert "已保存" in admin_client.submit(page, fields, follow_redirects=True).text
     saved = only()
     assert saved.name == "新名"
-    assert [one["team_ids"] for one in saved.levels] == [[1]]
+    assert [one["user_ids"] for one in saved.levels] == [[admin.user_id]]
 
 
 def test_a_stored_policy_comes_back_as_it_was_typed(admin_client, admin, channel):
