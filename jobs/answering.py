@@ -10,7 +10,7 @@ from jobs import outbox
 from platforms.errors import PlatformError
 from services import circuits
 from services.circuits import Bounds
-from services.outbox import OUTAGE
+from services.outbox import OUTAGE, wake_after_commit
 
 
 class Called(Protocol):
@@ -26,7 +26,7 @@ def answered(called: Called, now: datetime) -> None:
     """Let go what waited for the end of an outage, and commit, if the connection was down."""
     if called.outage_count and circuits.succeeded(called.id):
         outbox.release(called.id, OUTAGE, now)
-        db.session.info["wake_worker"] = True
+        wake_after_commit()
         db.session.commit()
 
 

@@ -84,7 +84,8 @@ def handle(integration: Integration, press: CardPress, *, now: datetime) -> Pres
         db.session.flush()
         result = apply(db.session.connection(), integration, press, now=now)
     db.session.expire_all()
-    db.session.info["wake_worker"] = result.is_urgent
+    if result.is_urgent:
+        outbox.wake_after_commit()
     return result
 
 

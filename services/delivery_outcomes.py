@@ -355,4 +355,4 @@ def let_the_next_go(delivery: Delivery, now: datetime) -> None:
         .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
-    db.session.info["wake_worker"] = True
+    outbox.wake_after_commit()

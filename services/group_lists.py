@@ -78,7 +78,7 @@ def ask(integration: Integration, *, now: datetime, counts_anew: bool = False) -
         payload=asdict(Reading(counts_anew=counts_anew)),
         queue=outbox.queue_of(integration.id),
     )
-    db.session.info["wake_worker"] = True
+    outbox.wake_after_commit()
 
 
 def under_way(integration: Integration) -> Reading | None:

@@ -79,7 +79,7 @@ def enqueue(
     values = row(kind, tenant_id=tenant_id, subject_id=subject_id, due_at=due_at, now=now, payload=payload, queue=queue)
     values["unique_key"] = unique_key
     if is_urgent(values):
-        db.session.info["wake_worker"] = True
+        wake_after_commit()
     if unique_key is not None:
         return _once(values)
     job = Job(**values)
@@ -125,7 +125,7 @@ def stage(rows: Iterable[dict[str, Any]]) -> None:
     staged = list(rows)
     write(db.session.connection(), staged)
     if any(is_urgent(values) for values in staged):
-        db.session.info["wake_worker"] = True
+        wake_after_commit()
 
 
 def ensure_pending(
@@ -236,6 +236,11 @@ def _unfinished(kind: str, subject_id: int) -> Select[Job]:
 def on_commit_wake(app: Flask, wake: Callable[[], None]) -> None:
     """Let `wake` be called after commits that staged work due now. It is a hint and may fail."""
     app.extensions["wake_worker"] = wake
+
+
+def wake_after_commit() -> None:
+    """Have the worker woken when the session commits; a rollback forgets it."""
+    db.session.info["wake_worker"] = True
 
 
 def wake_worker() -> None:

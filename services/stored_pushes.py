@@ -157,7 +157,8 @@ def try_again(source: AlertSource, *, by: Membership, now: datetime) -> int:
     again = update(StoredPush).where(*_set_aside_of(source)).values(error=None)
     db.session.execute(again.execution_options(synchronize_session=False))
     on = db.session.connection()
-    db.session.info["wake_worker"] = _have_taken(on, source.id, source.tenant_id, now)
+    if _have_taken(on, source.id, source.tenant_id, now):
+        outbox.wake_after_commit()
     audit.record("alert_source.tried_again", by=by, target=source.name)
     return count
 

@@ -35,4 +35,4 @@ def wake(room_id: int, *, tenant_id: int, integration_id: int | None, now: datet
     queue = outbox.queue_of(integration_id or 0)
     on = db.session.connection()
     if outbox.ensure_pending(on, KIND, tenant_id=tenant_id, subject_id=room_id, now=now, queue=queue):
-        db.session.info["wake_worker"] = True
+        outbox.wake_after_commit()

@@ -90,7 +90,7 @@ def switch_on(
     db.session.flush()
     on, tenant_id, payload = db.session.connection(), integration.tenant_id, {"by": by.user_id}
     if outbox.ensure_pending(on, TRY, tenant_id=tenant_id, subject_id=integration.id, now=now, payload=payload):
-        db.session.info["wake_worker"] = True
+        outbox.wake_after_commit()
 
 
 def switch_off(integration: Integration, *, by: Membership) -> None:

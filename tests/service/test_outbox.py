@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from extensions import db
 from jobs import outbox as claims
@@ -17,10 +17,10 @@ from jobs.handling import Handler
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.recording import CRASHES_BEFORE_DEAD
 from jobs.runner import Runner
-from models import Job, JobState, TenantStatus
-from services import outbox
+from models import Job, JobState, Role, StoredPush, TenantStatus
+from services import outbox, stored_pushes
 from services.clock import utcnow
-from tests.factories import default_tenant
+from tests.factories import default_tenant, make_channel, make_member, make_source
 
 LEASE = timedelta(seconds=60)
 
@@ -84,6 +84,18 @@ def test_a_savepoint_does_not_swallow_the_wake_up(wakes):
     with db.session.begin_nested():
         stage(subject_id=2)
     assert not wakes
+    db.session.commit()
+    assert len(wakes) == 1
+
+
+def test_what_is_not_urgent_takes_no_wake_up_back(wakes, app: Flask):
+    """Trying again what the worker takes already, beside work that is due now."""
+    source, now = make_source(make_channel()), utcnow()
+    row = {"source_id": source.id, "tenant_id": source.tenant_id, "received_at": now, "truncated": 0}
+    stored_pushes.insert_rows(db.session.connection(), [row | {"events": [], "event_count": 1}], now=now)
+    db.session.execute(update(StoredPush).values(error="broken"))
+    stage()
+    assert stored_pushes.try_again(source, by=make_member("boss", Role.ADMIN), now=now) == 1
     db.session.commit()
     assert len(wakes) == 1
 
