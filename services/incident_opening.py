@@ -20,7 +20,7 @@ from models import (
     Severity,
 )
 from services import dispatch, openings, responders, timeline
-from services.incident_changes import hold, show_all, stage_timers
+from services.incident_changes import show_all, stage_timers
 from texts import N_
 from visible_text import is_visible
 
@@ -96,23 +96,12 @@ def open_by_hand(
     return incident
 
 
-def absorb_alert(incident: Incident, alert: Alert, *, now: datetime) -> None:
-    """Bring the incident up to date with one of its alerts, just attached or changed.
-
-    Counts, severity (highest of its alerts, unless edited by hand), status and time of the last event follow;
-    title, description and labels stay. Lock the incident before the alert: closing by hand does so too.
-    """
-    attached = alert.incident_id != incident.id
-    alert.incident_id = incident.id
-    hold(incident)
-    if attached:
-        timeline.record(incident, "alert_merge", via="event", at=now, alert_id=alert.id, title=alert.title)
-    incident.last_event_at = max(incident.last_event_at, alert.last_event_at)
-    follow_alerts([incident], now=now)
-
-
 def follow_alerts(held: Sequence[Incident], *, now: datetime) -> None:
-    """Count and judge the alerts of incidents of one organisation that this transaction holds, by one query."""
+    """Bring incidents of one organisation, which this transaction holds, up to date with their alerts, by one query.
+
+    Counts, severity (the highest of its alerts, unless edited by hand) and status follow; title, description and
+    labels stay.
+    """
     db.session.flush()
     known = _alerts_of(held)
     shown = []

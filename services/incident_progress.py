@@ -62,19 +62,11 @@ def close(
     return apply(incident, incident_decisions.close(incident, by.user, via, now), by=by, via=via, now=now)
 
 
-def recover(incident: Incident, *, now: datetime) -> Outcome:
-    """The last alert turned Ok: close the incident if its channel closes on recovery, else only change its status."""
-    hold(incident)
-    if not incident.is_open:
-        return already_closed(incident)
-    if _has_recovered(incident):
-        return Outcome(False, Text(N_("告警已于 %(at)s 恢复"), at=incident.recovered_at))
-    recover_all([incident], now=now)
-    return Outcome(True, Text(N_("告警已恢复")))
-
-
 def recover_all(held: Iterable[Incident], *, now: datetime) -> None:
-    """recover() for many incidents of one organisation that this transaction holds; those that flap stay open."""
+    """The last alert of each turned Ok: close those whose channel closes on recovery, else only change their status.
+
+    held  incidents of one organisation that this transaction holds; those that flap stay open
+    """
     recovered = [incident for incident in held if incident.is_open and not _has_recovered(incident)]
     for incident in recovered:
         incident.status, incident.recovered_at, incident.active_alert_count = Severity.OK, now, 0

@@ -10,14 +10,13 @@ from __future__ import annotations
 from services.incident_access import get, lock
 from services.incident_changes import Outcome
 from services.incident_notes import comment, edit, refresh
-from services.incident_opening import absorb_alert, follow_alerts, open_by_hand, open_from_alert
+from services.incident_opening import follow_alerts, open_by_hand, open_from_alert
 from services.incident_people import add_responders, escalate, reassign
-from services.incident_progress import acknowledge, close, recover, recover_all, reopen, time_out, unacknowledge
+from services.incident_progress import acknowledge, close, recover_all, reopen, time_out, unacknowledge
 from services.incident_snooze import expire_snooze, snooze, wake
 
 __all__ = [
     "Outcome",
-    "absorb_alert",
     "acknowledge",
     "add_responders",
     "close",
@@ -31,7 +30,6 @@ __all__ = [
     "open_by_hand",
     "open_from_alert",
     "reassign",
-    "recover",
     "recover_all",
     "refresh",
     "reopen",

@@ -287,7 +287,6 @@ SENTENCES: dict[str, Callable[[TimelineEntry], Text]] = {
     "card_stale": _named(N_("卡片无法自动更新，等待 %(recipient)s 点击状态刷新")),
     "flapping_mute": _flapping,
     "step_failed": _step_failed,
-    "alert_merge": _named(N_("合并告警：%(title)s")),
     "war_room_create": _war_room(
         N_("%(name)s 创建了作战室「%(room)s」（%(platform)s）"),
         N_("%(name)s 创建作战室「%(room)s」失败（%(platform)s）：%(reason)s"),

@@ -33,7 +33,7 @@ OVERTAKEN_BY = {
 """Entries of somebody else after which a press changes nothing, and its answer says so."""
 REPEATABLE = {"snooze", "refresh"}
 """Pressed again, these count again: a later end of the silence, another look."""
-OPEN_ONLY = {"snooze", "notify", "alert_merge", "add_responder"}
+OPEN_ONLY = {"snooze", "notify", "add_responder"}
 OUTBOX_GRACE = timedelta(seconds=2)
 
 

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from errors import InvalidInput
 from extensions import db
-from models import Incident, Job, JobState, Membership, MembershipState, Notification, Progress, Role, Severity
+from models import Alert, Incident, Job, JobState, Membership, MembershipState, Notification, Progress, Role, Severity
 from services import dispatch, incidents, outbox, policies, timeline
 from services.policies import draft
-from tests.factories import NOW, make_alert, make_channel, make_level, make_member, make_policy, make_source
+from tests.factories import NOW, make_alert, make_channel, make_level, make_member, make_policy, make_source, report
 
 
 def after(minutes: float) -> datetime:
@@ -79,7 +79,7 @@ def test_the_delay_passes_first(lin):
 
 def test_what_closes_within_the_delay_is_never_told(lin):
     incident = triggered(make_level(lin), delay_seconds=90)
-    incidents.recover(incident, now=after(1))
+    report(db.session.scalars(select(Alert)).one(), Severity.OK, now=after(1))
     let_time_pass(incident, after(600))
     assert told(incident) == []
 

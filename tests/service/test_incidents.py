@@ -20,6 +20,7 @@ from tests.factories import (
     make_policy,
     make_source,
     make_tenant,
+    report,
 )
 
 
@@ -112,44 +113,38 @@ def test_people_of_another_organisation_cannot_be_named(app: Flask):
         )
 
 
-def test_the_severity_follows_the_worst_alert_and_the_status_the_worst_that_fires(app: Flask):
-    channel = make_channel()
-    incident, first = opened(channel, severity=Severity.WARNING)
-    second = make_alert(make_source(channel), severity=Severity.CRITICAL, event_count=3)
-    incidents.absorb_alert(incident, second, now=NOW)
+def test_the_severity_is_the_worst_that_was_said_and_the_status_what_is_said_now(app: Flask):
+    incident, alert = opened(make_channel(), severity=Severity.WARNING)
+    report(alert, Severity.CRITICAL, now=NOW)
     assert (incident.severity, incident.status) == (Severity.CRITICAL, Severity.CRITICAL)
-    assert (incident.alert_count, incident.active_alert_count, incident.event_count) == (2, 2, 4)
-    second.state, second.status = AlertState.RECOVERED, Severity.OK
-    incidents.absorb_alert(incident, second, now=NOW)
-    assert (incident.severity, incident.status, incident.active_alert_count) == (Severity.CRITICAL, Severity.WARNING, 1)
-    assert first.incident_id == second.incident_id
-    assert "合并告警：%(title)s" in sentences(incident)
+    assert (incident.alert_count, incident.active_alert_count, incident.event_count) == (1, 1, 2)
+    report(alert, Severity.INFO, now=NOW)
+    assert (incident.severity, incident.status, incident.active_alert_count) == (Severity.CRITICAL, Severity.INFO, 1)
 
 
 def test_a_severity_set_by_hand_stays(app: Flask):
     channel, lin = make_channel(), make_member()
     incident, alert = opened(channel, severity=Severity.WARNING)
     incidents.edit(incident, by=lin, via="console", now=NOW, changes={"severity": "Info", "title": "磁盘"})
-    alert.severity = alert.status = Severity.CRITICAL
-    incidents.absorb_alert(incident, alert, now=NOW)
+    report(alert, Severity.CRITICAL, now=NOW)
     assert (incident.severity, incident.status, incident.title) == (Severity.INFO, Severity.CRITICAL, "磁盘")
     assert incident.overrides == ["severity", "title"]
 
 
 def test_recovery_closes_the_incident_once(app: Flask):
-    incident, _ = opened(make_channel())
-    later = NOW + timedelta(minutes=5)
-    assert incidents.recover(incident, now=later).changed
+    incident, alert = opened(make_channel())
+    for minutes in (5, 6):
+        report(alert, Severity.OK, now=NOW + timedelta(minutes=minutes))
     assert (incident.progress, incident.status, incident.closed_via) == (Progress.CLOSED, Severity.OK, "event")
-    assert not incidents.recover(incident, now=later).changed
     assert sentences(incident).count("告警已恢复，故障自动关闭") == 1
 
 
 def test_recovery_leaves_the_progress_where_the_channel_says_so(app: Flask):
-    incident, _ = opened(make_channel(closes_on_recovery=False))
-    incidents.recover(incident, now=NOW)
+    incident, alert = opened(make_channel(closes_on_recovery=False))
+    for _ in range(2):
+        report(alert, Severity.OK, now=NOW)
     assert (incident.progress, incident.status) == (Progress.TRIGGERED, Severity.OK)
-    assert not incidents.recover(incident, now=NOW).changed
+    assert sentences(incident).count("关联告警已全部恢复") == 1
 
 
 def test_closing_by_hand_closes_the_alerts_and_stops_every_timer(app: Flask):
@@ -178,8 +173,7 @@ def test_the_time_limit_closes_an_incident_when_it_has_passed(app: Flask):
 def test_the_time_limit_may_count_from_the_last_event(app: Flask):
     channel = make_channel(close_timeout_minutes=60, timeout_from_last_merge=True)
     incident, alert = opened(channel)
-    alert.last_event_at = NOW + timedelta(minutes=30)
-    incidents.absorb_alert(incident, alert, now=alert.last_event_at)
+    report(alert, Severity.INFO, now=NOW + timedelta(minutes=30))
     assert not incidents.time_out(incident, now=NOW + timedelta(minutes=60)).changed
     assert incidents.time_out(incident, now=NOW + timedelta(minutes=90)).changed
 

@@ -10,7 +10,17 @@ from flask import Flask
 from errors import InvalidInput
 from models import Progress, Severity
 from services import incidents, outbox, timeline
-from tests.factories import NOW, make_channel, make_incident, make_level, make_member, make_policy
+from tests.factories import (
+    NOW,
+    make_alert,
+    make_channel,
+    make_incident,
+    make_level,
+    make_member,
+    make_policy,
+    make_source,
+    report,
+)
 
 
 def after(minutes: float):
@@ -92,9 +102,10 @@ def test_an_acknowledgement_after_the_end_is_not_taken_back_by_a_late_timer(app:
 
 
 def test_recovery_closes_a_snoozed_incident(app: Flask):
-    lin, incident = make_member(), make_incident()
-    incidents.snooze(incident, by=lin, via="h5", now=NOW, minutes=5)
-    incidents.recover(incident, now=after(1))
+    source = make_source(make_channel())
+    incident = incidents.open_from_alert(alert := make_alert(source), source, now=NOW)
+    incidents.snooze(incident, by=make_member(), via="h5", now=NOW, minutes=5)
+    report(alert, Severity.OK, now=after(1))
     assert (incident.progress, incident.snoozed_until) == (Progress.CLOSED, None)
     assert due("snooze_expiry", incident) is None
 

@@ -47,7 +47,7 @@ def card_of(world: World, push) -> Card:
 
 def close_elsewhere(world: World, push) -> None:
     incident = world.incident(push)
-    incidents.recover(incidents.lock(incident.id, incident.tenant_id), now=utcnow())
+    incidents.recover_all([incidents.lock(incident.id, incident.tenant_id)], now=utcnow())
     db.session.commit()
 
 
