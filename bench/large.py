@@ -142,12 +142,12 @@ class Desk:
         now, nonce = utcnow(), secrets.token_hex(8)
         with self.app.app_context():
             integration = db.session.get_one(Integration, 1)
+            db.session.expunge(integration)
             person = f"person-{PERSON - 1}"
             press = CardPress("signature", nonce, now, nonce, person, reference, key, f"code-{nonce}")
-            result = card_presses.handle(integration, press, now=now)
+            result = card_presses.apply(integration, press, now=now)
             if result.card is None:
                 raise SystemExit(f"the press was refused: {result.text}")
-            db.session.commit()
 
     def decide(self) -> None:
         """Read what the newest message is sent by, and which older cards it supersedes; nothing is changed."""

@@ -1,8 +1,8 @@
 """A person pressed a button on a card: who is it, may they, what happens, and what are they answered.
 
-Everything is in the caller's one transaction, written by statements and without a unit of work: a press is to cost
-little more than its commit (services/press_writing.py has the budget). Nobody is left without an answer: a refusal
-is told in a private message where the platform has no place to say it.
+Everything is in one transaction, written by statements and without a unit of work: a press is to cost little more
+than its commit (services/press_writing.py has the budget). Nobody is left without an answer: a refusal is told in a
+private message where the platform has no place to say it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 import json_text
-from extensions import db
+from crashpoints import crash_here
+from extensions import begin_write, db, writing
 from models import (
     CardState,
     Delivery,
@@ -67,57 +68,44 @@ class Outdated(Exception):
 
 
 class Unrecorded(Exception):
-    """The message was pressed on before the worker could note that it arrived: `note_arrival` first."""
+    """The message was pressed on before the worker could note that it arrived."""
 
     def __init__(self, delivery_id: int) -> None:
         super().__init__(delivery_id)
         self.delivery_id = delivery_id
 
 
-def handle(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
-    """Stage what a verified press does, in the session's transaction; see apply()."""
-    db.session.flush()
-    try:
-        result = apply(db.session.connection(), integration, press, now=now)
-    except Unrecorded as early:
-        note_arrival(early.delivery_id, press, tenant_id=integration.tenant_id, now=now)
-        db.session.flush()
-        result = apply(db.session.connection(), integration, press, now=now)
-    db.session.expire_all()
-    if result.is_urgent:
-        outbox.wake_after_commit()
-    return result
+def apply(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
+    """Do what a verified press does, in a transaction of its own; the caller wakes the worker if it is urgent.
 
-
-def apply(on: Connection, integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
-    """Write what a verified press does. A repeat of the same event changes nothing and gets the same answer.
-
-    Another press under the key of one that was taken is asked for again: DingTalk's key is the card and a moment.
-    integration  as it was when the press was verified; raises Outdated if it is not so any more
-    Raises Unrecorded, and StaleDataError or IntegrityError when it met another press: then once more from the start.
+    A repeat of the same event changes nothing and gets the same answer. Another press under the key of one that was
+    taken is asked for again: DingTalk's key is the card and a moment.
+    integration  apart from the session (services/integrations.py, connected), as it was when the press was verified;
+                 raises Outdated if it is not so any more
+    Raises StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
     receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
     who = linking.stored_id(integration, press.external_user_id)
-    scene = press_scenes.read(
-        on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
-    )
-    if scene is None or scene.version != integration.version:
-        raise Outdated
     pressed = hashlib.sha256(json_text.written([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
-    moment = _Moment(on, integration, press, scene, now)
-    if scene.is_repeat:
-        return moment.repeated(pressed)
-    result = moment.answer()
-    kept = press_answers.kept(result) | {"pressed": pressed}
-    press_writing.take_receipt(on, *receipt, tenant_id=integration.tenant_id, answer=kept, now=now)
-    if scene.last_callback_at is None or scene.last_callback_at < now - NOTED_EVERY:
-        # last: whoever records a sending holds the incident before the integration, too
-        press_writing.note_callback(on, integration, now)
+    try:
+        with writing() as on:
+            scene = press_scenes.read(
+                on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
+            )
+            if scene is None or scene.version != integration.version:
+                raise Outdated
+            moment = _Moment(on, integration, press, scene, now)
+            result = moment.repeated(pressed) if scene.is_repeat else moment.answer(receipt, pressed)
+            crash_here("callback.before_commit")
+    except Unrecorded as early:
+        _note_arrival(early.delivery_id, press, tenant_id=integration.tenant_id, now=now)
+        return apply(integration, press, now=now)
     return result
 
 
-def note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: datetime) -> None:
-    """Stage that a message arrived: somebody pressed a button on it before the worker could record the sending."""
+def _note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: datetime) -> None:
+    """Store that a message arrived: somebody pressed a button on it before the worker could record the sending."""
+    begin_write()
     wanted = select(Delivery).where(Delivery.id == delivery_id, Delivery.tenant_id == tenant_id)
     delivery = db.session.scalars(wanted).one()
     incident = incidents.lock(delivery.incident_id or 0, tenant_id)
@@ -129,6 +117,7 @@ def note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: dat
         delivery.platform_message_id = delivery.platform_message_id or press.message_id or None
         outbox.cancel(DELIVER, tenant_id=tenant_id, subject_id=delivery.id)
     cards.open_card(delivery, incident, message_id=press.message_id, fingerprint="", now=now)
+    db.session.commit()
 
 
 @dataclass
@@ -146,7 +135,8 @@ class _Moment:
         self.answered: Answered | None = None
         self.capabilities: Capabilities = PLATFORMS[self.integration.platform].capabilities
 
-    def answer(self) -> PressResult:
+    def answer(self, receipt: tuple[str, str], pressed: str) -> PressResult:
+        """Do it, and keep the answer. receipt: its key; pressed: a digest of who pressed what."""
         try:
             card, text = self._act()
             answer = self._answer(card, text)
@@ -155,10 +145,17 @@ class _Moment:
             text = refusal.text
             answer = self._refusal(text)
         outbox.write(self.on, self.jobs)
-        return PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
+        result = PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
+        kept = press_answers.kept(result) | {"pressed": pressed}
+        press_writing.take_receipt(self.on, *receipt, tenant_id=self.integration.tenant_id, answer=kept, now=self.now)
+        last = self.scene.last_callback_at
+        if last is None or last < self.now - NOTED_EVERY:
+            # last: whoever records a sending holds the incident before the integration, too
+            press_writing.note_callback(self.on, self.integration, self.now)
+        return result
 
     def repeated(self, pressed: str) -> PressResult:
-        """pressed: a digest of who pressed what, as the receipt of the first one keeps it."""
+        """What was answered before. pressed: as the receipt of the first one keeps it."""
         known = self.scene.answer or {}
         if self.capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
             return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)

@@ -22,7 +22,7 @@ from blueprints.callbacks import notices
 from blueprints.callbacks.late import looking_back
 from blueprints.programs import Answer, asked, body_of
 from crashpoints import crash_here
-from extensions import begin_write, db, read_only, wait_at_most, writing
+from extensions import begin_write, db, read_only, wait_at_most
 from models import Integration
 from platforms import PLATFORMS
 from platforms.base import (
@@ -223,18 +223,10 @@ def _note_arrival(caller: Connected, wanted: CallbackRequest) -> None:
 
 
 def _press(caller: Connected, press: CardPress, now: datetime) -> Answer:
-    """Apply a press in one transaction."""
     try:
-        with writing() as transaction:
-            result = card_presses.apply(transaction, caller.integration, press, now=now)
-            crash_here("callback.before_commit")
+        result = card_presses.apply(caller.integration, press, now=now)
     except card_presses.Outdated:
         integrations.forget(caller)
-        raise Again from None
-    except card_presses.Unrecorded as early:
-        begin_write()
-        card_presses.note_arrival(early.delivery_id, press, tenant_id=caller.integration.tenant_id, now=now)
-        db.session.commit()
         raise Again from None
     crash_here("callback.after_commit")
     answer = answer_with(caller.platform.answer(press, result.answer))

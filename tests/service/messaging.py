@@ -10,8 +10,9 @@ from typing import Any
 import time_machine
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from extensions import db
+from extensions import db, read_only
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Card, Delivery, Incident, Integration, Job, JobState, Membership, Notification
@@ -20,6 +21,16 @@ from services import card_presses, incidents, notifications
 from services.clock import utcnow
 from services.press_answers import PressResult
 from tests.fakes import FakePlatform, press_of
+
+
+def apply_press(integration_id: int, press: CardPress) -> PressResult:
+    """Apply a verified press with a connection apart from the session, as a process remembers it."""
+    db.session.commit()
+    with read_only(), Session(db.engine) as apart:
+        integration = apart.get_one(Integration, integration_id)
+    result = card_presses.apply(integration, press, now=utcnow())
+    db.session.expire_all()
+    return result
 
 
 @dataclass
@@ -80,12 +91,8 @@ class Office:
 
     def press(self, card: IncidentCard, text: str, *, by: str = "lin", **changes: Any) -> PressResult:
         """Press a button, as the callback's view applies it."""
-        now = utcnow()
-        event = CardPress("genuine", "nonce", now, **press_of(card, text, by=by, **changes))
-        integration = db.session.get_one(Integration, self.ids[-1])
-        result = card_presses.handle(integration, event, now=now)
-        db.session.commit()
-        return result
+        event = CardPress("genuine", "nonce", utcnow(), **press_of(card, text, by=by, **changes))
+        return apply_press(self.ids[-1], event)
 
     def pending(self, kind: str) -> list[Job]:
         return list(db.session.scalars(select(Job).where(Job.kind == kind, Job.state == JobState.PENDING)))

@@ -27,7 +27,7 @@ from models import (
 )
 from platforms.base import CardButton, CardPress
 from platforms.errors import AnswerLost
-from services import card_presses, checks, incidents, linking, seats, trial_cards
+from services import checks, incidents, linking, seats, trial_cards
 from services.clock import utcnow
 from services.press_answers import PressResult
 from services.wording import say
@@ -41,7 +41,7 @@ from tests.factories import (
     make_tenant,
 )
 from tests.fakes import FakePlatform, press_of
-from tests.service.messaging import Office
+from tests.service.messaging import Office, apply_press
 
 NO_RIGHT = "您没有处理该故障的权限（当前以 %s 操作，可打开应用切换账户）"
 
@@ -252,10 +252,7 @@ def test_a_card_of_another_organisation_is_invalid_there(office: Office, card):
     zhou = make_member("zhou", tenant=other)
     theirs = make_integration(tenant=other)
     make_link(theirs, zhou)
-    now = utcnow()
-    press = CardPress("genuine", "nonce", now, **press_of(card, "直接关闭", by="zhou"))
-    card_presses.handle(theirs, press, now=now)
-    db.session.commit()
+    apply_press(theirs.id, CardPress("genuine", "nonce", utcnow(), **press_of(card, "直接关闭", by="zhou")))
     assert office.incident.progress is Progress.TRIGGERED
     assert told(office) == ["该卡片已失效"]
 
@@ -293,10 +290,7 @@ def at_once(app: Flask, office: Office, presses: list[CardPress]) -> list[PressR
     def apply(press: CardPress) -> None:
         with app.app_context():
             ready.wait()
-            integration = db.session.get_one(type(office.integration), integration_id)
-            result = card_presses.handle(integration, press, now=utcnow())
-            db.session.commit()
-            results.append(result)
+            results.append(apply_press(integration_id, press))
 
     db.session.commit()
     threads = [threading.Thread(target=apply, args=(press,)) for press in presses]

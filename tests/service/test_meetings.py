@@ -16,11 +16,11 @@ from errors import InvalidInput
 from extensions import db
 from models import CheckState, DeliveryState, Department, Integration, IntegrationCheck, Membership, Role
 from platforms.base import CardPress
-from services import api_tokens, card_presses, checks, circuits, departments, incidents, send_scenes
+from services import api_tokens, checks, circuits, departments, incidents, send_scenes
 from services.clock import utcnow
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform, press_of
-from tests.service.messaging import Office
+from tests.service.messaging import Office, apply_press
 
 BLOCKED_SECONDS = 0.4
 """How long something that has to wait for us is given to show that it does not."""
@@ -124,10 +124,7 @@ def test_a_press_and_the_record_of_a_sending_do_not_wait_for_each_other(app: Fla
     incidents.lock(office.ids[0], office.ids[1])
     integration = db.session.get_one(Integration, office.ids[3])
 
-    def apply() -> None:
-        card_presses.handle(db.session.get_one(Integration, office.ids[3]), press, now=utcnow())
-
-    with meanwhile(app, apply):
+    with meanwhile(app, lambda: apply_press(office.ids[3], press)):
         circuits.note_sent_at(integration.id, utcnow())
         db.session.commit()
 
