@@ -1,4 +1,7 @@
-"""What becomes of one person of the platform (rules P1 to P8). Pure: facts in, a decision out; others apply it."""
+"""What becomes of one person of the platform: the table of docs/contact-sync.md, second step.
+
+Pure: facts in, a decision out; others apply it.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,7 @@ def decide(facts: Facts) -> Decision:
 
 
 def _unpaired(facts: Facts) -> Decision:
-    """P4 to P6."""
+    """Nobody was paired with this person: the account that was made for them, or a new one unless its name is taken."""
     if facts.generated is not None:
         return _joined(facts.generated, facts)
     if facts.is_taken:
@@ -126,7 +129,7 @@ def _unpaired(facts: Facts) -> Decision:
 
 
 def _bound(account: Account, state: LinkState | None) -> Decision:
-    """P1. Somebody who had left and is found again asks to come back; a link that failed is alive again."""
+    """Somebody who had left and is found again asks to come back; a link that failed is alive again."""
     if account.place is MembershipState.LEFT:
         return Decision(REVIEW, account, LinkState.PENDING, MembershipState.UNDER_REVIEW)
     is_alive = state is LinkState.BROKEN and account.place is MembershipState.ACTIVE
@@ -134,7 +137,7 @@ def _bound(account: Account, state: LinkState | None) -> Decision:
 
 
 def _joined(account: Account, facts: Facts) -> Decision:
-    """P2 to P4, P8: an account that exists, by its place in this organisation."""
+    """An account that exists, by its place in this organisation."""
     if account.linked_to is not None:
         return Decision(ELSEWHERE, account)
     if account.place is MembershipState.REFUSED:

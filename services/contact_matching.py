@@ -1,6 +1,7 @@
-"""Which account here is which person there, as far as names tell (rules M1 to M3). Pure: values in, a decision out.
+"""Which account here is which person there, as far as names tell: the table of docs/contact-sync.md, first step.
 
-Names never prove anything: an administrator sees every pair before anything is written.
+Pure: values in, a decision out. Names never prove anything: an administrator sees every pair before anything is
+written.
 """
 
 from __future__ import annotations

@@ -20,17 +20,17 @@ def paired(account: Account | None) -> Facts:
     return replace(NOBODY, pairing=Pairing.BY_HAND, is_paired=True, paired=account)
 
 
-def test_p1_somebody_bound_keeps_everything():
+def test_somebody_bound_keeps_everything():
     facts = replace(NOBODY, pairing=Pairing.BOUND, link=LIN, link_state=LinkState.ACTIVE)
     assert decide(facts) == Decision(contact_decisions.BOUND, LIN)
 
 
-def test_p1_a_link_that_had_failed_lives_again():
+def test_a_link_that_had_failed_lives_again():
     facts = replace(NOBODY, pairing=Pairing.BOUND, link=LIN, link_state=LinkState.BROKEN)
     assert decide(facts).link is LinkState.ACTIVE
 
 
-def test_p1_somebody_who_had_left_asks_to_come_back():
+def test_somebody_who_had_left_asks_to_come_back():
     facts = replace(NOBODY, link=replace(LIN, place=LEFT), link_state=LinkState.ACTIVE)
     decision = decide(facts)
     assert (decision.outcome, decision.place, decision.link) == (contact_decisions.REVIEW, REVIEW, LinkState.PENDING)
@@ -41,43 +41,43 @@ def test_a_link_that_was_made_meanwhile_counts_more_than_the_choice():
     assert decide(facts).account == LIN
 
 
-def test_p2_a_paired_member_is_linked_and_named_only_if_nameless():
+def test_a_paired_member_is_linked_and_named_only_if_nameless():
     assert decide(paired(LIN)) == Decision(contact_decisions.UPDATED, LIN, LinkState.ACTIVE)
     assert decide(paired(replace(LIN, real_name=""))).fills_name
 
 
 @pytest.mark.parametrize("place", [None, LEFT])
-def test_p3_an_account_from_outside_goes_through_review(place):
+def test_an_account_from_outside_goes_through_review(place):
     decision = decide(paired(replace(LIN, place=place)))
     assert (decision.outcome, decision.place, decision.link) == (contact_decisions.REVIEW, REVIEW, LinkState.PENDING)
 
 
-def test_p4_an_account_that_was_made_for_this_person_is_found_again():
+def test_an_account_that_was_made_for_this_person_is_found_again():
     generated = replace(NOBODY, generated=LIN, is_taken=True)
     assert decide(generated).outcome == contact_decisions.UPDATED
     left = decide(replace(generated, generated=replace(LIN, place=LEFT)))
     assert (left.place, left.link) == (REVIEW, LinkState.PENDING)
 
 
-def test_p5_a_strangers_account_of_that_name_is_left_alone():
+def test_a_strangers_account_of_that_name_is_left_alone():
     assert decide(replace(NOBODY, is_taken=True)) == Decision(contact_decisions.TAKEN)
 
 
-def test_p6_nobody_becomes_a_new_account():
+def test_nobody_becomes_a_new_account():
     decision = decide(NOBODY)
     assert (decision.creates, decision.place, decision.link) == (True, ACTIVE, LinkState.ACTIVE)
 
 
-def test_p7_a_paired_account_that_vanished_fails():
+def test_a_paired_account_that_vanished_fails():
     assert decide(paired(None)) == Decision(contact_decisions.GONE)
 
 
-def test_p8_a_refused_member_stays_refused():
+def test_a_refused_member_stays_refused():
     decision = decide(paired(replace(LIN, place=MembershipState.REFUSED)))
     assert (decision.outcome, decision.link, decision.place) == (contact_decisions.REFUSED, None, None)
 
 
-def test_m7_whoever_is_left_out_is_left_alone():
+def test_whoever_is_left_out_is_left_alone():
     assert decide(replace(NOBODY, is_included=False)) == Decision(contact_decisions.EXCLUDED)
 
 
