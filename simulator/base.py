@@ -123,6 +123,10 @@ class Platform(ABC):
     def console_url(self) -> str:
         """Where its administrators work."""
 
+    def further_consoles(self) -> list[tuple[str, str, str]]:
+        """Consoles beside that of the companies: (name, what is done there, address)."""
+        return []
+
     @abstractmethod
     def client_url(self) -> str:
         """Where one chooses whose client to look at."""

@@ -59,6 +59,9 @@ class WeComPlatform(Platform):
     def console_url(self) -> str:
         return url_for("wecom_console.corps")
 
+    def further_consoles(self) -> list[tuple[str, str, str]]:
+        return [("服务商后台", "创建第三方应用，填写回调地址", url_for("wecom_provider.home"))]
+
     def client_url(self) -> str:
         return url_for("wecom_client.people")
 

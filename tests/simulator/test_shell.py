@@ -31,7 +31,8 @@ def test_every_platform_answers_the_same_questions(slug):
     assert http.post("/control/press", json=missing).status_code in (404, 409)
     page = http.get("/").get_data(as_text=True)
     with app.test_request_context():
-        addresses = platform.console_url(), platform.client_url()
+        further = [address for _name, _about, address in platform.further_consoles()]
+        addresses = platform.console_url(), platform.client_url(), *further
     for address in addresses:
         assert f'href="{address}"' in page
         assert http.get(address).status_code == 200
