@@ -178,7 +178,7 @@ def _new_call(world: DingTalk, token: str, raw: bytes, fault: faults.Fault | Non
     for name in endpoint.required:
         if name not in body:
             raise ApiError(f"Missing{name}", f"{name} is mandatory for this action")
-    call = Call(world, corp, app, request.args.to_dict(), body, client_ip, fault, userid)
+    call = Call(world, corp, app, request.args.to_dict(), body, fault, userid)
     answer = endpoint.run(call)
     notes += [call.note] if call.note else []
     return answer
@@ -205,7 +205,7 @@ def _old_call(world: DingTalk, token: str, raw: bytes, fault: faults.Fault | Non
     if endpoint.permission and endpoint.permission not in app.permissions:
         raise errors.missing_old_permission(endpoint.permission, app.client_id)
     tokens.check_frequency(world, corp, app, path, is_billed=endpoint.is_billed, is_old=True)
-    call = Call(world, corp, app, request.args.to_dict(), _form_or_json(raw), client_ip, fault)
+    call = Call(world, corp, app, request.args.to_dict(), _form_or_json(raw), fault)
     answer = endpoint.run(call)
     is_bare = not is_topapi or (isinstance(answer, dict) and any(name in answer for name in WITHOUT_RESULT))
     return _ok(answer if is_bare else {"result": answer})

@@ -69,7 +69,6 @@ class Call:
     app: App
     query: dict[str, str]
     body: dict[str, Any]
-    client_ip: str
     fault: Fault | None = None
     userid: str = ""
     note: str = ""

@@ -49,11 +49,5 @@ def historic_signature(verification_token: str, timestamp: str, nonce: str, body
     return hashlib.sha1(f"{timestamp}{nonce}{verification_token}".encode() + body).hexdigest()  # noqa: S324
 
 
-def js_signature(ticket: str, nonce: str, timestamp: int, url: str) -> str:
-    """What h5sdk.config wants: SHA-1 over ticket, noncestr, milliseconds and the page's address without a fragment."""
-    text = f"jsapi_ticket={ticket}&noncestr={nonce}&timestamp={timestamp}&url={url.split('#', maxsplit=1)[0]}"
-    return hashlib.sha1(text.encode()).hexdigest()  # noqa: S324
-
-
 def _cipher(encrypt_key: str, iv: bytes):  # type: ignore[no-untyped-def]  # the library's objects have no public type
     return AES.new(hashlib.sha256(encrypt_key.encode()).digest(), AES.MODE_CBC, iv=iv)

@@ -150,7 +150,6 @@ class App:
     event_url: str = ""
     redirect_urls: list[str] = field(default_factory=list)
     allowed_ips: list[str] = field(default_factory=list)
-    h5_domains: list[str] = field(default_factory=list)
     draft: Features = field(default_factory=Features)
     online: Features | None = None
     versions: list[Version] = field(default_factory=list)
@@ -167,7 +166,10 @@ class App:
             "online": Features(**online) if online else None,
             "versions": [Version.load(version) for version in data["versions"]],
         }
-        return cls(**data | parts)
+        known = {
+            name: value for name, value in data.items() if name in cls.__dataclass_fields__
+        }  # older states hold more
+        return cls(**known | parts)
 
     @property
     def reviewed(self) -> Version | None:

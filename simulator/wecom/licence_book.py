@@ -31,11 +31,17 @@ class Code:
 
     code: str
     type: int
-    order_id: str
     days: int
     userid: str = ""
     active_time: float = 0.0
     expire_time: float = 0.0
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Code:
+        known = {
+            name: value for name, value in data.items() if name in cls.__dataclass_fields__
+        }  # older states hold more
+        return cls(**known)
 
     def status(self, now: float) -> int:
         if not self.userid:
@@ -70,7 +76,7 @@ class Licences:
     @classmethod
     def load(cls, data: dict[str, Any]) -> Licences:
         orders = {key: Order(**order) for key, order in data.pop("orders", {}).items()}
-        codes = {key: Code(**code) for key, code in data.pop("codes", {}).items()}
+        codes = {key: Code.load(code) for key, code in data.pop("codes", {}).items()}
         return cls(**data, orders=orders, codes=codes)
 
     # --- who may be reached ---------------------------------------------------------------------------------------
@@ -122,7 +128,7 @@ class Licences:
         order.paid = True
         kinds = [BASE] * order.base + [INTERCONNECT] * order.interconnect
         for kind in kinds:
-            code = Code(f"CODE{random_text(20)}", kind, order.id, order.days)
+            code = Code(f"CODE{random_text(20)}", kind, order.days)
             self.codes[code.code] = code
             order.codes.append(code.code)
 

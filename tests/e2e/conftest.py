@@ -80,12 +80,6 @@ def context(new_context: Callable[..., BrowserContext], strangers: list[str]) ->
 
 
 @pytest.fixture
-def desktop(page: Page) -> Page:
-    """A page on a desk, 1440 × 900."""
-    return page
-
-
-@pytest.fixture
 def phone(new_context: Callable[..., BrowserContext], strangers: list[str]) -> Page:
     """A page on a phone, 390 × 844, touched with a finger; its own cookies."""
     context = new_context(**PHONE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,7 +118,3 @@ class OwnRedis(OwnServer):
     def __init__(self, meeting: Path) -> None:
         port = free_port()
         super().__init__(meeting, lambda: start_redis(port))
-
-
-def is_root() -> bool:
-    return os.getuid() == 0

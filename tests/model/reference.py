@@ -103,15 +103,6 @@ class Case:
         if self.is_open and not self.was_reopened:
             self._end()
 
-    def next_timer(self) -> datetime | None:
-        """When something is due to happen by itself."""
-        if not self.is_open:
-            return None
-        timers = [self.snoozed_until] if self.snoozed_until else []
-        if not self.was_reopened:
-            timers.append(self.began_at + TIMES_OUT_AFTER)
-        return min(timers, default=None)
-
     def run_timers(self, now: datetime) -> None:
         """The snooze runs out: taken back to the beginning, unless somebody took it on since. Ten days: closed."""
         until = self.snoozed_until

@@ -113,10 +113,6 @@ def stands(office: Office) -> licences.Standing:
     return found
 
 
-def sent_to(office: Office, name: str) -> list[str]:
-    return [one.text or "card" for one in office.platform.messages if one.to == name]
-
-
 # --- what is read -------------------------------------------------------------------------------------------------
 
 

@@ -36,13 +36,6 @@ def test_the_documented_signatures(vector):
         assert crypto.historic_signature(vector["verification_token"], stamp, nonce, body) == vector["signature"]
 
 
-def test_the_documented_signature_of_a_page():
-    given = ("617bf955832a4d4d80d9d8d85917a427", "Y7a8KkqX041bsSwT", 1510045655000)
-    page = "https://example.cn/test/1234/content.html"
-    assert crypto.js_signature(*given, page) == "40a68999ecf7e05907edba43b31a50fd1830c777"
-    assert crypto.js_signature(*given, f"{page}#part") == "40a68999ecf7e05907edba43b31a50fd1830c777"
-
-
 def test_two_texts_never_look_alike():
     assert crypto.encrypt("k", b"same") != crypto.encrypt("k", b"same")
 
