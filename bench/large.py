@@ -42,7 +42,6 @@ from services import card_keys, card_presses, cards, incident_queries, send_scen
 from services.clock import utcnow
 from tests import private_servers
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = 1_000, 1_000_000
 RUNS = 40
 MORE_MS = 1.0

@@ -23,7 +23,7 @@ from services import accounts, rights
 
 @dataclass(frozen=True)
 class Place:
-    """An entry of the navigation, shown to those who have its right once its page exists."""
+    """An entry of the navigation, shown to those who have its right."""
 
     label: LazyString
     icon: str
@@ -40,7 +40,6 @@ class Link:
     url: str
     icon: str = ""
     active: bool = False
-    badge: str = ""
     children: tuple[Link, ...] = ()
 
 
@@ -138,8 +137,7 @@ def _links(places: Iterable[Place], member: Membership | None) -> Iterator[Link]
 
 
 def _is_open(place: Place, member: Membership | None) -> bool:
-    exists = not place.endpoint or place.endpoint in current_app.view_functions
-    return exists and (not place.right or rights.can(member, place.right))
+    return not place.right or rights.can(member, place.right)
 
 
 def _is_here(endpoint: str) -> bool:

@@ -17,7 +17,7 @@ class Capabilities:
     update_code_hours   how long such a right lives
     update_note         what a person should know about cards that could not be changed; "" where there is nothing
     browser_hint        how a person has the client open links in the system's browser, where that is a secret
-    body_lines, menu_items, buttons, facts   how much of a card is shown
+    body_lines, buttons, facts   how much of a card is shown
     body_characters     as much of the custom area as the platform advises; 0: it advises nothing
     pictures            how cards show an alert's: by "address", "uploaded" by upload_picture(), "": not at all
     body_bytes          more of the custom area, in UTF-8, is cut with …; 0: the lines alone count
@@ -62,7 +62,6 @@ class Capabilities:
     updates_need_codes: bool
     update_code_hours: int
     body_lines: int
-    menu_items: int
     buttons: int
     facts: int
     answers_in_reply: bool

@@ -150,7 +150,6 @@ class SetupCheck:
     waits_for: str
     mend_step: str
     active: bool = False
-    recommended_only: bool = False
     depends_on: str = ""
 
 

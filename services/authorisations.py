@@ -101,11 +101,6 @@ def find(platform: str, corp_id: str) -> CorpAuth | None:
     return db.session.scalar(select(CorpAuth).where(CorpAuth.provider_id == of_platform, CorpAuth.corp_id == corp_id))
 
 
-def of(integration: Integration) -> CorpAuth | None:
-    """The authorisation that a connection uses, in force or cancelled."""
-    return db.session.scalar(select(CorpAuth).where(CorpAuth.integration_id == integration.id))
-
-
 def _install(platform: str, made: Installation, *, now: datetime) -> None:
     """Keep the permanent code of a company, new or come back, and wake whoever waits for it."""
     provider = providers.ensured(platform, now=now)

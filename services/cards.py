@@ -40,13 +40,11 @@ _OUT_OF_DATE = (
 _OF_DELIVERY = select(Card).where(Card.delivery_id == bindparam("delivery_id"))
 
 
-def refresh_incident(incident: Incident, *, now: datetime) -> None:
-    """Stage updates of the cards that can be updated. What they will show is read when they are."""
-    refresh_incidents([incident.id], tenant_id=incident.tenant_id, now=now)
-
-
 def refresh_incidents(incident_ids: Sequence[int], *, tenant_id: int, now: datetime) -> None:
-    """refresh_incident() for many, by two queries; their war rooms look at what is new as well."""
+    """Stage updates of the cards that can be updated, by two queries; their war rooms look at what is new as well.
+
+    What they will show is read when they are.
+    """
     war_room_news.stage(incident_ids, tenant_id=tenant_id, now=now)
     outbox.stage(
         _update(card_id, tenant_id, integration_id, now + _coalescing(platform), now)

@@ -19,7 +19,6 @@ from services.notifications import DELIVER
 from services.visibility import visible_incidents
 from texts import N_
 
-PAGE = 20
 PENDING = (DeliveryState.QUEUED, DeliveryState.RETRYING)
 CURED_BY_LINK = ("app_not_linked", "link_pending", "out_of_visible_range")
 CURED_BY_LICENCE = ("wecom_license_missing",)

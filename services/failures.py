@@ -17,7 +17,6 @@ class Failure:
 
     label: str
     hint: str = ""
-    is_retryable: bool = False
 
 
 FAILURES = {
@@ -35,12 +34,12 @@ FAILURES = {
     "permission_missing": Failure(N_("应用缺少权限 %(scope)s"), N_("请在平台管理后台为应用开通该权限。")),
     "app_unauthorised": Failure(N_("应用已被取消授权"), N_("请重新授权应用。")),
     "integration_disabled": Failure(N_("集成已停用"), N_("请在集成中心启用该集成。")),
-    "rate_limited": Failure(N_("触发平台频率限制"), N_("系统会在平台允许的时间后自动重试。"), is_retryable=True),
+    "rate_limited": Failure(N_("触发平台频率限制"), N_("系统会在平台允许的时间后自动重试。")),
     "quota_exhausted": Failure(N_("平台接口额度已用完"), N_("额度恢复后可以重新发送。")),
     "chat_gone": Failure(N_("群聊不存在、已解散或已移除应用"), N_("请重新把应用添加到群聊。")),
     "content_refused": Failure(N_("内容被平台拒绝"), N_("请查看平台的原始应答。")),
-    "platform_busy": Failure(N_("平台繁忙"), N_("系统会自动重试。"), is_retryable=True),
-    "network": Failure(N_("网络超时"), N_("请检查服务器到平台的网络。"), is_retryable=True),
+    "platform_busy": Failure(N_("平台繁忙"), N_("系统会自动重试。")),
+    "network": Failure(N_("网络超时"), N_("请检查服务器到平台的网络。")),
     "unknown": Failure(N_("平台返回 %(platform_code)s：%(platform_message)s"), N_("请查看平台的原始应答。")),
     "held": Failure(
         N_("等待过久，未自动发送"),
@@ -58,9 +57,7 @@ FAILURES = {
 SKIPS = {
     "snoozed": N_("屏蔽中"),
     "closed": N_("已关闭"),
-    "delay_window": N_("延迟窗口内关闭"),
     "flapping_muted": N_("抖动静默"),
-    "duplicate": N_("重复接收人"),
     "severity_filtered": N_("级别不符"),
     "dropped": N_("已放弃"),
 }

@@ -16,7 +16,7 @@ from sqlalchemy.orm import joinedload
 
 from errors import InvalidInput, NotFound
 from extensions import db, insert_once
-from models import EPOCH, GroupChat, GroupState, Integration, IntegrationStatus, Membership, Receipt
+from models import EPOCH, GroupChat, GroupState, Integration, Membership, Receipt
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList
 from services import audit, checks, outbox, rights
@@ -144,18 +144,6 @@ def state_of(integration: Integration) -> tuple[Any, ...]:
     seen = (func.count().filter(is_active), *map(func.max, (GroupChat.id, GroupChat.state_at, GroupChat.named_at)))
     row = db.session.execute(_mine(integration).order_by(None).with_only_columns(*seen)).one()
     return tuple(row)
-
-
-def of_tenant(tenant_id: int) -> list[GroupChat]:
-    """The groups of all of an organisation's connections, but for drafts, that can be posted to or could once."""
-    chats = db.session.scalars(
-        select(GroupChat)
-        .join(Integration, Integration.id == GroupChat.integration_id)
-        .where(GroupChat.tenant_id == tenant_id, Integration.tenant_id == tenant_id)
-        .where(Integration.status != IntegrationStatus.DRAFT, GroupChat.state_at > EPOCH, GroupChat.origin != ROOM)
-        .options(joinedload(GroupChat.integration))
-    )
-    return sorted(chats, key=_order)
 
 
 def known(tenant_id: int, ids: Iterable[int]) -> list[GroupChat]:

@@ -1,16 +1,15 @@
 """Who on a chat platform is whom here: one account there ↔ one account here, inside one integration.
 
 The identity on the platform is proven by its silent sign-in, the one here by a password; a name or an
-e-mail address never proves anything. Platform ids are compared without regard to case, so stored folded.
+e-mail address never proves anything. Where the platform does not mind the case of its ids, they are stored folded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Select, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import lazyload
 
@@ -34,15 +33,6 @@ from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=5)
-_MEMBER = (
-    select(Membership, AccountLink.state)
-    .join(AccountLink, and_(AccountLink.tenant_id == Membership.tenant_id, AccountLink.user_id == Membership.user_id))
-    .where(
-        AccountLink.tenant_id == bindparam("tenant_id"),
-        AccountLink.integration_id == bindparam("integration_id"),
-        AccountLink.external_user_id == bindparam("external_user_id"),
-    )
-)
 
 
 class SignInExpired(AppError):
@@ -75,14 +65,6 @@ class NoMembership(AppError):
     status = 403
 
 
-@dataclass(frozen=True)
-class Linked:
-    """A link just made, and the platform account that the person was linked to before, if it was another."""
-
-    link: AccountLink
-    replaced_external_id: str | None = None
-
-
 def use_state(state: str, *, tenant_id: int, opened_at: datetime, now: datetime) -> None:
     """Take a sign-in state once. Raises SignInExpired for a second use or after ten minutes."""
     if now - opened_at > STATE_LIFETIME:
@@ -112,13 +94,6 @@ def find(integration: Integration, external_user_id: str) -> AccountLink | None:
     )
 
 
-def find_member(integration: Integration, external_user_id: str) -> tuple[Membership, LinkState] | None:
-    """The member behind a platform account, with the link's state, in one query; None without link or membership."""
-    account = {"integration_id": integration.id, "external_user_id": stored_id(integration, external_user_id)}
-    row = db.session.execute(_MEMBER, {"tenant_id": integration.tenant_id} | account).one_or_none()
-    return (row[0], row[1]) if row else None
-
-
 def find_for_user(integration: Integration, user_id: int) -> AccountLink | None:
     return db.session.scalar(
         select(AccountLink).where(
@@ -126,20 +101,6 @@ def find_for_user(integration: Integration, user_id: int) -> AccountLink | None:
             AccountLink.integration_id == integration.id,
             AccountLink.user_id == user_id,
         )
-    )
-
-
-def hold_for_user(integration: Integration, user_id: int) -> AccountLink | None:
-    """The same, locked: messages to one person are decided on one after the other."""
-    return db.session.scalar(
-        select(AccountLink)
-        .where(
-            AccountLink.tenant_id == integration.tenant_id,
-            AccountLink.integration_id == integration.id,
-            AccountLink.user_id == user_id,
-        )
-        .with_for_update(of=AccountLink)
-        .execution_options(populate_existing=True)
     )
 
 
@@ -170,7 +131,9 @@ def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> Non
         link.last_seen_at = now
 
 
-def link(integration: Integration, user: User, identity: PlatformIdentity, *, source: str, now: datetime) -> Linked:
+def link(
+    integration: Integration, user: User, identity: PlatformIdentity, *, source: str, now: datetime
+) -> AccountLink:
     """Link a person, whose identity was proven on both sides, and undo what stood in the way.
 
     A link of either side to somebody else ends, and the platform account that loses it is told. The state follows
@@ -215,7 +178,7 @@ def link(integration: Integration, user: User, identity: PlatformIdentity, *, so
     if replaced is not None:
         moved = Text(N_("您的值班铃账号 %(user)s 已改为关联另一个账号，此账号不再收到消息"), user=user.username)
         private_messages.tell(integration, replaced, moved, now=now)
-    return Linked(made, replaced)
+    return made
 
 
 def _state_of(member: Membership | None) -> LinkState:

@@ -26,7 +26,6 @@ from services.address_book import AddressBook, MemberValues, Route, kind_of
 from services.policy_levels import Personal
 
 DELIVER = "deliver"
-CAUSES = ("assign", "reassign", "escalate", "reopen", "snooze_expired", "add_responder", "repeat")
 
 
 def notify(
@@ -44,7 +43,8 @@ def notify(
 ) -> Notification:
     """Stage telling people and groups about an incident and write it to the timeline.
 
-    cause     one of CAUSES; level: 0-based, None when people were chosen directly; times: 2 for the first repeat
+    cause     a key of timeline.CAUSES; times: 2 for the first repeat
+    level     0-based, None when people were chosen directly
     group_ids of group chats; of those that are gone, the delivery says so
     personal  the level's choice of channels; None: each person's own preferences
     skip      why nobody is told after all, a key of failures.SKIPS: the record says what would have been sent

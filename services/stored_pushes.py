@@ -60,9 +60,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What waits: rows, their alerts, when the oldest was received (None: nothing waits), alerts set aside."""
+    """What waits: alerts, when the oldest was received (None: nothing waits), alerts set aside."""
 
-    pushes: int
     alerts: int
     oldest_at: datetime | None
     set_aside: int
@@ -128,15 +127,14 @@ def backlog(tenant_id: int | None = None) -> Backlog:
     """What waits in an organisation, or in all."""
     waiting = StoredPush.error.is_(None)
     statement = select(
-        func.count().filter(waiting),
         func.coalesce(func.sum(StoredPush.event_count).filter(waiting), 0),
         func.min(StoredPush.received_at).filter(waiting),
         func.coalesce(func.sum(StoredPush.event_count).filter(~waiting), 0),
     )
     if tenant_id is not None:
         statement = statement.where(StoredPush.tenant_id == tenant_id)
-    pushes, waiting_alerts, oldest_at, set_aside = db.session.execute(statement).one()
-    return Backlog(pushes, int(waiting_alerts), oldest_at, int(set_aside))
+    waiting_alerts, oldest_at, set_aside = db.session.execute(statement).one()
+    return Backlog(int(waiting_alerts), oldest_at, int(set_aside))
 
 
 def set_aside_of(source: AlertSource) -> int:

@@ -294,7 +294,7 @@ def link_account() -> ResponseReturnValue:
     source = BY_SSO if proven.by_sso else "login"
     forget_identity()
     made = linking.link(visit().integration, proven.user, identity, source=source, now=utcnow())
-    enter(proven.user, made.link)
+    enter(proven.user, made)
     session[TYPED_KEY] = source == "login"
     db.session.commit()
     flash(_("关联成功，以后打开会自动登录"), "success")

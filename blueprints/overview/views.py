@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, url_for
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -125,7 +125,7 @@ def _steps(setup: overview.Setup) -> list[Step]:
             _("关联您自己的账号"),
             _("从工作台打开应用并登录一次；在此之前发给您的消息会显示「未关联应用」。"),
             setup.is_linked,
-            _open("me.links", "incident.view") or _open("me.index", "incident.view"),
+            _open("me.links", "incident.view"),
             _("怎么关联"),
         ),
     ]
@@ -137,9 +137,7 @@ def _may_connect() -> bool:
 
 def _open(endpoint: str, right: str, **values: Any) -> str:
     """The address of a page for those who may use it, "" for others."""
-    if endpoint not in current_app.view_functions or not rights.can(current_member(), right):
-        return ""
-    return url_for(endpoint, **values)
+    return url_for(endpoint, **values) if rights.can(current_member(), right) else ""
 
 
 def _length(seconds: float | None) -> timedelta | None:

@@ -78,7 +78,6 @@ class DingTalk(Application):
         body_bytes=cards.VALUE_BYTES,
         escape_body=cards.escape,
         pictures="address",
-        menu_items=cards.MENU_ITEMS,
         buttons=cards.BUTTONS,
         facts=cards.FACTS,
         answers_in_reply=True,

@@ -55,7 +55,6 @@ class Feishu(Application):
         updates_need_codes=False,
         update_code_hours=0,
         body_lines=cards.BODY_LINES,
-        menu_items=cards.MENU_ITEMS,
         buttons=cards.BUTTONS,
         facts=cards.FACTS,
         body_bytes=cards.BODY_BYTES,

@@ -96,7 +96,6 @@ CHECKS = (
         N_("系统会读取飞书登记的重定向 URL；应用没有读取自身信息的权限时，以首次登录成功为准"),
         "redirect_url",
         active=True,
-        recommended_only=True,
     ),
     SetupCheck(
         "scopes",
@@ -110,7 +109,6 @@ CHECKS = (
         N_("事件请求地址"),
         N_("等待飞书校验事件请求地址：在开发者后台点击「保存」后会立即收到"),
         "event_subscription",
-        recommended_only=True,
     ),
     SetupCheck("bot", N_("机器人"), N_("发布版本并通过审核后，系统会读取机器人的状态"), "release", active=True),
     SetupCheck("home_page", N_("首次打开应用"), N_("等待第一位成员从工作台打开应用"), "release"),
@@ -120,7 +118,6 @@ CHECKS = (
         N_("等待机器人被添加到第一个群"),
         "groups",
         active=True,
-        recommended_only=True,
     ),
     SetupCheck("message", N_("测试消息"), N_("等待发送测试卡片"), "try_it"),
     SetupCheck("press", N_("卡片按钮"), N_("等待有人点击测试卡片上的按钮"), "card_callback"),

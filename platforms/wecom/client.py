@@ -176,10 +176,6 @@ class Client(Caller):
         """The application: name, visible range (allow_*), redirect_domain, home_url."""
         return self._get("agent/get", {"agentid": str(self._agent_id())})
 
-    def get_api_domain_ips(self) -> list[str]:
-        """Address ranges of the API, for an outgoing firewall. https://developer.work.weixin.qq.com/document/path/92520"""
-        return [str(ip) for ip in self._get("get_api_domain_ip", {}).get("ip_list") or ()]
-
     def _agent_id(self) -> int:
         self.settings.need("agent_id")
         if not (self.settings.agent_id.isascii() and self.settings.agent_id.isdecimal()):

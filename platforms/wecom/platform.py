@@ -47,7 +47,6 @@ class WeCom(Application):
         update_code_hours=72,
         body_lines=cards.BODY_LINES,
         body_characters=cards.BODY_ADVISED_CHARACTERS,
-        menu_items=cards.MENU_ITEMS,
         buttons=cards.BUTTONS,
         facts=cards.FACTS,
         answers_in_reply=True,

@@ -143,10 +143,6 @@ def test_the_domain_is_taken_on_trust_while_the_address_is_not_trusted(connectio
     assert result.detail["confirmed"] is False
 
 
-def test_the_address_ranges_of_the_api_can_be_shown(platform):
-    assert platform.client.get_api_domain_ips()
-
-
 def test_the_sign_in_inside_the_client_is_silent(connection, platform):
     url = platform.sign_in_url("https://a.example.com/h5?x=1", "s1", in_client=True)
     assert url.startswith(f"{connection.simulator.url}/connect/oauth2/authorize?")

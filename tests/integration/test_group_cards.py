@@ -13,7 +13,7 @@ from sqlalchemy import select
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
-from models import AccountLink, Delivery, DeliveryState, GroupState, Incident, Progress
+from models import AccountLink, Delivery, DeliveryState, GroupChat, GroupState, Incident, Progress
 from platforms import PLATFORMS
 from platforms.base import CallbackReply, CallbackRequest, Recipient
 from services import card_keys, dispatch, groups
@@ -124,7 +124,7 @@ def card_in(connection: Connection, group: Recipient) -> str:
 def test_a_group_from_its_first_event_to_its_last(app: Flask, connection: Connection):
     group = connection.make_group("生产告警群")
     work(app)
-    (chat,) = groups.of_tenant(0)
+    (chat,) = db.session.scalars(select(GroupChat))
     assert (chat.external_id, groups.shown_name(chat), chat.is_active) == (group.external_id, "生产告警群", True)
     assert chat.origin == PLATFORMS[connection.slug].capabilities.group_origin
 
@@ -152,7 +152,7 @@ def test_a_group_from_its_first_event_to_its_last(app: Flask, connection: Connec
 def test_somebody_without_a_link_is_told_so_and_nothing_changes(app: Flask, connection: Connection):
     group = connection.make_group("生产告警群")
     work(app)
-    (chat,) = groups.of_tenant(0)
+    (chat,) = db.session.scalars(select(GroupChat))
     incident, sent = told(app, chat.id)
     for link in db.session.scalars(select(AccountLink).where(AccountLink.external_user_id == connection.id_of("wu"))):
         db.session.delete(link)
