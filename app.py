@@ -51,7 +51,7 @@ from blueprints.access import load_user
 from blueprints.callbacks import rehearsal
 from blueprints.reader import choose_locale, choose_zone
 from blueprints.short_way import Application
-from config import SESSION_HOURS, ConfigError, Settings
+from config import SESSION_HOURS, Settings
 from extensions import read_only
 from services import accounts, instance
 from web_extensions import csrf, limiter, login_manager
@@ -103,10 +103,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     if settings is not None:
         return _build(settings)
-    try:
+    with ground.starting():
         return _build(Settings.from_env())
-    except ConfigError as error:
-        raise ground.refusal(error) from error
 
 
 def _build(settings: Settings) -> Flask:

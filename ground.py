@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from flask import Flask
 from sqlalchemy import inspect
@@ -30,18 +30,15 @@ MALLOC_OPTIONS = {-8: 2, -3: 1024 * 1024}
 when it is freed; left to itself, glibc would keep the 19 MB of each password check."""
 
 
-def settings_of_environment() -> Settings:
-    """Read them; a mistake ends the process with one line for each."""
+@contextmanager
+def starting() -> Iterator[None]:
+    """A mistake in the settings, and keys that do not open what is stored, end the process with one line for each."""
     try:
-        return Settings.from_env()
+        yield
     except ConfigError as error:
-        raise refusal(error) from error
-
-
-def refusal(error: ConfigError) -> SystemExit:
-    for problem in error.problems:
-        print(f"dutybell cannot start: {problem}", file=sys.stderr)
-    return SystemExit(CANNOT_START)
+        for problem in error.problems:
+            print(f"dutybell cannot start: {problem}", file=sys.stderr)
+        raise SystemExit(CANNOT_START) from error
 
 
 def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:

@@ -8,7 +8,7 @@ import os
 from flask import Flask
 
 import ground
-from config import ConfigError, Settings
+from config import Settings
 from jobs.engine import Worker
 
 NICENESS = 5
@@ -16,9 +16,9 @@ NICENESS = 5
 
 
 def create_worker_app(settings: Settings | None = None) -> Flask:
-    """The application without pages. Raises ConfigError if the keys do not open what is stored."""
+    """The application without pages. Raises ConfigError, also if the keys do not open what is stored."""
     app = Flask("app")
-    ground.lay(app, settings or ground.settings_of_environment())
+    ground.lay(app, settings or Settings.from_env())
     ground.check_keys(app)
     return app
 
@@ -30,10 +30,8 @@ def settle() -> None:
 
 
 def main() -> None:
-    try:
+    with ground.starting():
         app = create_worker_app()
-    except ConfigError as error:
-        raise ground.refusal(error) from error
     os.nice(NICENESS)
     settle()
     with app.app_context():
