@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from texts import N_
@@ -13,7 +14,7 @@ class AppError(Exception):
     code     stable and searchable, for logs and API answers: "incident.closed".
     message  what happened; hint: what to do next. Both are catalogue ids with %(name)s places,
              filled from `params` when shown.
-    status   HTTP status of a page or API answer that ends with this error.
+    status   HTTP status of a page or API answer that ends with this error; retry_after: when to come back, if known
     """
 
     code: ClassVar[str] = "error"
@@ -21,6 +22,7 @@ class AppError(Exception):
     message: ClassVar[str] = N_("出现了意料之外的错误")
     hint: ClassVar[str] = ""
     status: ClassVar[int] = 500
+    retry_after: timedelta | None = None
 
     def __init__(self, detail: str = "", **params: Any) -> None:
         super().__init__(detail or self.message)
@@ -77,3 +79,4 @@ class Busy(AppError):
     message = N_("服务暂时繁忙，本次请求没有保存")
     hint = N_("请稍后重试。")
     status = 503
+    retry_after = timedelta(seconds=5)

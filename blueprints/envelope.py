@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, jsonify
 
 import json_text
 from blueprints.programs import Answer
+from errors import AppError
 from extensions import db
 
 HTTP_CODES = {
@@ -35,6 +36,12 @@ class RefusedRequest(Exception):
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+
+
+def retry_header(error: AppError) -> dict[str, str]:
+    """When to come back, in whole seconds, if the error knows."""
+    wait = error.retry_after
+    return {} if wait is None else {"Retry-After": str(max(1, round(wait.total_seconds())))}
 
 
 def request_id() -> str:

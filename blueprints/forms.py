@@ -12,6 +12,7 @@ from flask_wtf import FlaskForm
 from wtforms import Field, HiddenField, SelectFieldBase
 
 from blueprints import live
+from blueprints.envelope import retry_header
 from errors import AppError, Conflict
 from extensions import db
 from services.accounts import UsernameTaken
@@ -79,8 +80,7 @@ def refused(template: str, form: FlaskForm, error: AppError, **context: Any) -> 
     else:
         field.errors = [*field.errors, sentence]
     response = make_response(render_template(template, form=form, **context), error.status)
-    if wait := getattr(error, "retry_after", None):
-        response.headers["Retry-After"] = str(max(1, round(wait.total_seconds())))
+    response.headers.update(retry_header(error))
     return response
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flask import Flask, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 
 from blueprints import database_trouble
 from blueprints.access import OrganisationRequired, PasswordChangeRequired, SignInRequired
-from blueprints.envelope import HTTP_CODES, refusal
+from blueprints.envelope import HTTP_CODES, refusal, retry_header
 from blueprints.envelope import problem as problem_details
 from blueprints.gate import SELF_AUTHENTICATING, turn_to
 from errors import AppError, Busy, Conflict
@@ -26,7 +26,6 @@ from extensions import db
 from services.wording import say_error
 from texts import N_
 
-BUSY_SECONDS = 5
 SERVER_ERROR = 500
 
 SENTENCES: dict[int, tuple[str, str]] = {
@@ -48,14 +47,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as it is shown. retry_after in whole seconds, 0 for no such advice."""
+    """An error as it is shown."""
 
     status: int
     code: str
     api_code: str
     message: str
     hint: str = ""
-    retry_after: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def register(app: Flask) -> None:
@@ -78,9 +77,7 @@ def answer_app_error(error: AppError) -> ResponseReturnValue:
     if error.status >= SERVER_ERROR:
         log.warning("%s: %s", error.code, error.detail or error)
     message, hint = say_error(error)
-    wait = getattr(error, "retry_after", None)
-    seconds = max(1, round(wait.total_seconds())) if isinstance(wait, timedelta) else 0
-    return answer(Problem(error.status, error.code, error.api_code, message, hint, seconds))
+    return answer(Problem(error.status, error.code, error.api_code, message, hint, retry_header(error)))
 
 
 def answer_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -111,21 +108,25 @@ def answer_busy(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
     db.session.rollback()
     database_trouble.note(error)
     g.bare = True
-    message, hint = say_error(Busy())
-    return answer(Problem(Busy.status, Busy.code, Busy.api_code, message, hint, BUSY_SECONDS))
+    busy = Busy()
+    message, hint = say_error(busy)
+    return answer(Problem(busy.status, busy.code, busy.api_code, message, hint, retry_header(busy)))
 
 
 def answer(problem: Problem) -> ResponseReturnValue:
     """Put a problem into the form that whoever asked can read."""
-    headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else {}
     if request.path.startswith("/api/"):
-        return problem_details(problem.status, problem.api_code, problem.message, problem.hint, headers)
+        return problem_details(problem.status, problem.api_code, problem.message, problem.hint, problem.headers)
     if wants_json():
         said = f"{problem.message} {problem.hint}".strip()
-        return refusal(problem.status, problem.api_code, said, headers)
+        return refusal(problem.status, problem.api_code, said, problem.headers)
     template = "errors/_fragment.html" if "HX-Request" in request.headers else page_of_problems()
     values = {"message": problem.message, "hint": problem.hint, "code": problem.code, "status": problem.status}
-    return render_template(template, request_id=g.get("request_id", ""), **values), problem.status, headers
+    return (
+        render_template(template, request_id=g.get("request_id", ""), **values),
+        problem.status,
+        dict(problem.headers),
+    )
 
 
 def page_of_problems() -> str:

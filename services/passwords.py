@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -82,7 +82,7 @@ class HashingBusy(AppError):
     message = N_("现在登录的人太多")
     hint = N_("请稍等几秒再试。")
     status = 429
-    retry_after: ClassVar[timedelta] = timedelta(seconds=1)
+    retry_after = timedelta(seconds=1)
 
 
 def check_acceptable(password: str, username: str) -> None:

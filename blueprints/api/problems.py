@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, g
@@ -14,8 +13,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from blueprints import database_trouble
-from blueprints.envelope import HTTP_CODES, RefusedRequest, problem
-from blueprints.problems import BUSY_SECONDS, SENTENCES, SERVER_ERROR, conflict_of
+from blueprints.envelope import HTTP_CODES, RefusedRequest, problem, retry_header
+from blueprints.problems import SENTENCES, SERVER_ERROR, conflict_of
 from errors import AppError, Busy, Conflict
 from extensions import db
 from services.wording import say_error
@@ -60,8 +59,7 @@ def _answer_error(error: AppError) -> Response:
     if status >= SERVER_ERROR:
         log.warning("%s: %s", error.code, error.detail or error)
     message, hint = say_error(error)
-    wait = getattr(error, "retry_after", None)
-    headers = {"Retry-After": str(max(1, round(wait.total_seconds())))} if isinstance(wait, timedelta) else {}
+    headers = retry_header(error)
     if status == STATUS["Unauthorized"]:
         headers["WWW-Authenticate"] = "Bearer"
     present = g.pop("present_state", None)
@@ -72,8 +70,9 @@ def _answer_busy(error: Exception) -> Response:
     """The database cannot take work now; nothing was changed."""
     db.session.rollback()
     database_trouble.note(error)
-    message, hint = say_error(Busy())
-    return problem(Busy.status, Busy.api_code, message, hint, {"Retry-After": str(BUSY_SECONDS)})
+    busy = Busy()
+    message, hint = say_error(busy)
+    return problem(busy.status, busy.api_code, message, hint, retry_header(busy))
 
 
 def _answer_refused(error: RefusedRequest) -> Response:
