@@ -166,7 +166,10 @@ def set_enabled(source: AlertSource, is_enabled: bool, *, by: Membership) -> Non
 
 
 def delete(source: AlertSource, *, confirmation: str, by: Membership) -> None:
-    """Delete a source and its keys; its alerts and incidents stay. Raises InvalidInput unless its name was typed."""
+    """Delete a source and its keys; its alerts and incidents stay. Raises InvalidInput unless its name was typed.
+
+    What it accepted and nobody took goes with it: see stored_pushes.delete_source().
+    """
     rights.require(by, "integration.edit")
     if confirmation.strip() != source.name:
         raise InvalidInput(N_("名称"), N_("请输入完整的名称以确认删除"))

@@ -111,11 +111,15 @@ def drain(source_id: int, *, now: datetime, at_most: int = EVENTS_A_TURN, is_car
     return events
 
 
-def drain_all(source: AlertSource, *, now: datetime) -> None:
-    """Stage everything that waits, before the source is deleted; nothing new is stored until the transaction ends."""
+def delete_source(source: AlertSource, *, confirmation: str, by: Membership, now: datetime) -> None:
+    """Stage that a source and its keys go. What was accepted stays accepted: everything that waits is taken before.
+
+    Nothing new is stored until the transaction ends. Raises InvalidInput unless its name was typed: then roll back.
+    """
     db.session.execute(select(AlertSource.id).where(AlertSource.id == source.id).with_for_update())
     while drain(source.id, now=now):
         pass
+    alert_sources.delete(source, confirmation=confirmation, by=by)
 
 
 def is_waiting(source_id: int) -> bool:

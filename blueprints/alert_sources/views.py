@@ -157,8 +157,8 @@ def delete(source_id: int) -> ResponseReturnValue:
     source = _source(source_id)
     name = source.name
     try:
-        stored_pushes.drain_all(source, now=utcnow())  # what was accepted stays accepted
-        alert_sources.delete(source, confirmation=request.form.get("confirm_name", ""), by=current_member())
+        typed = request.form.get("confirm_name", "")
+        stored_pushes.delete_source(source, confirmation=typed, by=current_member(), now=utcnow())
     except InvalidInput as error:
         db.session.rollback()
         source = _source(source_id)

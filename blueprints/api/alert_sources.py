@@ -150,8 +150,7 @@ def try_alerts_again(call: Call, source_id: int) -> dict[str, Any]:
 )
 def delete_alert_source(call: Call, source_id: int) -> dict[str, Any]:
     source = alert_sources.get(source_id, viewer=call.member)
-    stored_pushes.drain_all(source, now=call.now)  # what was accepted stays accepted
-    alert_sources.delete(source, confirmation=call.query["confirm_name"], by=call.member)
+    stored_pushes.delete_source(source, confirmation=call.query["confirm_name"], **call.by)
     return {"deleted": True}
 
 

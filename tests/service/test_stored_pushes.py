@@ -20,7 +20,7 @@ from group_commit import GroupCommit
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Alert, AlertSource, AlertState, Incident, IntegrationKey, Job, JobState, Role, Severity, StoredPush
-from services import alert_sources, alerts, stored_pushes
+from services import alerts, stored_pushes
 from services.clock import utcnow
 from sources import IncomingEvent, Push
 from tests.factories import NOW, make_channel, make_member, make_policy, make_source
@@ -314,8 +314,8 @@ def test_a_long_push_is_taken_in_short_transactions(sender, worker, monkeypatch)
 
 def test_deleting_a_source_first_takes_what_was_accepted(sender, source, worker):
     accept(sender, event())
-    stored_pushes.drain_all(source, now=NOW)
-    alert_sources.delete(source, confirmation=source.name, by=make_member("admin", Role.ADMIN))
+    admin = make_member("admin", Role.ADMIN)
+    stored_pushes.delete_source(source, confirmation=source.name, by=admin, now=NOW)
     db.session.commit()
     worker.run_due()
     assert (count(StoredPush), count(Incident), count(AlertSource)) == (0, 1, 0)
