@@ -77,6 +77,11 @@ class EnumText(TypeDecorator[enum.StrEnum]):
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _only(rows: str) -> dict[str, Any]:
+    """An index of some rows alone: those of which this is true, said in words that both databases know."""
+    return {"sqlite_where": text(rows), "postgresql_where": text(rows)}
+
+
 def _tenant() -> Mapped[int]:
     """For tables that stay small. In large ones SQLite would follow this index, and so read a whole organisation."""
     return mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
@@ -370,8 +375,7 @@ class Seat(Base):
             "tenant_id",
             "user_id",
             unique=True,
-            sqlite_where=text("released_at IS NULL"),
-            postgresql_where=text("released_at IS NULL"),
+            **_only("released_at IS NULL"),
         ),
     )
 
@@ -778,8 +782,7 @@ class ContactSync(Base):
             "uq_contact_syncs_open",
             "integration_id",
             unique=True,
-            sqlite_where=text("finished_at IS NULL"),
-            postgresql_where=text("finished_at IS NULL"),
+            **_only("finished_at IS NULL"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -1114,8 +1117,7 @@ class StoredPush(Base):
             "ix_stored_pushes_waiting",
             "source_id",
             "id",
-            sqlite_where=text("error IS NULL"),
-            postgresql_where=text("error IS NULL"),
+            **_only("error IS NULL"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -1189,8 +1191,7 @@ class Incident(Base):
         Index(
             "ix_incidents_open",
             *("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private"),
-            sqlite_where=text("progress != 'Closed'"),
-            postgresql_where=text("progress != 'Closed'"),
+            **_only("progress != 'Closed'"),
         ),
         Index("ix_incidents_channel_changed", "channel_id", "changed_at", "id"),
         Index("ix_incidents_started", "tenant_id", "started_at", "id", "channel_id", "is_private"),
@@ -1302,23 +1303,20 @@ class Alert(Base):
             "source_id",
             "alert_key",
             "ended_at",
-            sqlite_where=text("state = 'closed'"),
-            postgresql_where=text("state = 'closed'"),
+            **_only("state = 'closed'"),
         ),
         # the latest alerts of a key; those that fire are not in it, so that new ones do not pay for it
         Index(
             "ix_alerts_ended",
             *("source_id", "alert_key", "ended_at"),
-            sqlite_where=text("ended_at IS NOT NULL"),
-            postgresql_where=text("ended_at IS NOT NULL"),
+            **_only("ended_at IS NOT NULL"),
         ),
         Index(
             "uq_alerts_firing",
             "source_id",
             "alert_key",
             unique=True,
-            sqlite_where=text("state = 'firing'"),
-            postgresql_where=text("state = 'firing'"),
+            **_only("state = 'firing'"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -1345,7 +1343,7 @@ class Alert(Base):
 
 
 class AlertEvent(Base):
-    """One raw report from a monitoring system; `raw` is what was pushed, kept 30 days."""
+    """One raw report from a monitoring system; `raw` is what was pushed. Kept for RETENTION_EVENT_DAYS."""
 
     __tablename__ = "alert_events"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -1418,8 +1416,7 @@ class WarRoom(Base):
             "uq_war_rooms_open",
             "incident_id",
             unique=True,
-            sqlite_where=text("state IN ('creating', 'active', 'dismissing')"),
-            postgresql_where=text("state IN ('creating', 'active', 'dismissing')"),
+            **_only("state IN ('creating', 'active', 'dismissing')"),
         ),
         Index("ix_war_rooms_incident", "incident_id", "id"),
         {"sqlite_autoincrement": True},
@@ -1557,8 +1554,7 @@ class Delivery(Base):
         Index(
             "ix_deliveries_summary",
             "summary_id",
-            sqlite_where=text("summary_id IS NOT NULL"),
-            postgresql_where=text("summary_id IS NOT NULL"),
+            **_only("summary_id IS NOT NULL"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -1623,7 +1619,7 @@ class CardState(enum.StrEnum):
 class Card(Base):
     """An interactive card that reached somebody and is kept true. One delivery, one person or group, one card.
 
-    shown_fingerprint  of the content that the platform was last given; update_due_at: an update waits (coalesced)
+    shown_fingerprint  of the content that the platform was last given
     """
 
     __tablename__ = "cards"
@@ -1715,23 +1711,20 @@ class Job(Base):
             "ix_jobs_pending_due",
             "due_at",
             "id",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
+            **_only("state = 'pending'"),
         ),
         Index(
             "ix_jobs_pending_queue",
             "queue",
             "due_at",
             "id",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
+            **_only("state = 'pending'"),
         ),
         Index("ix_jobs_subject", "kind", "subject_id"),
         Index(
             "ix_jobs_dead",
             "tenant_id",
-            sqlite_where=text("state = 'dead'"),
-            postgresql_where=text("state = 'dead'"),
+            **_only("state = 'dead'"),
         ),
         {"sqlite_autoincrement": True},
     )
