@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from flask import current_app, g, has_app_context
 from flask_babel import Babel
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, Connection, Engine, Executable, Insert, MetaData, event
+from sqlalchemy import ColumnElement, Connection, Engine, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
@@ -84,28 +84,26 @@ def seconds_left() -> float | None:
 def insert_once(model: type[Row], values: dict[str, Any], *, key: tuple[str, ...]) -> Row | None:
     """Insert a row unless one with the same unique `key` (column names) is there: then None. One statement.
 
-    It waits for another transaction that is inserting the same. Both databases know the clause under their own name.
+    It waits for another transaction that is inserting the same.
     """
-    return db.session.scalars(_insert_once(db.engine.dialect.name, model, key), values).one_or_none()
+    statement = _unless_there(db.engine.dialect.name, model, key).returning(model)
+    return db.session.scalars(statement, values).one_or_none()
 
 
 def insert_unless_there(on: Connection, model: type[Base], key: tuple[str, ...]) -> Insert:
     """The statement that inserts a row unless one with the same unique `key` (column names) is there."""
-    return _insert_unless_there(on.dialect.name, model, key)
-
-
-@cache
-def _insert_unless_there(dialect: str, model: type[Base], key: tuple[str, ...]) -> Insert:
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement: Insert = insert(model.__table__).on_conflict_do_nothing(index_elements=key)
+    statement: Insert = _unless_there(on.dialect.name, model.__table__, key)
     return statement
 
 
+def insert_into(dialect: str, table: Any) -> Any:
+    """An INSERT that knows ON CONFLICT, a clause that both databases have under their own name."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
 @cache
-def _insert_once(dialect: str, model: type[Row], key: tuple[str, ...]) -> Executable:
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement: Executable = insert(model).on_conflict_do_nothing(index_elements=key).returning(model)
-    return statement
+def _unless_there(dialect: str, table: Any, key: tuple[str, ...]) -> Any:
+    return insert_into(dialect, table).on_conflict_do_nothing(index_elements=key)
 
 
 def unindexed(column: Any) -> ColumnElement[int]:

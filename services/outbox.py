@@ -14,10 +14,9 @@ from typing import Any
 
 from flask import Flask, current_app, has_app_context
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, event, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from extensions import db, insert_once
+from extensions import db, insert_into, insert_once
 from models import EPOCH, Job, JobState
 from services import leases
 from services.statements import Statement, inserting
@@ -162,9 +161,8 @@ def ensure_pending(
 
 @cache
 def _ensure_pending(dialect: str) -> Statement:
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     fresh = {"state": JobState.PENDING, "finished_at": None, "error": None, "lease_until": EPOCH}
-    statement = insert(Job.__table__).values({name: bindparam(name) for name in _ONE_OF_A_KIND})
+    statement = insert_into(dialect, Job.__table__).values({name: bindparam(name) for name in _ONE_OF_A_KIND})
     executable = statement.on_conflict_do_update(
         index_elements=["unique_key"],
         set_=fresh | {name: statement.excluded[name] for name in ("due_at", "payload", "queue")},
