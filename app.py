@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import cli
 import ground
+from arrival import LARGEST_BODY
 from blueprints import (
     access_log,
     alert_sources,
@@ -93,7 +94,6 @@ BLUEPRINTS = (
     integrations.bp,
     integrations.ownership,
 )
-LARGEST_REQUEST = 1024 * 1024
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -142,7 +142,7 @@ def _tell_setup_code() -> None:
 
 def _flask_config(settings: Settings) -> dict[str, object]:
     return {
-        "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
+        "MAX_CONTENT_LENGTH": LARGEST_BODY,
         # `__Host-`: only from this very host, only encrypted, for every path
         "SESSION_COOKIE_NAME": "__Host-dutybell" if settings.is_https else "dutybell",
         "SESSION_COOKIE_SECURE": settings.is_https,

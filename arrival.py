@@ -1,12 +1,16 @@
-"""When the request of this thread was there: whoever sent it counts from then, not from when a thread was free.
+"""What server and application agree on about a request: how long it may be, and when it was there.
 
-The server notes it (whole_requests.py); under another one, or none, a request is always new.
+Whoever sent it counts from then, not from when a thread was free. The server notes it (whole_requests.py); under
+another one, or none, a request is always new.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes, however they are sent."""
 
 _of_thread = threading.local()
 

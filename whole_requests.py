@@ -29,8 +29,8 @@ IDLE_SECONDS = 30.0
 WHOLE_SECONDS = 15.0
 """How long a request may take from its first byte to its last: a megabyte over a slow line of half a megabit."""
 LARGEST_HEAD = 64 * 1024
-LARGEST_BODY = 1024 * 1024 + 1024
-LARGEST_REQUEST = LARGEST_HEAD + LARGEST_BODY
+LONGEST_BODY = arrival.LARGEST_BODY + 1024
+LARGEST_REQUEST = LARGEST_HEAD + LONGEST_BODY
 """Bytes. What is longer is not waited for: the application reads no more than that, and refuses it in its words."""
 ALL_WAITING = 64 * 1024 * 1024
 """Bytes of all unfinished requests of this process together; whose request goes beyond them is sent away."""
@@ -144,7 +144,7 @@ class Incoming:
         """Whether a thread can answer it without waiting for its peer."""
         if self.is_whole or not self.is_chunked:
             return self.is_whole or (self.is_too_long and self.head > 0)
-        return self.is_too_long and self.chunked_bytes - max(0, self.next_chunk - len(self.data)) > LARGEST_BODY
+        return self.is_too_long and self.chunked_bytes - max(0, self.next_chunk - len(self.data)) > LONGEST_BODY
 
 
 @dataclass(eq=False)

@@ -11,6 +11,8 @@ from flask import Request, g
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
+from arrival import LARGEST_BODY
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -57,18 +59,18 @@ def asked() -> Request:
     return request
 
 
-def body_of(request: Request, most: int) -> bytes:
-    """Its body. Raises RequestEntityTooLarge if it has more than `most` bytes, however sent, and ClientDisconnected.
+def body_of(request: Request) -> bytes:
+    """Its body. Raises RequestEntityTooLarge if it has more bytes than LARGEST_BODY, and ClientDisconnected.
 
     The server ends the body, and has it whole but for one that is announced as too long: that one is not waited for.
     Flask's own reading goes through a stream that limits it, which takes longer than all else about a request.
     """
-    if (request.content_length or 0) > most:
+    if (request.content_length or 0) > LARGEST_BODY:
         raise RequestEntityTooLarge
     try:
-        body = get_input_stream(request.environ).read(most + 1)
+        body = get_input_stream(request.environ).read(LARGEST_BODY + 1)
     except OSError as error:
         raise ClientDisconnected from error
-    if len(body) > most:
+    if len(body) > LARGEST_BODY:
         raise RequestEntityTooLarge
     return body

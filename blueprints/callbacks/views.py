@@ -42,7 +42,6 @@ from services.integrations import Connected
 from services.wording import say, speaking
 from web_extensions import csrf, limiter
 
-BODY_BYTES = 1024 * 1024
 LOCK_SECONDS = 0.8
 """How long a callback waits for the database: it must be answered within a second."""
 LEAST_SECONDS = 0.1
@@ -108,7 +107,7 @@ def seconds_left() -> float:
 def _read_request(purpose: str, now: datetime) -> CallbackRequest:
     request = asked()
     query = request.args if request.query_string else {}
-    return CallbackRequest(request.method, query, request.headers, body_of(request, BODY_BYTES), now, purpose)
+    return CallbackRequest(request.method, query, request.headers, body_of(request), now, purpose)
 
 
 def _respond(called: Called) -> Answer:

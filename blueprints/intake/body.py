@@ -5,10 +5,9 @@ from __future__ import annotations
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from arrival import LARGEST_BODY
 from blueprints.envelope import RefusedRequest
 from blueprints.programs import body_of
-
-BODY_BYTES = 1024 * 1024
 
 
 def read_body(request: Request) -> bytes:
@@ -20,9 +19,9 @@ def read_body(request: Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RefusedRequest(400, "InvalidContentType", "Content-Encoding is not supported: send the JSON as it is")
     try:
-        return body_of(request, BODY_BYTES)
+        return body_of(request)
     except RequestEntityTooLarge as error:
-        message = f"the body must have at most {BODY_BYTES} bytes"
+        message = f"the body must have at most {LARGEST_BODY} bytes"
         raise RefusedRequest(413, "EntityTooLarge", message) from error
     except ClientDisconnected as error:
         raise RefusedRequest(400, "InvalidParameter", "the body ended before its Content-Length") from error

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from blueprints.callbacks import notices
-from blueprints.callbacks.views import BODY_BYTES, answer_with, seconds_left, take
+from blueprints.callbacks.views import answer_with, seconds_left, take
 from blueprints.programs import Answer, asked, body_of
 from blueprints.providers import SLUGS, at_each, callbacks
 from extensions import begin_write, db, reading, wait_at_most
@@ -57,7 +57,7 @@ def data(address: str) -> Answer:
 def _wanted(purpose: str) -> CallbackRequest:
     wait_at_most(seconds_left(), is_hurried=True)
     request = asked()
-    body = body_of(request, BODY_BYTES)
+    body = body_of(request)
     return CallbackRequest(request.method, request.args, request.headers, body, utcnow(), purpose)
 
 

@@ -22,13 +22,12 @@ if seconds := os.environ.get("PATIENCE"):
 if most := os.environ.get("ALL_WAITING"):
     whole_requests.ALL_WAITING = int(most)
 
-LONGEST = 1024 * 1024
 gone = threading.Event()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     try:
-        length = len(body_of(Request(environ), LONGEST))
+        length = len(body_of(Request(environ)))
     except RequestEntityTooLarge:
         start_response("413 Content Too Large", [("Content-Length", "4")])
         return [b"echo"]
