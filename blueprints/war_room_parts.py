@@ -10,7 +10,6 @@ from wtforms import BooleanField, SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from blueprints.access import current_member
-from errors import AppError
 from models import Incident, RoomState, WarRoom
 from platforms import PLATFORMS
 from services import responders, war_room_switch, war_rooms
@@ -83,10 +82,6 @@ def room_shown(incident: Incident, *, with_form: bool = True) -> dict[str, Any]:
 
 def _is_active(room: WarRoom | None) -> bool:
     return room is not None and room.state is RoomState.ACTIVE
-
-
-def refusal(error: AppError) -> str:
-    return error_sentence(error)
 
 
 def _absent(room: WarRoom | None) -> list[tuple[str, Text | None]]:

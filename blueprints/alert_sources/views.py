@@ -124,21 +124,12 @@ def end_old_keys(source_id: int) -> ResponseReturnValue:
     return _back(source_id)
 
 
-@bp.post("/<int:source_id>/disable")
+@bp.post("/<int:source_id>/<any(enable, disable):verb>")
 @requires("integration.edit")
-def disable(source_id: int) -> ResponseReturnValue:
-    alert_sources.set_enabled(_source(source_id), False, by=current_member())
+def set_enabled(source_id: int, verb: str) -> ResponseReturnValue:
+    alert_sources.set_enabled(_source(source_id), verb == "enable", by=current_member())
     db.session.commit()
-    flash(_("告警源已停用，推送将被拒绝"), "ok")
-    return _back(source_id)
-
-
-@bp.post("/<int:source_id>/enable")
-@requires("integration.edit")
-def enable(source_id: int) -> ResponseReturnValue:
-    alert_sources.set_enabled(_source(source_id), True, by=current_member())
-    db.session.commit()
-    flash(_("告警源已启用"), "ok")
+    flash(_("告警源已启用") if verb == "enable" else _("告警源已停用，推送将被拒绝"), "ok")
     return _back(source_id)
 
 

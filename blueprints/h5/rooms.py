@@ -11,10 +11,11 @@ from flask.typing import ResponseReturnValue
 from blueprints.access import current_member
 from blueprints.h5 import bp
 from blueprints.h5.incidents import act
-from blueprints.war_room_parts import REFUSALS, chosen_people, refusal, room_form
+from blueprints.war_room_parts import REFUSALS, chosen_people, room_form
 from extensions import db
 from services import incidents, war_rooms
 from services.incidents import Outcome
+from services.wording import error_sentence
 
 
 @bp.post("/incidents/<int:num>/room")
@@ -41,5 +42,5 @@ def _try(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseRe
         return act(num, verb, **arguments)
     except REFUSALS as error:
         db.session.rollback()
-        flash(refusal(error), "error")
+        flash(error_sentence(error), "error")
     return redirect(url_for("h5.incident", num=num), code=303)

@@ -13,10 +13,11 @@ from blueprints.incidents import bp
 from blueprints.incidents.actions import act
 from blueprints.incidents.views import shown
 from blueprints.live import is_fragment
-from blueprints.war_room_parts import REFUSALS, chosen_people, refusal, room_form
+from blueprints.war_room_parts import REFUSALS, chosen_people, room_form
 from extensions import db
 from services import incidents, war_rooms
 from services.incidents import Outcome
+from services.wording import error_sentence
 
 
 @bp.post("/<int:num>/room")
@@ -46,7 +47,7 @@ def _try(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseRe
         return act(num, verb, **arguments)
     except REFUSALS as error:
         db.session.rollback()
-        said = refusal(error)
+        said = error_sentence(error)
     if is_fragment():
         found = incidents.get(num, viewer=current_member())
         return render_template("incidents/_answer.html", said=said, kind="error", **shown(found))
