@@ -72,7 +72,7 @@ def save(integration_id: int) -> ResponseReturnValue:
         db.session.rollback()
         return _refused(integration_id, typed, {"": error_sentence(error)})
     db.session.commit()
-    flash(_("配置已保存"), "success")
+    flash(_("配置已保存"), "ok")
     return redirect(url_for(".connection", integration_id=integration_id), code=303)
 
 
@@ -84,7 +84,7 @@ def end(integration_id: int) -> ResponseReturnValue:
     integration = setup.hold(integration_id, viewer=current_member())
     setup.set_enabled(integration, False, by=current_member())
     db.session.commit()
-    flash(_("已取消绑定，重新保存配置即可恢复"), "success")
+    flash(_("已取消绑定，重新保存配置即可恢复"), "ok")
     return redirect(url_for(".connection", integration_id=integration_id), code=303)
 
 

@@ -44,7 +44,7 @@ def remove(integration_id: int, user_id: int) -> ResponseReturnValue:
     if link is not None:
         linking.unlink(link, by=current_member())
         db.session.commit()
-        flash(_("已取消 %(name)s 的绑定，账号与成员身份保留", name=link.user.name), "success")
+        flash(_("已取消 %(name)s 的绑定，账号与成员身份保留", name=link.user.name), "ok")
     return redirect(url_for(".bound", integration_id=integration.id), code=303)
 
 

@@ -55,7 +55,7 @@ def unlink() -> ResponseReturnValue:
         linking.unlink(link)
     sign_out()
     db.session.commit()
-    flash(_("已取消关联，原账号不再收到本应用的消息") if link else _("您已退出登录"), "success")
+    flash(_("已取消关联，原账号不再收到本应用的消息") if link else _("您已退出登录"), "ok")
     return redirect(url_for("h5.home"), code=303)
 
 
@@ -65,7 +65,7 @@ def test_message() -> ResponseReturnValue:
     member = current_member()
     trial_cards.send(visit().integration, user_ids=[member.user_id], by=member, now=utcnow())
     db.session.commit()
-    flash(_("测试卡片已发出，几秒内会到达"), "success")
+    flash(_("测试卡片已发出，几秒内会到达"), "ok")
     return redirect(url_for("h5.account"), code=303)
 
 
@@ -75,5 +75,5 @@ def resend_missed() -> ResponseReturnValue:
     member = current_member()
     sent = deliveries.resend_after_link(member, visit().integration, now=utcnow())
     db.session.commit()
-    flash(_("已重新发送 %(count)s 条通知", count=len(sent)), "success")
+    flash(_("已重新发送 %(count)s 条通知", count=len(sent)), "ok")
     return redirect(safe_next(request.form.get("next")) or url_for("h5.incident_list"), code=303)

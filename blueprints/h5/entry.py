@@ -297,7 +297,7 @@ def link_account() -> ResponseReturnValue:
     enter(proven.user, made)
     session[TYPED_KEY] = source == "login"
     db.session.commit()
-    flash(_("关联成功，以后打开会自动登录"), "success")
+    flash(_("关联成功，以后打开会自动登录"), "ok")
     return redirect(url_for("h5.linked", next=wanted), code=303)
 
 

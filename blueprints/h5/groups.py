@@ -60,7 +60,7 @@ def add_group() -> ResponseReturnValue:
     place = group_policies.add(chat, request.form.get("place", ""), by=current_member())
     db.session.commit()
     number = place.level + 1
-    flash(_("「%(policy)s」第 %(number)s 环节会通知本群", policy=place.policy.name, number=number), "success")
+    flash(_("「%(policy)s」第 %(number)s 环节会通知本群", policy=place.policy.name, number=number), "ok")
     return redirect(_address(chat), code=303)
 
 

@@ -16,6 +16,7 @@ from blueprints.h5 import asked, bp
 from blueprints.h5.visit import visit
 from blueprints.incident_actions import PLAIN_VERBS, search_of, standing, take
 from blueprints.incident_forms import (
+    SEVERITIES,
     CloseForm,
     CommentForm,
     ReasonForm,
@@ -25,7 +26,6 @@ from blueprints.incident_forms import (
     people_form,
 )
 from blueprints.war_room_parts import room_shown
-from models import Severity
 from services import channels, held_cards, incident_queries, incidents, notifications, timeline
 from services.clock import utcnow
 from services.incidents import Outcome
@@ -56,7 +56,7 @@ def incident_list() -> ResponseReturnValue:
         chosen=chosen,
         wanted=wanted,
         channels=channels.all_for(viewer),
-        severities=[(severity.value, severity.label) for severity in Severity if severity is not Severity.OK],
+        severities=[(severity.value, severity.label) for severity in SEVERITIES],
         etag=etag,
         now=utcnow(),
     )
@@ -99,7 +99,7 @@ def incident(num: int) -> ResponseReturnValue:
 def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseReturnValue:
     """Do one thing to one incident, say what came of it, show the incident again."""
     _incident, outcome = take(num, verb, via=VIA, **arguments)
-    flash(say(outcome.text), "success" if outcome.changed else "info")
+    flash(say(outcome.text), "ok" if outcome.changed else "info")
     return redirect(url_for("h5.incident", num=num), code=303)
 
 

@@ -102,7 +102,7 @@ def name_group(integration_id: int, chat_id: int) -> ResponseReturnValue:
         flash(say_error(error)[0], "error")
         return _back(integration_id)
     db.session.commit()
-    flash(_("群聊别名已保存"), "success")
+    flash(_("群聊别名已保存"), "ok")
     return _back(integration_id)
 
 
@@ -119,7 +119,7 @@ def set_monthly_limit(integration_id: int) -> ResponseReturnValue:
         flash(say_error(error)[0], "error")
         return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
     db.session.commit()
-    flash(_("每月额度已保存"), "success")
+    flash(_("每月额度已保存"), "ok")
     return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
 
 

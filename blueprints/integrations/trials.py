@@ -56,7 +56,7 @@ def send_test_card(integration_id: int) -> ResponseReturnValue:
         return back_to(integration)
     trial_cards.send(integration, user_ids=people, group_ids=chats, by=member, now=utcnow())
     db.session.commit()
-    flash(_("测试卡片已发出，请在客户端查看并点击按钮"), "success")
+    flash(_("测试卡片已发出，请在客户端查看并点击按钮"), "ok")
     return back_to(integration)
 
 

@@ -151,7 +151,7 @@ def rename(integration_id: int) -> ResponseReturnValue:
         return detail_page(integration, rename_form=form), 422
     setup.rename(integration, form.name.data or "", by=current_member())
     db.session.commit()
-    flash(_("名称已修改"), "success")
+    flash(_("名称已修改"), "ok")
     return redirect(url_for(".detail", integration_id=integration.id), code=303)
 
 
@@ -161,7 +161,7 @@ def set_enabled(integration_id: int, verb: str) -> ResponseReturnValue:
     integration = setup.hold(integration_id, viewer=current_member())
     setup.set_enabled(integration, verb == "enable", by=current_member())
     db.session.commit()
-    flash(_("集成已启用") if verb == "enable" else _("集成已停用：不再发送消息，卡片按钮也不再生效"), "success")
+    flash(_("集成已启用") if verb == "enable" else _("集成已停用：不再发送消息，卡片按钮也不再生效"), "ok")
     return redirect(url_for(".detail", integration_id=integration.id), code=303)
 
 
@@ -172,7 +172,7 @@ def switch_mode(integration_id: int, mode: str) -> ResponseReturnValue:
     integration = setup.hold(integration_id, viewer=current_member())
     modes.switch(integration, mode, by=current_member(), now=utcnow())
     db.session.commit()
-    flash(_("接入方式已修改，请完成下面的步骤；已填写的内容都保留着"), "success")
+    flash(_("接入方式已修改，请完成下面的步骤；已填写的内容都保留着"), "ok")
     return redirect(url_for(".step", integration_id=integration.id), code=303)
 
 
@@ -185,7 +185,7 @@ def delete(integration_id: int) -> ResponseReturnValue:
     except InvalidInput as error:
         return detail_page(integration, delete_error=say_error(error)[0]), 422
     db.session.commit()
-    flash(_("集成已删除，发送记录仍然保留"), "success")
+    flash(_("集成已删除，发送记录仍然保留"), "ok")
     return redirect(url_for(".index"), code=303)
 
 
@@ -198,5 +198,5 @@ def unlink(integration_id: int, user_id: int) -> ResponseReturnValue:
     if link is not None:
         linking.unlink(link, by=current_member())
         db.session.commit()
-        flash(_("已移除 %(name)s 的关联", name=link.user.name), "success")
+        flash(_("已移除 %(name)s 的关联", name=link.user.name), "ok")
     return redirect(url_for(".detail", integration_id=integration.id) + "#people", code=303)

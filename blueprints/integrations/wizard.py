@@ -172,7 +172,7 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
         return page(setup.get(integration_id, viewer=member), opened, form), 400
     integration = setup.get(integration_id, viewer=member)
     if integration.status is not was_draft:
-        flash(_("集成已保存并启用，请继续完成余下的步骤"), "success")
+        flash(_("集成已保存并启用，请继续完成余下的步骤"), "ok")
     return redirect(url_for(".step", integration_id=integration.id, key=following(integration, opened)), code=303)
 
 
