@@ -275,6 +275,25 @@ def _person_of(kept: Mapping[str, Any], session_user_id: str) -> User | None:
     return db.session.execute(wanted.where(User.is_disabled.is_(False), ~was_ended)).scalar_one_or_none()
 
 
+def superadmin_only(view: View) -> View:
+    """Close a view to everybody but super-administrators. They come without an organisation, so it is asked here.
+
+    They have to know their password: no organisation's provider or application can say that somebody is one.
+    """
+
+    @wraps(view)
+    @before_password_change
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if must_set_password():
+            raise PasswordChangeRequired
+        if not stands_above():
+            raise AccessDenied("super-administrator")
+        return view(*args, **kwargs)
+
+    guarded.is_for_superadmin = True  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
 # --- where to go afterwards ---------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from blueprints import database_trouble
-from blueprints.integrations.qr import qr_code
+from blueprints.qr import qr_code
 from extensions import db
 from models import Delivery, DeliveryState, Integration
 from platforms import PLATFORMS

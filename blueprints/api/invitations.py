@@ -10,7 +10,7 @@ from blueprints.api.moments import iso
 from blueprints.api.operations import Call, operation
 from blueprints.api.schemas import Schema, component, list_of, moment, one_of, record, whole, words
 from blueprints.api.switches import DELETED
-from blueprints.joining.links import invitation_link
+from blueprints.invitation_links import invitation_link
 from models import Invitation, Role
 from services import admission, invitations, members
 

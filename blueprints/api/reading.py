@@ -10,7 +10,7 @@ from flask import request
 
 from blueprints.api.schemas import Schema, resolved
 from blueprints.envelope import RefusedRequest
-from blueprints.intake.body import read_body
+from blueprints.json_bodies import read_body
 from errors import AppError, InvalidInput
 from sources import Refused, read_json
 from texts import N_

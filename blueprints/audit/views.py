@@ -10,10 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from blueprints.access import current_member, requires
+from blueprints.access import current_member, requires, superadmin_only
 from blueprints.days import day_span
 from blueprints.live import is_fragment
-from blueprints.organisations.views import superadmin_only
 from blueprints.paging import page_url
 from blueprints.row_numbers import row_id
 from extensions import db

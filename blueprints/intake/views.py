@@ -12,10 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from blueprints.access import public
 from blueprints.envelope import RefusedRequest, answer_refusals, quick_answer
 from blueprints.intake import crowd, journal, rates
-from blueprints.intake.body import read_body
 from blueprints.intake.patience import be_patient
 from blueprints.intake.sender import Sender, authenticate, remembered
 from blueprints.intake.storing import store
+from blueprints.json_bodies import read_body
 from blueprints.programs import Answer, asked
 from crashpoints import crash_here
 from extensions import db

@@ -14,10 +14,10 @@ from blueprints.integrations import bp
 from blueprints.integrations.enhanced import rooms_shown
 from blueprints.integrations.forms import RenameForm
 from blueprints.integrations.groups import ORIGINS, groups_shown
-from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import ShownCheck, shown_check
 from blueprints.integrations.trials import trial_choice
 from blueprints.integrations.wizard import checks_tag
+from blueprints.qr import qr_code
 from errors import InvalidInput
 from extensions import db
 from models import Integration

@@ -15,9 +15,9 @@ from blueprints.access import current_member, requires
 from blueprints.integrations import bp
 from blueprints.integrations.back import back_to
 from blueprints.integrations.forms import saving_step, step_form, typed_name
-from blueprints.integrations.qr import qr_code
 from blueprints.integrations.showing import shown_checks, sketch, step_rows
 from blueprints.integrations.trials import trial_choice
+from blueprints.qr import qr_code
 from errors import AppError, InvalidInput, NotFound
 from extensions import begin_write, db
 from models import GroupChat, Integration, IntegrationStatus

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from blueprints.access import current_member, requires
 from blueprints.forms import refused
-from blueprints.joining.links import invitation_link
+from blueprints.invitation_links import invitation_link
 from blueprints.members import bp
 from blueprints.members.forms import InvitationForm
 from errors import AppError

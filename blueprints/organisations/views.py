@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,18 +10,14 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from blueprints.access import (
-    PasswordChangeRequired,
-    View,
-    before_password_change,
     current_member,
-    must_set_password,
     requires,
-    stands_above,
+    superadmin_only,
 )
 from blueprints.forms import refused
-from blueprints.joining.links import invitation_link
+from blueprints.invitation_links import invitation_link
 from blueprints.organisations.forms import OrganisationForm, OwnOrganisationForm
-from errors import AccessDenied, AppError, InvalidInput
+from errors import AppError, InvalidInput
 from extensions import db
 from models import Tenant, User
 from services import tenant_deletion, tenants
@@ -80,25 +74,6 @@ def _own() -> dict[str, object]:
 
 
 # --- all of them --------------------------------------------------------------------------------------------------
-
-
-def superadmin_only(view: View) -> View:
-    """Close a view to everybody but super-administrators. They come without an organisation, so it is asked here.
-
-    They have to know their password: no organisation's provider or application can say that somebody is one.
-    """
-
-    @wraps(view)
-    @before_password_change
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        if must_set_password():
-            raise PasswordChangeRequired
-        if not stands_above():
-            raise AccessDenied("super-administrator")
-        return view(*args, **kwargs)
-
-    guarded.is_for_superadmin = True  # type: ignore[attr-defined]
-    return guarded  # type: ignore[return-value]
 
 
 @instance.get("")

@@ -11,9 +11,9 @@ from flask_login import current_user
 from flask_wtf import FlaskForm
 
 from blueprints import live
+from blueprints.access import superadmin_only
 from blueprints.integrations.forms import form_field
 from blueprints.integrations.showing import failure
-from blueprints.organisations.views import superadmin_only
 from blueprints.providers import settings
 from errors import InvalidInput, NotFound
 from extensions import db

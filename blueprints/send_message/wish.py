@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 
 from blueprints.envelope import RefusedRequest
-from blueprints.intake.body import read_body
+from blueprints.json_bodies import read_body
 from blueprints.send_message.answers import Refused
 from platforms import PLATFORMS
 from services.text_messages import MOST_RECEIVERS, TEXT_BYTES

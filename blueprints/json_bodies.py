@@ -1,4 +1,4 @@
-"""The body of a push: JSON by its header, whole, and at most 1 MiB however it is sent."""
+"""The body of what programs send: JSON by its header, whole, and of a length that we read."""
 
 from __future__ import annotations
 
