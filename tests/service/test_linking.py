@@ -83,7 +83,7 @@ def test_who_has_no_place_in_the_organisation_is_not_linked(app, state):
 
 def test_a_link_waits_for_the_membership_and_holds_after_the_next_opening(app):
     integration, lin = make_integration(), make_member("lin", state=MembershipState.UNDER_REVIEW)
-    made = link(integration, lin).link
+    made = link(integration, lin)
     assert made.state is LinkState.PENDING
     linking.seen(made, LIN, now=NOW)
     assert made.state is LinkState.PENDING
