@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import time_machine
-from flask import Flask
 from sqlalchemy import select, update
 
 from extensions import db
@@ -24,21 +22,8 @@ from platforms.errors import (
     RecipientUnreachable,
 )
 from services import circuits, deliveries, failures, incidents, outbox
-from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
-from tests.fakes import FakePlatform
+from tests.factories import NOW, make_incident, make_link, make_member
 from tests.service.messaging import Office
-
-
-@pytest.fixture
-def office(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    platform = FakePlatform()
-    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
-    with time_machine.travel(NOW, tick=False) as clock:
-        lin = make_member("lin")
-        integration = make_integration()
-        make_link(integration, lin)
-        incident = make_incident(make_channel(), responders=(lin,))
-        yield Office(app, platform, clock, integration, incident, lin)
 
 
 def crowd(office: Office, count: int) -> list[Delivery]:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -18,24 +17,12 @@ from models import CheckState, DeliveryState, Department, Integration, Integrati
 from platforms.base import CardPress
 from services import api_tokens, checks, circuits, departments, incidents, send_scenes
 from services.clock import utcnow
-from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
-from tests.fakes import FakePlatform, press_of
+from tests.factories import NOW, make_member
+from tests.fakes import press_of
 from tests.service.messaging import Office, apply_press
 
 BLOCKED_SECONDS = 0.4
 """How long something that has to wait for us is given to show that it does not."""
-
-
-@pytest.fixture
-def office(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    platform = FakePlatform()
-    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
-    with time_machine.travel(NOW, tick=False) as clock:
-        lin = make_member("lin")
-        integration = make_integration()
-        make_link(integration, lin)
-        incident = make_incident(make_channel(), responders=(lin,))
-        yield Office(app, platform, clock, integration, incident, lin)
 
 
 @contextmanager

@@ -24,18 +24,6 @@ from tests.service.messaging import Office
 SINGLE = FakePlatform.capabilities.sends_per_member_minute - storms.KEPT_A_MINUTE
 
 
-@pytest.fixture
-def office(app: Flask, monkeypatch: pytest.MonkeyPatch):
-    platform = FakePlatform()
-    monkeypatch.setattr("services.integrations.platform_for", lambda integration: platform)
-    with time_machine.travel(NOW, tick=False) as clock:
-        lin = make_member("lin")
-        integration = make_integration()
-        make_link(integration, lin)
-        incident = make_incident(make_channel(), responders=(lin,))
-        yield Office(app, platform, clock, integration, incident, lin)
-
-
 def break_out(office: Office, count: int, severity: Severity = Severity.WARNING) -> list[int]:
     """Tell Lin about so many new incidents; returns the ids of the deliveries."""
     channel = db.session.get_one(Channel, office.incident.channel_id)
