@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
@@ -14,6 +15,7 @@ from tests.e2e.wecom_console import AdminConsole
 
 FIRST_LOAD_BYTES = 100 * 1024
 THUMB_PIXELS = 44
+REST_MS = 1600
 Phones = Callable[..., Page]
 
 
@@ -119,6 +121,36 @@ def test_everything_can_be_done_on_a_phone(company: Company, phone: Page):  # no
     expect(incident.locator(".prog-closed")).to_have_count(0)
     press(app, "关闭")
     says(app, "已关闭")
+
+
+@pytest.mark.parametrize("options", [{}, {"reduced_motion": "reduce"}, {"java_script_enabled": False}])
+def test_the_second_of_two_taps_does_nothing_else(company: Company, new_phone: Phones, options: dict[str, Any]):  # noqa: F811
+    app = open_incident(company, new_phone(**options), "lin")
+    bar = app.locator(".h5-bar")
+    places = {name: bar.get_by_role("button", name=name).bounding_box() for name in ("关闭", "屏蔽 2 小时")}
+    place = bar.get_by_role("button", name="开始处理").bounding_box()
+    assert place
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+
+    app.touchscreen.tap(x, y)
+    says(app, "已开始处理")
+    tap_all_over(app, bar)  # while the bar rests
+    expect(bar.get_by_text("已在处理")).to_be_visible()
+    app.wait_for_timeout(REST_MS)
+    app.touchscreen.tap(x, y)  # and much later, in the same place
+
+    expect(bar.get_by_text("已在处理")).to_be_visible()
+    expect(app.locator("#h5-incident .prog-processing")).to_be_visible()
+    assert places == {name: bar.get_by_role("button", name=name).bounding_box() for name in places}
+    press(app, "关闭")
+    says(app, "已关闭")
+
+
+def tap_all_over(app: Page, bar: Locator) -> None:
+    box = bar.bounding_box()
+    assert box
+    for part in range(20, int(box["width"]), 40):
+        app.touchscreen.tap(box["x"] + part, box["y"] + box["height"] / 2)
 
 
 def test_a_refused_form_keeps_what_was_typed_and_shows_what_is_wrong(company: Company, phone: Page):  # noqa: F811
