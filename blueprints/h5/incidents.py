@@ -14,7 +14,17 @@ from blueprints import live
 from blueprints.access import current_member
 from blueprints.h5 import asked, bp
 from blueprints.h5.visit import visit
-from blueprints.incident_actions import PLAIN_VERBS, search_of, standing, take
+from blueprints.incident_actions import (
+    OPEN_SCOPES,
+    PLAIN_VERBS,
+    address_of,
+    closed_matches,
+    go_to,
+    said,
+    search_of,
+    standing,
+    take,
+)
 from blueprints.incident_forms import (
     SEVERITIES,
     CloseForm,
@@ -29,7 +39,6 @@ from blueprints.war_room_parts import room_shown
 from services import channels, held_cards, incident_queries, incidents, notifications, timeline
 from services.clock import utcnow
 from services.incidents import Outcome
-from services.wording import say
 
 CHIPS = (("mine", _l("我的待处理")), ("open", _l("全部未关闭")), ("closed", _l("已关闭")))
 VIA = "h5"
@@ -41,9 +50,12 @@ def incident_list() -> ResponseReturnValue:
     viewer = current_member()
     wanted = {name: request.args.get(name, "") for name in ("filter", "severity", "channel", "q", "before")}
     chosen = wanted["filter"] if wanted["filter"] in dict(CHIPS) else "mine"
+    if (address := address_of(wanted["q"], "h5.incident")) is not None:
+        return go_to(address)
     page = incident_queries.page(viewer, search_of(wanted, chosen), cursor=wanted["before"] or None)
+    closed = "" if page.items or chosen not in OPEN_SCOPES else closed_matches(wanted)
     counts = incident_queries.scope_counts(viewer)
-    etag = live.tag(chosen, wanted, counts, [(item.id, item.version) for item in page.items])
+    etag = live.tag(chosen, wanted, counts, closed, [(item.id, item.version) for item in page.items])
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
@@ -52,6 +64,8 @@ def incident_list() -> ResponseReturnValue:
         older_url=list_url(wanted, page.next_cursor),
         newer_url=list_url(wanted, page.prev_cursor),
         counts_by_chip=counts,
+        closed=closed,
+        closed_url=list_url(wanted | {"filter": "closed"}, ""),
         chips=CHIPS,
         chosen=chosen,
         wanted=wanted,
@@ -90,6 +104,7 @@ def incident(num: int) -> ResponseReturnValue:
         alerts=incident_queries.alerts_of(found),
         held=held,
         etag=etag,
+        browser_hint=browser_hint() if is_on_mac() else "",
         asked=asked.read(request.args.get("do", ""), found) if may["can_handle"] else None,
         **may,
         **room,
@@ -98,8 +113,8 @@ def incident(num: int) -> ResponseReturnValue:
 
 def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseReturnValue:
     """Do one thing to one incident, say what came of it, show the incident again."""
-    _incident, outcome = take(num, verb, via=VIA, **arguments)
-    flash(say(outcome.text), "ok" if outcome.changed else "info")
+    found, outcome = take(num, verb, via=VIA, **arguments)
+    flash(said(found, outcome), "ok" if outcome.changed else "info")
     return redirect(url_for("h5.incident", num=num), code=303)
 
 
@@ -148,9 +163,19 @@ def more_page(num: int, **refused: Any) -> str:
         "add_form": people_form(found, new_only=True),
         "escalate_form": escalate_form(found),
     }
-    hint = visit().platform.capabilities.browser_hint
     shown = standing(found) | room_shown(found) | forms | refused
-    return render_template("h5/more.html", incident=found, browser_hint=_(hint) if hint else "", **shown)
+    return render_template("h5/more.html", incident=found, browser_hint=browser_hint(), **shown)
+
+
+def is_on_mac() -> bool:
+    """Whether the page is open in the platform's client on a Mac, the only one that keeps links to itself."""
+    return visit().in_client and "macintosh" in request.user_agent.string.casefold()
+
+
+def browser_hint() -> str:
+    """How to have the client open links in the system's browser, where that is a secret; "" where it is none."""
+    hint = visit().platform.capabilities.browser_hint
+    return _(hint) if hint else ""
 
 
 @bp.post("/incidents/<int:num>/comment")

@@ -10,8 +10,8 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from blueprints.access import current_member, requires
-from blueprints.incident_actions import PLAIN_VERBS, take
+from blueprints.access import current_member, requires, safe_next
+from blueprints.incident_actions import PLAIN_VERBS, said, take
 from blueprints.incident_forms import CloseForm, CommentForm, ReasonForm, SnoozeForm, escalate_form, people_form
 from blueprints.incidents import bp
 from blueprints.incidents.views import shown
@@ -37,6 +37,7 @@ class Result:
     changed: bool
     text: str
     url: str = ""
+    title: str = ""
 
 
 def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseReturnValue:
@@ -44,8 +45,8 @@ def act(num: int, verb: Callable[..., Outcome], **arguments: Any) -> ResponseRet
     found, outcome = take(num, verb, via=VIA, **arguments)
     kind = "ok" if outcome.changed else "info"
     if is_fragment():
-        return render_template("incidents/_answer.html", said=say(outcome.text), kind=kind, **shown(found))
-    flash(say(outcome.text), kind)
+        return render_template("incidents/_answer.html", said=said(found, outcome), kind=kind, **shown(found))
+    flash(said(found, outcome), kind)
     return redirect(url_for(".detail", num=num), code=303)
 
 
@@ -130,13 +131,14 @@ def add_responders(num: int) -> ResponseReturnValue:
 def batch() -> ResponseReturnValue:
     """Acknowledge or close up to 100 incidents; each gets its own answer."""
     nums = sorted({num for text in request.form.getlist("num") if (num := row_id(text)) is not None})
+    back = safe_next(request.form.get("next")) or url_for(".index")
     verb = BATCH_VERBS.get(request.form.get("action", ""))
     if verb is None or not 1 <= len(nums) <= MOST_AT_ONCE:
         flash(_("请先勾选要处理的故障，每次最多 100 个"), "info")
-        return redirect(url_for(".index"), code=303)
+        return redirect(back, code=303)
     results = [_one_of_batch(num, verb) for num in nums]
     db.session.commit()
-    return render_template("incidents/batch.html", results=results)
+    return render_template("incidents/batch.html", results=results, back=back)
 
 
 def _one_of_batch(num: int, verb: Callable[..., Outcome]) -> Result:
@@ -146,4 +148,4 @@ def _one_of_batch(num: int, verb: Callable[..., Outcome]) -> Result:
     except NotFound as error:
         return Result(num, False, say_error(error)[0])
     outcome = verb(found, by=member, via=VIA, now=utcnow())
-    return Result(num, outcome.changed, say(outcome.text), url_for(".detail", num=num))
+    return Result(num, outcome.changed, say(outcome.text), url_for(".detail", num=num), found.title)

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from blueprints import live
 from blueprints.access import current_member, requires
-from blueprints.incident_actions import search_of, standing
+from blueprints.incident_actions import OPEN_SCOPES, address_of, closed_matches, go_to, search_of, standing
 from blueprints.incident_forms import (
     CloseForm,
     CommentForm,
@@ -25,7 +25,7 @@ from blueprints.incidents import bp
 from blueprints.paging import page_url
 from blueprints.templating import capped
 from blueprints.war_room_parts import room_shown
-from models import Delivery, Incident, Notification, Progress
+from models import Delivery, DeliveryState, Incident, Notification, Progress
 from services import cards, channels, held_cards, incident_queries, incidents, notifications, responders, timeline
 from services.clock import utcnow
 
@@ -36,6 +36,14 @@ SCOPES = (
     ("all", _l("全部")),
 )
 FILTERS = ("severity", "progress", "channel", "responder", "q", "since", "until")
+URGENCY = {
+    DeliveryState.FAILED: 0,
+    DeliveryState.RETRYING: 1,
+    DeliveryState.SENDING: 1,
+    DeliveryState.QUEUED: 1,
+    DeliveryState.SKIPPED: 2,
+    DeliveryState.CANCELLED: 2,
+}
 REDRAWN_SECONDS = 60
 """Open incidents are drawn again so often although nothing changed: times "from now on" are shown."""
 
@@ -48,9 +56,12 @@ def index() -> ResponseReturnValue:
     wanted = {name: request.args.get(name, "") for name in FILTERS}
     chosen = request.args.get("scope", "")
     chosen = chosen if chosen in dict(SCOPES) else "open"
+    if (address := address_of(wanted["q"], "incidents.detail")) is not None:
+        return go_to(address)
     page = incident_queries.page(viewer, search_of(wanted, chosen), cursor=request.args.get("before"))
+    closed = "" if page.items or chosen not in OPEN_SCOPES else closed_matches(wanted)
     counts = incident_queries.scope_counts(viewer)
-    etag = live.tag(chosen, wanted, counts, page.next_cursor, [(item.id, item.version) for item in page.items])
+    etag = live.tag(chosen, wanted, counts, closed, page.next_cursor, [(item.id, item.version) for item in page.items])
     if live.unchanged(etag):
         return live.not_modified(etag)
     return render_template(
@@ -60,6 +71,8 @@ def index() -> ResponseReturnValue:
         chosen=chosen,
         wanted=wanted,
         is_filtered=any(wanted.values()),
+        closed=closed,
+        closed_url=url_for(".index", **_kept(wanted | {"scope": "closed"})),
         older_url=page_url(page.next_cursor),
         newer_url=page_url(page.prev_cursor),
         etag=etag,
@@ -113,18 +126,21 @@ def shown(incident: Incident, **refused: Any) -> dict[str, Any]:
 
 
 def newest_deliveries(told: list[Notification]) -> list[Delivery]:
-    """The last message to each person through each channel kind and to each group, in the order of the first ones."""
+    """The last message to each person through each channel kind and to each group: what failed, what waits, the rest.
+
+    Within each of these in the order of the first ones.
+    """
     newest: dict[tuple[int | None, int | None, str], Delivery] = {}
     for notification in told:
         for delivery in notification.deliveries:
             key = (delivery.user_id, delivery.group_chat_id, delivery.channel_kind)
             if key not in newest or newest[key].id < delivery.id:
                 newest[key] = delivery
-    return list(newest.values())
+    return sorted(newest.values(), key=lambda sent: URGENCY.get(sent.state, len(URGENCY)))
 
 
 def _chips(chosen: str, wanted: dict[str, str], counts: dict[str, int]) -> list[dict[str, Any]]:
-    kept: dict[str, Any] = {name: value for name, value in wanted.items() if value}
+    kept = _kept(wanted)
     return [
         {
             "label": label,
@@ -134,6 +150,10 @@ def _chips(chosen: str, wanted: dict[str, str], counts: dict[str, int]) -> list[
         }
         for scope, label in SCOPES
     ]
+
+
+def _kept(wanted: dict[str, str]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _choices() -> dict[str, list[tuple[str, str]]]:

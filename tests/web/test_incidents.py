@@ -434,3 +434,68 @@ def test_an_incident_that_flaps_says_so_everywhere_until_it_is_closed(lin):
     assert [page for page in pages if mark not in lin.get(page).text] == []
     press(lin, incident, "close")
     assert mark not in lin.get(f"/incidents/{incident.num}").text
+
+
+def test_after_an_action_the_page_says_who_else_sees_it(lin, responder, viewer):
+    incident = make_incident()
+    integration = make_integration()
+    for member in (responder, viewer):
+        sent = told(member, state=DeliveryState.SENT, code="", incident=incident)
+        card = Card(tenant_id=0, delivery_id=sent.id, incident_id=incident.id, integration_id=integration.id)
+        card.user_id, card.external_user_id, card.state = member.user_id, member.user.username, CardState.LIVE
+        card.reference, card.created_at, card.updated_at = sent.reference, utcnow(), utcnow()
+        db.session.add(card)
+    said = press(lin, incident, "acknowledge", HTMX).text
+    assert "已开始处理 · 2 人的卡片正在更新" in said
+    assert "的卡片正在更新" not in press(lin, incident, "acknowledge", HTMX).text
+
+
+def test_a_search_that_finds_closed_ones_only_leads_there(lin):
+    make_incident(title="pay-gateway 超时", progress=Progress.CLOSED, closed_at=utcnow())
+    page = lin.get("/incidents?q=pay-gateway").text
+    assert "已关闭的故障中有 1 个" in page
+    assert "pay-gateway 超时" in lin.get("/incidents?scope=closed&q=pay-gateway").text
+    assert "没有符合条件的故障" in lin.get("/incidents?q=nothing").text
+
+
+def test_a_number_leads_straight_to_its_incident(lin):
+    incident = make_incident(progress=Progress.CLOSED, closed_at=utcnow())
+    assert lin.get(f"/incidents?q=%23{incident.num}").location == f"/incidents/{incident.num}"
+    asked = lin.get(f"/incidents?q=%23{incident.num}", headers=HTMX)
+    assert asked.headers["HX-Redirect"] == f"/incidents/{incident.num}"
+    assert lin.get("/incidents?q=%23999").status_code == 200
+
+
+def test_many_at_once_are_named_and_lead_back_to_where_they_were_chosen(lin):
+    incident = make_incident(title="磁盘 <满>")
+    place = "/incidents?scope=open&severity=Critical"
+    assert f'name="next" value="{place.replace("&", "&amp;")}"' in lin.get(place).text
+    chosen = {"num": [str(incident.num)], "action": "acknowledge", "next": place}
+    page = lin.submit("/incidents/batch", chosen, page="/me").text
+    assert "磁盘 &lt;满&gt;" in page
+    assert page.count(f'href="{place.replace("&", "&amp;")}"') == 2
+    stranger = chosen | {"next": "https://evil.example/"}
+    assert "evil" not in lin.submit("/incidents/batch", stranger, page="/me").text
+
+
+def test_who_was_not_reached_comes_first_and_many_who_were_are_folded(lin, responder, viewer, admin):
+    incident = make_incident()
+    for member in (responder, viewer, admin):
+        told(member, state=DeliveryState.SENT, code="", incident=incident)
+    few = lin.get(f"/incidents/{incident.num}").text
+    assert "已送达 3" not in few
+    people = [make_member(f"p{number}", real_name=f"同事{number}") for number in range(3)]
+    told(people[0], state=DeliveryState.SENT, code="", incident=incident)
+    told(people[1], state=DeliveryState.SENT, code="", incident=incident)
+    told(people[2], incident=incident)
+    page = lin.get(f"/incidents/{incident.num}").text
+    place = page[page.index("told-title") : page.index("record-title")]
+    assert "已送达 5" in place
+    assert place.index("同事2") < place.index("told-fold") < place.index("林晓")
+
+
+def test_a_closed_incident_that_nobody_was_told_of_offers_no_button_that_is_not_there(lin):
+    incident = make_incident(progress=Progress.CLOSED, closed_at=utcnow())
+    page = lin.get(f"/incidents/{incident.num}").text
+    assert "可以在上面重新分派" not in page
+    assert "没有匹配的分派策略" in page
