@@ -85,6 +85,26 @@ def count(viewer: Membership, search: Search) -> int:
     return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Messages to one recipient that came to the same. newest: the last of them."""
+
+    newest: Delivery
+    count: int
+
+
+def gathered(viewer: Membership, search: Search, *, limit: int) -> list[Gathered]:
+    """The same messages as one line a recipient and reason, newest first; looks at the newest that counts reach."""
+    of = (Delivery.user_id, Delivery.group_chat_id, Delivery.failure_code)
+    found = _visible(viewer).where(*_conditions(viewer, search)).with_only_columns(Delivery.id, *of)
+    some = found.order_by(Delivery.id.desc()).limit(COUNT_CAP).subquery()
+    newest = func.max(some.c.id)
+    grouped = select(newest, func.count()).group_by(some.c.user_id, some.c.group_chat_id, some.c.failure_code)
+    counts = {row[0]: row[1] for row in db.session.execute(grouped.order_by(newest.desc()).limit(limit))}
+    rows = select(Delivery).where(Delivery.id.in_(counts)).options(joinedload(Delivery.incident))
+    return [Gathered(one, counts[one.id]) for one in db.session.scalars(rows.order_by(Delivery.id.desc()))]
+
+
 def _visible(viewer: Membership) -> Select[Delivery]:
     """Each delivery's incident is looked up by itself: PostgreSQL would join all incidents to a few deliveries."""
     seen = select(Incident.id).where(Incident.id == Delivery.incident_id, visible_incidents(viewer)).limit(1)

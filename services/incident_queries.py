@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from errors import NotFound
@@ -25,6 +25,7 @@ SCANNED, SCANNED_BY_ROW = 300_000, 50_000
 """How many incidents a search looks at before it asks whether to go on; fewer where the rows have to be read, too."""
 STATS_DAYS, DAY_CAP, MEDIAN_OF = 14, 20_000, 2_000
 MICROSECOND = timedelta(microseconds=1)
+BY_SEVERITY = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 IS_OPEN = Incident.progress != literal_column("'Closed'")
 """Spelt out instead of bound: so both databases see that the index of open incidents answers."""
 
@@ -103,6 +104,19 @@ def page(viewer: Membership, search: Search, *, cursor: str | None = None, limit
     if not has_more and floor is not None:
         return Page(items, _cursor_text("n", floor, 0), newer, searched_since=floor)
     return Page(items, _cursor("n", items[-1:], by) if has_more else None, newer)
+
+
+def worst(viewer: Membership, *, limit: int) -> list[Incident]:
+    """The open ones that need somebody most: by severity, those that nobody has taken on first, newest change first.
+
+    Looks at the newest that counts reach, so that a storm does not make it slow.
+    """
+    newest = select(Incident.id).where(visible_incidents(viewer), IS_OPEN).order_by(Incident.changed_at.desc())
+    some = newest.limit(COUNT_CAP).correlate(None)
+    severity = case({level: rank for rank, level in enumerate(BY_SEVERITY)}, value=Incident.severity, else_=9)
+    is_taken = case((Incident.progress == Progress.TRIGGERED, 0), else_=1)
+    found = select(Incident).where(Incident.id.in_(some)).options(selectinload(Incident.channel)).limit(limit)
+    return list(db.session.scalars(found.order_by(severity, is_taken, Incident.changed_at.desc(), Incident.id.desc())))
 
 
 def open_in_channel(channel_id: int, viewer: Membership) -> int:

@@ -13,7 +13,6 @@ from models import (
     AlertSource,
     Channel,
     CheckState,
-    Delivery,
     DeliveryState,
     DispatchPolicy,
     Integration,
@@ -25,7 +24,7 @@ from models import (
     MembershipState,
 )
 from services import circuits, delivery_queries
-from services.delivery_queries import Search
+from services.delivery_queries import Gathered, Search
 from texts import Text
 
 RECENT = timedelta(days=1)
@@ -41,7 +40,7 @@ class Undelivered:
     failed: int
     retrying: int
     dead_jobs: int
-    newest: list[Delivery]
+    newest: list[Gathered]
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,12 @@ def undelivered(viewer: Membership, now: datetime) -> Undelivered:
         failed=delivery_queries.count(viewer, failed),
         retrying=delivery_queries.count(viewer, Search(state=DeliveryState.RETRYING)),
         dead_jobs=db.session.scalar(dead) or 0,
-        newest=delivery_queries.page(viewer, failed, limit=FAILURES_SHOWN).items,
+        newest=delivery_queries.gathered(viewer, failed, limit=FAILURES_SHOWN),
     )
 
 
 def health(viewer: Membership, now: datetime) -> list[Health]:
-    """Every connection of the organisation, oldest first."""
+    """Every connection of the organisation: those with a problem first, then oldest first."""
     failed = (
         select(func.count())
         .where(IntegrationCheck.integration_id == Integration.id, IntegrationCheck.state == CheckState.FAILED)
@@ -95,7 +94,8 @@ def health(viewer: Membership, now: datetime) -> list[Health]:
     )
     mine = select(Integration, failed).where(Integration.tenant_id == viewer.tenant_id).order_by(Integration.id)
     rows = db.session.execute(mine).all()
-    return [Health(row[0], row[1], circuits.note(row[0], now)) for row in rows]
+    known = [Health(row[0], row[1], circuits.note(row[0], now)) for row in rows]
+    return sorted(known, key=lambda one: one.is_well)
 
 
 def setup(viewer: Membership) -> Setup:

@@ -17,6 +17,7 @@ from services import channels, incident_queries, licences, overview, rights
 from services.clock import utcnow
 
 POLLED_SECONDS = 15
+FIRES_SHOWN = 5
 
 bp = Blueprint("overview", __name__)
 
@@ -37,7 +38,7 @@ class Step:
 def index() -> ResponseReturnValue:
     viewer, now = current_member(), utcnow()
     counts = incident_queries.counts(viewer)
-    fires = incident_queries.page(viewer, incident_queries.Search(scope="open"), limit=5)
+    fires = incident_queries.worst(viewer, limit=FIRES_SHOWN)
     trouble = overview.undelivered(viewer, now)
     health = overview.health(viewer, utcnow())
     setup = overview.setup(viewer)
@@ -45,7 +46,7 @@ def index() -> ResponseReturnValue:
     warned = licences.warnings([each.integration for each in health], now=now) if _may_connect() else []
     etag = live.tag(
         counts,
-        [(item.id, item.version) for item in fires.items],
+        [(item.id, item.version) for item in fires],
         trouble.failed,
         trouble.retrying,
         trouble.dead_jobs,
@@ -59,7 +60,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "overview/_overview.html" if live.is_fragment() else "overview/index.html",
         counts=counts,
-        fires=fires.items,
+        fires=fires,
         trouble=trouble,
         health=[
             (each, _open("integrations.detail", "integration.view", integration_id=each.integration.id))

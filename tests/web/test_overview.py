@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from blueprints.overview import chart
 from extensions import db
-from models import CheckState, Delivery, DeliveryState, IntegrationCheck, IntegrationStatus, Job, JobState
+from models import CheckState, Delivery, DeliveryState, IntegrationCheck, IntegrationStatus, Job, JobState, Severity
 from services import notifications
 from services.clock import utcnow
 from tests.factories import (
@@ -126,3 +126,36 @@ def test_bars_stand_on_one_line():
     assert [bar.y + bar.height for bar in drawn] == [chart.HEIGHT - chart.BOTTOM] * 3
     assert drawn[1].height == 2 * drawn[2].height
     assert drawn[0].height == 1
+
+
+def test_the_worst_that_nobody_has_taken_on_comes_first(admin_client, admin):
+    make_incident(title="轻微的", severity=Severity.INFO, changed_at=utcnow())
+    make_incident(title="有人在处理的", acknowledged_by=admin)
+    make_incident(title="没人处理的", changed_at=utcnow() - timedelta(days=1))
+    for number in range(4):
+        make_incident(title=f"次要的 {number}", severity=Severity.WARNING, changed_at=utcnow())
+    page = admin_client.get("/").text
+    places = [page.index(title) for title in ("没人处理的", "有人在处理的", "次要的")]
+    assert places == sorted(places)
+    assert "轻微的" not in page
+    assert "查看全部 7 个未关闭的故障" in page
+
+
+def test_what_did_not_reach_one_person_for_one_reason_is_one_line(admin_client):
+    make_integration()
+    lin, wu = make_member("lin"), make_member("wu")
+    for number in range(3):
+        people = [lin.user_id, wu.user_id] if number == 0 else [lin.user_id]
+        notifications.notify(make_incident(), cause="assign", user_ids=people, now=utcnow())
+    page = admin_client.get("/").text
+    place = page[page.index("undelivered-title") : page.index("health-title")]
+    assert place.count("林晓") == 1
+    assert "3 条" in place
+    assert place.count("<li>") == 2
+
+
+def test_a_connection_with_a_problem_comes_before_those_that_are_well(admin_client):
+    make_integration(name="正常的")
+    make_integration(name="停用的", status=IntegrationStatus.DISABLED)
+    page = admin_client.get("/").text
+    assert page.index("停用的") < page.index("正常的")
