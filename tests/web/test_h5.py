@@ -14,7 +14,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from extensions import db
-from models import AccountLink, Integration, IntegrationStatus, LinkState, Membership, MembershipState, Role
+from models import AccountLink, Integration, IntegrationStatus, LinkState, Membership, MembershipState, Progress, Role
 from platforms.base import PlatformIdentity
 from services import accounts, admission, checks, integrations
 from services.clock import utcnow
@@ -484,3 +484,33 @@ def test_a_viewer_sees_no_buttons_and_presses_none(client, home, integration, vi
 def test_the_address_with_an_organisation_leads_to_its_application(client, home, integration):
     assert client.get("/tenantId/0").location.endswith(home)
     assert client.get("/tenantId/41").status_code == 404
+
+
+MAC = {"User-Agent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) wxwork/4.1.30 MicroMessenger/7.0.1"}
+
+
+def test_the_page_of_an_incident_leads_to_the_browser_and_says_how_on_a_mac(client, home, integration, responder):
+    make_link(integration, responder)
+    incident = make_incident()
+    enter(client, home)
+    page = f"{home}/incidents/{incident.num}"
+    assert f'href="/incidents/{incident.num}">在浏览器打开' in client.get(page, headers=MAC).text
+    assert "ctrl + command + shift + d" in client.get(page, headers=MAC).text
+    assert "ctrl + command + shift + d" not in client.get(page, headers=INSIDE).text
+
+
+def test_a_search_on_a_phone_finds_a_number_and_names_what_is_closed(client, home, integration, responder):
+    make_link(integration, responder)
+    closed = make_incident(title="pay-gateway 超时", progress=Progress.CLOSED, closed_at=utcnow())
+    enter(client, home)
+    assert client.get(f"{home}/incidents?q=%23{closed.num}").location == f"{home}/incidents/{closed.num}"
+    assert "已关闭的故障中有 1 个" in client.get(f"{home}/incidents?filter=open&q=pay-gateway").text
+
+
+def test_each_kind_of_entry_has_its_sign_on_a_phone(client, home, integration, responder):
+    make_link(integration, responder)
+    incident = make_incident()
+    enter(client, home)
+    page = f"{home}/incidents/{incident.num}"
+    client.submit(f"{page}/acknowledge", page=page)
+    assert "tl-ok" in client.get(page).text
