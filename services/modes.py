@@ -25,7 +25,7 @@ from models import (
 )
 from platforms import PLATFORMS
 from platforms.setup import SetupMode
-from services import audit, authorisations, integrations, providers, rights, tokens
+from services import audit, authorisations, integrations, providers, rights, setup, tokens
 from texts import N_
 
 MOST_AT_ONCE = 1000
@@ -53,6 +53,7 @@ def switch(integration: Integration, slug: str, *, by: Membership, now: datetime
         providers.require_configured(integration.platform)
     before = integrations.mode_of(integration)
     integration.mode, integration.current_step = mode.slug, None
+    integration.settings = integration.settings | {setup.LEFT: []}
     integration.status = IntegrationStatus.DRAFT
     _forget_proofs(integration)
     if before.exact_ids != mode.exact_ids:

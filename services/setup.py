@@ -34,6 +34,8 @@ from services.integrations import mode_of
 from texts import N_
 
 PUBLIC_KEY_BYTES = 24
+LEFT = "steps_left"
+"""Among a connection's settings: the keys of the steps that somebody finished by 下一步."""
 NAME_LENGTH = 40
 EDITING_SHOWN = timedelta(minutes=5)
 TRY_AGAIN_AFTER = timedelta(seconds=10)
@@ -123,7 +125,7 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
         mode=mode,
         name=_free_name(kind.label, by),
         public_key=secrets.token_urlsafe(PUBLIC_KEY_BYTES),
-        settings={},
+        settings={LEFT: []},
         secrets={},
         enhanced={},
         created_by_id=by.user_id,
@@ -341,20 +343,19 @@ def progress(integration: Integration) -> list[StepProgress]:
     mode = mode_of(integration)
     known = checks.by_name(integration)
     wanted = {check.name: check for check in mode.checks_for(integration.settings)}
-    reached = _reached(integration, mode)
+    left = _left(integration, mode)
     steps = []
     for index, step in enumerate(mode.steps):
         mine = tuple((wanted[name], known.get(name)) for name in step.checks if name in wanted)
-        steps.append(StepProgress(step, index + 1, _state(integration, step, mine, index < reached), mine))
+        steps.append(StepProgress(step, index + 1, _state(integration, step, mine, step.key in left), mine))
     return steps
 
 
-def _reached(integration: Integration, mode: SetupMode) -> int:
-    """How many steps lie behind: all of them once the connection is active, else up to the one last opened."""
-    keys = [step.key for step in mode.steps]
-    if integration.status is not IntegrationStatus.DRAFT:
-        return len(keys)
-    return keys.index(integration.current_step) if integration.current_step in keys else 0
+def _left(integration: Integration, mode: SetupMode) -> set[str]:
+    """The keys of the steps that lie behind. Connections older than this note had them all behind once they worked."""
+    if LEFT in integration.settings:
+        return set(integration.settings[LEFT])
+    return set() if integration.status is IntegrationStatus.DRAFT else {step.key for step in mode.steps}
 
 
 def _state(
@@ -392,6 +393,13 @@ def visit(integration: Integration, step: SetupStep, *, by: Membership, now: dat
     for name in step.checks:
         if name in wanted and not wanted[name].active and checks.get(integration, name) is None:
             checks.wait(integration, name, now=now)
+
+
+def leave(integration: Integration, step: SetupStep) -> None:
+    """Note that a step was finished by 下一步: merely looking at a later one finishes none."""
+    left = _left(integration, mode_of(integration))
+    if step.key not in left:
+        integration.settings = integration.settings | {LEFT: sorted(left | {step.key})}
 
 
 def also_editing(integration: Integration, *, viewer: Membership, now: datetime) -> bool:

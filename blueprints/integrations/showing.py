@@ -42,6 +42,7 @@ def step_rows(steps: list[StepProgress], integration: Integration, current: str)
             "title": _(item.step.title),
             "url": url_for("integrations.step", integration_id=integration.id, key=item.step.key),
             "state": "current" if item.step.key == current and item.state in {"todo", "done"} else item.state,
+            "asks": bool(item.step.fields),
         }
         for item in steps
     ]

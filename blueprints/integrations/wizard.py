@@ -165,6 +165,8 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
         db.session.rollback()
         return page(setup.get(integration_id, viewer=member), opened, form), 422
     refused = unfilled(integration, opened, form)
+    if not refused:
+        setup.leave(integration, opened)
     db.session.commit()
     if refused:
         return page(integration, opened, form), 422

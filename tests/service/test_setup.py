@@ -137,7 +137,7 @@ def test_a_wrong_shape_keeps_nothing_at_all(app):
         setup.save(integration, {"corp_id": IDS["corp_id"], "agent_id": "x"}, by=admin(), now=NOW)
     db.session.rollback()
     assert refused.value.field == "agent_id"
-    assert db.session.get_one(Integration, integration.id).settings == {}
+    assert db.session.get_one(Integration, integration.id).settings == {setup.LEFT: []}
 
 
 def test_secrets_are_sealed_and_never_shown(app):
@@ -246,6 +246,34 @@ def test_a_step_is_green_when_it_was_seen_to_work_and_not_when_it_is_filled_in(a
     assert step(integration, "secret").state == "passed"
     checks.failed(integration, "credentials", now=NOW, **remember(SecretInvalid("wrong")))
     assert step(integration, "secret").state == "failed"
+
+
+def test_looking_at_a_later_step_finishes_none_of_those_before_it(app):
+    integration = begin()
+    *before, last = setup.mode_of(integration).steps
+    setup.visit(integration, last, by=admin(), now=NOW)
+    db.session.commit()
+    assert {item.state for item in setup.progress(integration) if item.step in before} == {"todo"}
+
+
+def test_a_step_without_values_is_done_once_it_was_left_by_the_button(app):
+    integration = begin()
+    shown = next(one for one in setup.mode_of(integration).steps if not one.fields and not one.checks)
+    setup.leave(integration, shown)
+    setup.leave(integration, shown)
+    db.session.commit()
+    assert integration.settings[setup.LEFT] == [shown.key]
+    assert step(integration, shown.key).state == "done"
+
+
+def test_a_connection_that_works_has_not_done_the_steps_that_nobody_opened(app):
+    integration = begin()
+    save(integration, IDS | SECRETS)
+    assert integration.status is IntegrationStatus.ACTIVE
+    unopened = [one for one in setup.mode_of(integration).steps if not one.fields and not one.checks]
+    assert {step(integration, one.key).state for one in unopened} == {"todo"}
+    integration.settings = {name: kept for name, kept in integration.settings.items() if name != setup.LEFT}
+    assert {step(integration, one.key).state for one in unopened} == {"done"}, "older than the note"
 
 
 def test_the_step_that_was_left_opens_again(app):

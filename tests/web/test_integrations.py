@@ -14,7 +14,7 @@ from extensions import db
 from models import AccountLink, CheckState, Integration, IntegrationStatus, Job, Membership, Role
 from platforms.errors import remember
 from platforms.wecom.errors import IpNotTrusted
-from services import accounts, checks, instance, integrations
+from services import accounts, checks, instance, integrations, setup
 from services.clock import utcnow
 from tests.factories import make_integration, make_link, make_tenant
 from tests.web.conftest import PASSWORD, Browser
@@ -59,6 +59,16 @@ def colleague(app: Flask, admin: Membership) -> Iterator[Browser]:
 
 def step_url(integration: Integration, key: str) -> str:
     return f"/integrations/im/{integration.id}/setup/{key}"
+
+
+def test_a_step_is_done_by_its_button_and_not_by_opening_a_later_one(admin_client):
+    admin_client.submit("/integrations/im/new/dingtalk/self_built", page="/integrations/im/")
+    draft = db.session.scalars(select(Integration)).one()
+    last = step_url(draft, setup.mode_of(draft).steps[-1].key)
+    admin_client.get(last)
+    assert "已看过" not in admin_client.get(last).text
+    admin_client.submit(step_url(draft, "web_app"), {}, page=step_url(draft, "web_app"))
+    assert admin_client.get(last).text.count("已看过") == 1
 
 
 def save(client: Browser, integration: Integration, key: str, **changes: str):
