@@ -59,7 +59,11 @@ class Conflict(AppError):
 
 
 class InvalidInput(AppError):
-    """A value that cannot be accepted; `field` names it as the sender wrote it."""
+    """A value that cannot be accepted.
+
+    field   the API's name for it, always: pages say it by its label (services/field_names.py)
+    reason  a catalogue id with places filled from `params`
+    """
 
     code = "invalid_input"
     api_code = "InvalidParameter"

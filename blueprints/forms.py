@@ -13,11 +13,11 @@ from wtforms import Field, HiddenField, SelectFieldBase
 
 from blueprints import live
 from blueprints.envelope import retry_header
-from errors import AppError, Conflict
+from errors import AppError, Conflict, InvalidInput
 from extensions import db
 from services.accounts import UsernameTaken
 from services.passwords import WeakPassword
-from services.wording import error_sentence
+from services.wording import error_sentence, say_reason
 from texts import N_
 
 
@@ -73,13 +73,14 @@ def _label(field: Field, value: Any) -> str:
 def refused(template: str, form: FlaskForm, error: AppError, **context: Any) -> ResponseReturnValue:
     """The form again, with the error beside the field that it concerns or above all of them."""
     db.session.rollback()
-    sentence = error_sentence(error)
     field = _field_of(form, error)
     if field is None:
-        form.form_errors.append(sentence)
+        form.form_errors.append(error_sentence(error))
     else:
-        field.errors = [*field.errors, sentence]
-    response = make_response(render_template(template, form=form, **context), error.status)
+        said = say_reason(error) if isinstance(error, InvalidInput) else error_sentence(error)
+        field.errors = [*field.errors, said]
+    status = 422 if isinstance(error, InvalidInput) else error.status
+    response = make_response(render_template(template, form=form, **context), status)
     response.headers.update(retry_header(error))
     return response
 

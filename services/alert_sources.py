@@ -132,7 +132,7 @@ def create(
     """Make a source of a kind in `sources.SOURCES` with its first key. Raises InvalidInput, AccessDenied."""
     rights.require(by, "integration.edit")
     if type not in SOURCES:
-        raise InvalidInput(N_("类型"), N_("请选择告警来源的类型"))
+        raise InvalidInput("type", N_("请选择告警来源的类型"))
     channel = channels.get(channel_id, viewer=by)
     source = AlertSource(tenant_id=by.tenant_id, channel=channel, type=type, created_at=now, is_enabled=True)
     _write(source, name, options or {})
@@ -172,7 +172,7 @@ def delete(source: AlertSource, *, confirmation: str, by: Membership) -> None:
     """
     rights.require(by, "integration.edit")
     if confirmation.strip() != source.name:
-        raise InvalidInput(N_("名称"), N_("请输入完整的名称以确认删除"))
+        raise InvalidInput("confirm_name", N_("请输入完整的名称以确认删除"))
     db.session.delete(source)
     audit.record("alert_source.deleted", by=by, target=source.name)
     db.session.flush()
@@ -329,15 +329,15 @@ def hash_of(key: str) -> str:
 def _write(source: AlertSource, name: str, options: Mapping[str, Any]) -> None:
     name = " ".join(name.split())
     if not 1 <= len(name) <= NAME_CHARS:
-        raise InvalidInput(N_("名称"), N_("应为 1–40 个字符"))
+        raise InvalidInput("name", N_("应为 1–40 个字符"))
     taken = select(AlertSource.id).where(AlertSource.tenant_id == source.tenant_id, AlertSource.name == name)
     with db.session.no_autoflush:
         if db.session.scalar(taken.where(AlertSource.id != (source.id or 0))) is not None:
-            raise InvalidInput(N_("名称"), N_("已有同名的告警来源"))
+            raise InvalidInput("name", N_("已有同名的告警来源"))
     allowed = OPTIONS[source.type]
     for option, value in options.items():
         if value not in allowed.get(option, ()):
-            raise InvalidInput(N_("选项"), N_("请从列出的选项中选择"))
+            raise InvalidInput("options", N_("请从列出的选项中选择"))
     source.name, source.options = name, dict(options)
 
 

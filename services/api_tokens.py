@@ -75,9 +75,9 @@ def create(
     rights.require(by, "api_token.own")
     name = " ".join(name.split())
     if not 1 <= len(name) <= NAME_CHARS:
-        raise InvalidInput(N_("名称"), N_("应为 1–60 个字符"))
+        raise InvalidInput("name", N_("应为 1–60 个字符"))
     if expires_at is not None and expires_at <= now:
-        raise InvalidInput(N_("有效期"), N_("应晚于当前时间"))
+        raise InvalidInput("expires_at", N_("应晚于当前时间"))
     text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     token = ApiToken(
         tenant_id=by.tenant_id,
@@ -163,7 +163,7 @@ def _hold(member: Membership) -> None:
 def _known(scopes: Iterable[str]) -> list[str]:
     wanted = set(scopes)
     if not wanted or not wanted <= {scope.value for scope in Scope}:
-        raise InvalidInput(N_("权限范围"), N_("请至少选择一项有效的权限"))
+        raise InvalidInput("scopes", N_("请至少选择一项有效的权限"))
     return [scope.value for scope in Scope if scope.value in wanted]
 
 

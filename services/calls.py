@@ -136,7 +136,7 @@ def set_limit(integration: Integration, limit: int, *, by: Membership) -> None:
     """Choose what the month's calls of a company are measured by; 0: no limit. Raises AccessDenied, InvalidInput."""
     rights.require(by, "integration.edit")
     if not 0 <= limit <= MOST:
-        raise InvalidInput(N_("每月额度"), N_("应为 0–100000000，0 表示不限"))
+        raise InvalidInput("monthly_limit", N_("应为 0–100000000，0 表示不限"))
     before = integration.settings.get(CHOSEN)
     if limit != before:
         target = f"{integration.name} #{integration.id}"

@@ -137,7 +137,7 @@ def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now
     if not rights.can(by, "integration.edit") and _has_sources(channel):
         raise HasSources()
     if confirmation.strip() != channel.name:
-        raise InvalidInput(N_("确认名称"), N_("与协作空间名称不一致"))
+        raise InvalidInput("confirm_name", N_("与协作空间名称不一致"))
     open_incidents = _open_incidents(channel)
     for incident in open_incidents:
         incidents.close(incident, by=by, via=via, now=now)
@@ -153,13 +153,13 @@ def delete(channel: Channel, *, confirmation: str, by: Membership, via: str, now
 def _write(channel: Channel, name: str, description: str, close_timeout_minutes: int, flapping: str) -> None:
     name, description = name.strip(), description.strip()
     if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidInput(N_("名称"), N_("应为 1–59 个字符"))
+        raise InvalidInput("name", N_("应为 1–59 个字符"))
     if len(description) > MAX_DESCRIPTION:
-        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+        raise InvalidInput("description", N_("不能超过 500 个字符"))
     if not 0 <= close_timeout_minutes <= MAX_TIMEOUT_MINUTES:
-        raise InvalidInput(N_("超时自动关闭"), N_("应为 0–43200 分钟"))
+        raise InvalidInput("close_timeout_minutes", N_("应为 0–43200 分钟"))
     if flapping not in list(Flapping):
-        raise InvalidInput(N_("抖动检测"), N_("请从列出的选项中选择"))
+        raise InvalidInput("flapping", N_("请从列出的选项中选择"))
     _check_name_is_free(channel, name)
     channel.name, channel.description = name, description
     channel.close_timeout_minutes, channel.flapping = close_timeout_minutes, Flapping(flapping)
@@ -180,7 +180,7 @@ def _check_name_is_free(channel: Channel, name: str) -> None:
             select(Channel.id).where(Channel.tenant_id == channel.tenant_id, Channel.name == name)
         )
     if taken is not None and taken != channel.id:
-        raise InvalidInput(N_("名称"), N_("已有同名的协作空间"))
+        raise InvalidInput("name", N_("已有同名的协作空间"))
 
 
 def _open_incidents(channel: Channel) -> list[Incident]:

@@ -29,7 +29,7 @@ MAX_LABEL_LENGTH = 128
 REGEX_MEMORY = 1 << 20
 PLAIN_KEYS = frozenset({"severity", "title", "description", "source_id"})
 LABEL_PREFIX = "labels."
-FIELD = N_("筛选条件")
+FIELD = "filters"
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "gt": operator.gt,
     "ge": operator.ge,

@@ -216,7 +216,7 @@ def rename(chat: GroupChat, alias: str, *, by: Membership) -> None:
     rights.require(by, "integration.edit")
     alias = " ".join(alias.split())
     if len(alias) > ALIAS_LENGTH:
-        raise InvalidInput(N_("群聊别名"), N_("不能超过 40 个字符"))
+        raise InvalidInput("alias", N_("不能超过 40 个字符"))
     if alias != chat.alias:
         target = f"{chat.name or chat.external_id} #{chat.id}"
         audit.record("group.renamed", by=by, target=target, before=chat.alias, after=alias)

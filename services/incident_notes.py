@@ -13,14 +13,7 @@ from texts import N_, Text
 from visible_text import is_visible
 
 MAX_COMMENT = 1024
-EDITABLE = {
-    "title": N_("标题"),
-    "severity": N_("严重程度"),
-    "description": N_("描述"),
-    "impact": N_("影响范围"),
-    "root_cause": N_("故障根因"),
-    "resolution": N_("解决办法"),
-}
+EDITABLE = ("title", "severity", "description", "impact", "root_cause", "resolution")
 FOLLOWING_ALERTS = frozenset({"title", "severity", "description"})
 """Fields that alerts fill until somebody edits them."""
 
@@ -29,7 +22,7 @@ def comment(incident: Incident, *, by: Membership, via: str, now: datetime, text
     """Write 1–1024 characters on the timeline, in any state. Raises InvalidInput."""
     text = text.strip()
     if not 1 <= len(text) <= MAX_COMMENT:
-        raise InvalidInput(N_("评论"), N_("应为 1–1024 个字符"))
+        raise InvalidInput("text", N_("应为 1–1024 个字符"))
     hold(incident)
     timeline.record(incident, "comment", by=by, via=via, at=now, text=text)
     show(incident, now)
@@ -39,7 +32,7 @@ def comment(incident: Incident, *, by: Membership, via: str, now: datetime, text
 def edit(incident: Incident, *, by: Membership, via: str, now: datetime, changes: Mapping[str, str]) -> Outcome:
     """Change texts or the severity, in any state; old and new values go to the timeline.
 
-    changes  keys of EDITABLE; title 1–512 characters, severity Critical | Warning | Info, others ≤ 1024.
+    changes  names of EDITABLE; title 1–512 characters, severity Critical | Warning | Info, others ≤ 1024.
     Raises InvalidInput, before anything is changed.
     """
     checked = {name: _check(name, value) for name, value in changes.items()}
@@ -66,11 +59,11 @@ def _check(name: str, value: str) -> str | Severity:
         raise InvalidInput(name, N_("不支持修改该字段"))
     if name == "severity":
         if value not in {Severity.CRITICAL, Severity.WARNING, Severity.INFO}:
-            raise InvalidInput(EDITABLE[name], N_("应为严重、一般或轻微"))
+            raise InvalidInput(name, N_("应为严重、一般或轻微"))
         return Severity(value)
     value = value.strip()
     if name == "title" and (not is_visible(value) or len(value) > 512):
-        raise InvalidInput(EDITABLE[name], N_("应为 1–512 个字符"))
+        raise InvalidInput(name, N_("应为 1–512 个字符"))
     if name != "title" and len(value) > 1024:
-        raise InvalidInput(EDITABLE[name], N_("不能超过 1024 个字符"))
+        raise InvalidInput(name, N_("不能超过 1024 个字符"))
     return value

@@ -57,13 +57,13 @@ def open_by_hand(
     """
     title, description = title.strip(), description.strip()
     if not is_visible(title) or len(title) > MAX_TITLE:
-        raise InvalidInput(N_("标题"), N_("应为 1–512 个字符"))
+        raise InvalidInput("title", N_("应为 1–512 个字符"))
     if len(description) > MAX_TYPED_TEXT:
-        raise InvalidInput(N_("描述"), N_("不能超过 1024 个字符"))
+        raise InvalidInput("description", N_("不能超过 1024 个字符"))
     if severity is Severity.OK:
-        raise InvalidInput(N_("严重程度"), N_("应为严重、一般或轻微"))
+        raise InvalidInput("severity", N_("应为严重、一般或轻微"))
     if channel is not None and not channel.is_enabled:
-        raise InvalidInput(N_("协作空间"), N_("该协作空间已停用"))
+        raise InvalidInput("channel_id", N_("该协作空间已停用"))
     chosen = responders.people(by.tenant_id, people) if people else []
     incident = Incident(
         tenant_id=by.tenant_id,

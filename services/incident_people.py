@@ -30,7 +30,7 @@ def escalate(
     if level is None and target >= dispatch.level_count(incident):
         return Outcome(False, Text(N_("已是最后一个环节")))
     if not 0 <= target < dispatch.level_count(incident):
-        raise InvalidInput(N_("分派环节"), N_("策略中没有该环节"))
+        raise InvalidInput("level", N_("策略中没有该环节"))
     dispatch.stop(incident)
     dispatch.escalate(incident, target, by=by, via=via, now=now)
     return Outcome(True, Text(N_("已升级到环节 %(level)s"), level=target + 1))

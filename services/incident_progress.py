@@ -52,9 +52,9 @@ def close(
     """
     root_cause, resolution = root_cause.strip(), resolution.strip()
     if len(root_cause) > MAX_TYPED_TEXT:
-        raise InvalidInput(N_("故障根因"), N_("不能超过 1024 个字符"))
+        raise InvalidInput("root_cause", N_("不能超过 1024 个字符"))
     if len(resolution) > MAX_TYPED_TEXT:
-        raise InvalidInput(N_("解决办法"), N_("不能超过 1024 个字符"))
+        raise InvalidInput("resolution", N_("不能超过 1024 个字符"))
     hold(incident)
     if incident.is_open:
         incident.root_cause = root_cause or incident.root_cause
@@ -116,7 +116,7 @@ def reopen(incident: Incident, *, by: Membership, via: str, now: datetime, reaso
     """
     reason = reason.strip()
     if not 1 <= len(reason) <= MAX_TYPED_TEXT:
-        raise InvalidInput(N_("重新打开的原因"), N_("应为 1–1024 个字符"))
+        raise InvalidInput("reason", N_("应为 1–1024 个字符"))
     hold(incident)
     if incident.is_open:
         return Outcome(False, Text(N_("该故障当前未关闭")))

@@ -19,7 +19,7 @@ def snooze(incident: Incident, *, by: Membership, via: str, now: datetime, minut
     Alerts still enter, cards still follow, recovery still closes. Raises InvalidInput.
     """
     if not 1 <= minutes <= MAX_SNOOZE_MINUTES:
-        raise InvalidInput(N_("屏蔽时长"), N_("应为 1–1440 分钟"))
+        raise InvalidInput("minutes", N_("应为 1–1440 分钟"))
     hold(incident)
     return apply(incident, incident_decisions.snooze(incident, by.user, minutes, now), by=by, via=via, now=now)
 

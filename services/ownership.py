@@ -98,9 +98,9 @@ def check_owner(team_id: int | None, member: Membership) -> int | None:
     if team_id is not None:
         found = select(Team.id).where(Team.tenant_id == member.tenant_id, Team.id == team_id)
         if db.session.scalar(found) is None:
-            raise InvalidInput(N_("所属团队"), N_("没有这个团队"))
+            raise InvalidInput("team_id", N_("没有这个团队"))
     if not is_own(team_id, member):
-        raise InvalidInput(N_("所属团队"), N_("请选择自己所在的团队"))
+        raise InvalidInput("team_id", N_("请选择自己所在的团队"))
     return team_id
 
 

@@ -110,15 +110,15 @@ def draft(
     """Check what was written; levels, windows and filters are JSON values. Raises InvalidInput naming the field."""
     name, description = name.strip(), description.strip()
     if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidInput(N_("策略名称"), N_("应为 1–39 个字符"))
+        raise InvalidInput("name", N_("应为 1–39 个字符"))
     if len(description) > MAX_DESCRIPTION:
-        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+        raise InvalidInput("description", N_("不能超过 500 个字符"))
     if not 0 <= priority <= MAX_PRIORITY:
-        raise InvalidInput(N_("优先级"), N_("应为 0–200"))
+        raise InvalidInput("priority", N_("应为 0–200"))
     if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
-        raise InvalidInput(N_("延迟通知"), N_("应为 0–3600 秒"))
+        raise InvalidInput("delay_seconds", N_("应为 0–3600 秒"))
     if not 1 <= len(levels) <= MAX_LEVELS:
-        raise InvalidInput(N_("分派环节"), N_("应有 1–10 个环节"))
+        raise InvalidInput("levels", N_("应有 1–10 个环节"))
     return Draft(
         name=name,
         description=description,
@@ -354,7 +354,7 @@ def _check_name_is_free(channel: Channel, name: str, own_id: int | None) -> None
         )
     )
     if taken not in {None, own_id}:
-        raise InvalidInput(N_("策略名称"), N_("该协作空间中已有同名策略"))
+        raise InvalidInput("name", N_("该协作空间中已有同名策略"))
 
 
 def _check_people(tenant_id: int, levels: Iterable[Level]) -> None:
@@ -368,7 +368,7 @@ def _check_groups(tenant_id: int, levels: Iterable[Level], *, kept: Iterable[Lev
     wanted = {group_id for level in levels for group_id in level.group_ids}
     wanted -= {group_id for level in kept for group_id in level.group_ids}
     if len(groups.known(tenant_id, wanted)) < len(wanted):
-        raise InvalidInput(N_("群聊渠道"), N_("所选群聊不在本组织"))
+        raise InvalidInput("group_ids", N_("所选群聊不在本组织"))
 
 
 def _check_template(tenant_id: int, template_id: int | None) -> None:
@@ -376,4 +376,4 @@ def _check_template(tenant_id: int, template_id: int | None) -> None:
         return
     mine = select(Template.id).where(Template.tenant_id == tenant_id, Template.id == template_id)
     if db.session.scalar(mine) is None:
-        raise InvalidInput(N_("消息模板"), N_("没有这个模板"))
+        raise InvalidInput("template_id", N_("没有这个模板"))

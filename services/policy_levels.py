@@ -35,12 +35,12 @@ class Repeat:
 
     @classmethod
     def from_json(cls, data: Any) -> Repeat:
-        data = _mapping(data, N_("循环通知"))
-        repeat = cls(_whole(data.get("max", 0), N_("循环通知")), data.get("every_minutes", cls.every_minutes))
+        data = _mapping(data, "repeat")
+        repeat = cls(_whole(data.get("max", 0), "repeat"), data.get("every_minutes", cls.every_minutes))
         if not 0 <= repeat.max <= MAX_REPEATS:
-            raise InvalidInput(N_("循环通知"), N_("次数应为 0–6"))
+            raise InvalidInput("repeat", N_("次数应为 0–6"))
         if not _is_number(repeat.every_minutes) or not MIN_EVERY_MINUTES <= repeat.every_minutes <= MAX_EVERY_MINUTES:
-            raise InvalidInput(N_("循环通知"), N_("间隔应为 0.5–120 分钟"))
+            raise InvalidInput("repeat", N_("间隔应为 0.5–120 分钟"))
         return repeat
 
     def to_json(self) -> dict[str, Any]:
@@ -56,15 +56,15 @@ class Personal:
 
     @classmethod
     def from_json(cls, data: Any) -> Personal:
-        data = _mapping(data, N_("个人渠道"))
+        data = _mapping(data, "personal")
         mode = data.get("mode", FOLLOW_PREFERENCE)
         if mode not in {FOLLOW_PREFERENCE, UNIFIED}:
-            raise InvalidInput(N_("个人渠道"), N_("应为遵循个人偏好或统一设置"))
-        unified = _mapping(data.get("unified") or {}, N_("个人渠道"))
+            raise InvalidInput("personal", N_("应为遵循个人偏好或统一设置"))
+        unified = _mapping(data.get("unified") or {}, "personal")
         kinds = {severity: _kinds(unified.get(severity.value, ())) for severity in NOTIFIED_SEVERITIES}
         chosen = {severity.value: kinds[severity] for severity in NOTIFIED_SEVERITIES if kinds[severity]}
         if mode == UNIFIED and not chosen:
-            raise InvalidInput(N_("个人渠道"), N_("请至少选择一种渠道"))
+            raise InvalidInput("personal", N_("请至少选择一种渠道"))
         return cls(mode, chosen)
 
     def to_json(self) -> dict[str, Any]:
@@ -96,23 +96,23 @@ class Level:
     @classmethod
     def stored(cls, data: Any) -> Level:
         """A level that a policy holds. In 0.1.0 it could name teams or schedules alone: it reaches nobody."""
-        data = _mapping(data, N_("分派环节"))
+        data = _mapping(data, "levels")
         return cls(
             user_ids=_ids(data.get("user_ids", ())),
             personal=Personal.from_json(data.get("personal") or {}),
             repeat=Repeat.from_json(data.get("repeat") or {}),
-            escalate_after_minutes=_whole(data.get("escalate_after_minutes", 30), N_("升级等待时长")),
+            escalate_after_minutes=_whole(data.get("escalate_after_minutes", 30), "escalate_after_minutes"),
             condition=data.get("condition", NOT_ACKNOWLEDGED),
-            group_ids=_ids(data.get("group_ids", ()), N_("群聊渠道")),
+            group_ids=_ids(data.get("group_ids", ()), "group_ids"),
         )
 
     def _check(self) -> None:
         if not (self.user_ids or self.group_ids):
-            raise InvalidInput(N_("分派对象"), N_("每个环节请至少选择一人或一个群聊"))
+            raise InvalidInput("user_ids", N_("每个环节请至少选择一人或一个群聊"))
         if not 0 <= self.escalate_after_minutes <= MAX_ESCALATE_MINUTES:
-            raise InvalidInput(N_("升级等待时长"), N_("应为 0–720 分钟"))
+            raise InvalidInput("escalate_after_minutes", N_("应为 0–720 分钟"))
         if self.condition not in {NOT_CLOSED, NOT_ACKNOWLEDGED}:
-            raise InvalidInput(N_("升级条件"), N_("应为未关闭，或未关闭且未认领"))
+            raise InvalidInput("condition", N_("应为未关闭，或未关闭且未认领"))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -140,10 +140,10 @@ class TimeWindow:
     @classmethod
     def from_json(cls, data: Any) -> TimeWindow:
         """Shape: {"weekdays": [1, 2], "start": "22:00", "end": "06:00"}."""
-        data = _mapping(data, N_("生效时段"))
-        weekdays = tuple(sorted(set(_ids(data.get("weekdays", ()), N_("生效时段")))))
+        data = _mapping(data, "time_windows")
+        weekdays = tuple(sorted(set(_ids(data.get("weekdays", ()), "time_windows"))))
         if not weekdays or not all(1 <= day <= 7 for day in weekdays):
-            raise InvalidInput(N_("生效时段"), N_("请至少选择一天"))
+            raise InvalidInput("time_windows", N_("请至少选择一天"))
         return cls(weekdays, _minutes(data.get("start")), _minutes(data.get("end")))
 
     def to_json(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class TimeWindow:
 def _minutes(text: Any) -> int:
     found = CLOCK.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise InvalidInput(N_("生效时段"), N_("时间写法应如 09:00"))
+        raise InvalidInput("time_windows", N_("时间写法应如 09:00"))
     return int(found[1]) * 60 + int(found[2])
 
 
@@ -185,7 +185,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _ids(values: Any, name: str = N_("分派对象")) -> tuple[int, ...]:
+def _ids(values: Any, name: str = "user_ids") -> tuple[int, ...]:
     """Whole numbers without repeats, in the order given."""
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) > MAX_PEOPLE:
         raise InvalidInput(name, N_("内容格式不正确"))
@@ -194,7 +194,7 @@ def _ids(values: Any, name: str = N_("分派对象")) -> tuple[int, ...]:
 
 def _kinds(values: Any) -> tuple[str, ...]:
     if not isinstance(values, Sequence) or isinstance(values, str):
-        raise InvalidInput(N_("个人渠道"), N_("内容格式不正确"))
+        raise InvalidInput("personal", N_("内容格式不正确"))
     if not all(isinstance(kind, str) and CHANNEL_KIND.fullmatch(kind) for kind in values):
-        raise InvalidInput(N_("个人渠道"), N_("包含未知的渠道"))
+        raise InvalidInput("personal", N_("包含未知的渠道"))
     return tuple(dict.fromkeys(values))

@@ -43,9 +43,9 @@ def people(tenant_id: int, user_ids: Sequence[int]) -> list[Membership]:
     chosen = known(tenant_id, user_ids)
     active = [member for member in chosen if member.state is MembershipState.ACTIVE and member.user.is_active]
     if not active:
-        raise InvalidInput(N_("处理人员"), N_("请至少选择一人"))
+        raise InvalidInput("user_ids", N_("请至少选择一人"))
     if len(active) < len(set(user_ids)):
-        raise InvalidInput(N_("处理人员"), N_("所选人员不在本组织或已停用"))
+        raise InvalidInput("user_ids", N_("所选人员不在本组织或已停用"))
     return active
 
 

@@ -76,12 +76,12 @@ def draft(
     """Check what was written. Raises InvalidInput naming the field: for a text, its channel kind."""
     name, description = name.strip(), description.strip()
     if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidInput(N_("模板名称"), N_("应为 1–39 个字符"))
+        raise InvalidInput("name", N_("应为 1–39 个字符"))
     if len(description) > MAX_DESCRIPTION:
-        raise InvalidInput(N_("描述"), N_("不能超过 500 个字符"))
+        raise InvalidInput("description", N_("不能超过 500 个字符"))
     kept = {kind: _tidy(texts[kind]) for kind in kinds() if texts.get(kind, "").strip()}
     if is_default and team_id is not None:
-        raise InvalidInput(N_("所属团队"), N_("默认模板用于整个组织，不能属于某个团队"))
+        raise InvalidInput("team_id", N_("默认模板用于整个组织，不能属于某个团队"))
     return Draft(name, description, is_default, kept, team_id)
 
 
@@ -104,7 +104,7 @@ def create(written: Draft, *, by: Membership, now: datetime) -> Template:
     ownership.require_creator(by)
     count = select(func.count()).select_from(Template).where(Template.tenant_id == by.tenant_id)
     if (db.session.scalar(count) or 0) >= MAX_TEMPLATES:
-        raise InvalidInput(N_("模板名称"), N_("模板已达 200 个，请先删除不用的"))
+        raise InvalidInput("name", N_("模板已达 200 个，请先删除不用的"))
     _check(written, by.tenant_id, None, now)
     owner = ownership.check_owner(written.team_id, by)
     template = Template(tenant_id=by.tenant_id, team_id=owner, created_by_id=by.user_id, created_at=now)
@@ -182,7 +182,7 @@ def _check(written: Draft, tenant_id: int, own_id: int | None, now: datetime) ->
             select(Template.id).where(Template.tenant_id == tenant_id, Template.name == written.name)
         )
     if taken not in {None, own_id}:
-        raise InvalidInput(N_("模板名称"), N_("已有同名的模板"))
+        raise InvalidInput("name", N_("已有同名的模板"))
     if not written.is_tried:
         tried(written, tenant=db.session.get_one(Tenant, tenant_id), now=now)
 

@@ -135,9 +135,9 @@ def _keep(integration: Integration, limits: RoomLimits, values: Mapping[str, str
     for field in limits.fields:
         value = values.get(field.name, "").strip()
         if not value:
-            raise InvalidInput(field.label, N_("请填写"))
+            raise InvalidInput(field.name, N_("请填写"))
         if problems := field.problems(value):
-            raise InvalidInput(field.label, problems[0])
+            raise InvalidInput(field.name, problems[0])
         integration.settings = {**integration.settings, field.name: value}
 
 

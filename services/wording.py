@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from babel import Locale
 from babel.support import NullTranslations
 from flask_babel import force_locale, get_domain, get_timezone, gettext
 
-from errors import AppError
+from errors import AppError, InvalidInput
+from services import field_names
 from services.clock import utcnow
 from texts import N_, Text
 
@@ -45,16 +46,36 @@ def say(text: Text | str) -> str:
 
 def say_error(error: AppError) -> tuple[str, str]:
     """Return an error's message and hint (which may be empty) in the reader's language."""
-    params = {name: _spoken(value) for name, value in error.params.items()}
-    for name in ("field", "reason"):  # of InvalidInput: words of ours, or what a stranger sent
-        if isinstance(words := error.params.get(name), str) and words:
-            params[name] = _inserted(gettext(words), error.params)
-    return _filled(error.message, params), _filled(error.hint, params)
+    return _said(error, field_names.label)
+
+
+def say_error_to_program(error: AppError) -> tuple[str, str]:
+    """The same with a wrong value called as in the request."""
+    return _said(error, str)
+
+
+def say_reason(error: InvalidInput) -> str:
+    """What is wrong with a value, to be read beside its field."""
+    return _reason(error.params["reason"], error.params)
 
 
 def error_sentence(error: AppError) -> str:
     """An error's message and hint in one piece."""
     return gettext("。").join(filter(None, say_error(error)))
+
+
+def _said(error: AppError, called: Callable[[str], str]) -> tuple[str, str]:
+    params = {name: _spoken(value) for name, value in error.params.items()}
+    if isinstance(error, InvalidInput):
+        params |= {"field": gettext(called(error.field)), "reason": say_reason(error)}
+    elif "reason" in params:
+        params["reason"] = _reason(error.params["reason"], error.params)
+    return _filled(error.message, params), _filled(error.hint, params)
+
+
+def _reason(words: Any, params: Mapping[str, Any]) -> str:
+    """Words of ours, or what a stranger sent."""
+    return _inserted(gettext(words), params) if isinstance(words, str) and words else str(_spoken(words))
 
 
 def listed(words: Iterable[str]) -> str:
@@ -142,7 +163,7 @@ def _filled(message: str, params: dict[str, Any]) -> str:
     return gettext(message, **params) if params and "%(" in message else gettext(message)
 
 
-def _inserted(words: str, params: dict[str, Any]) -> str:
+def _inserted(words: str, params: Mapping[str, Any]) -> str:
     """Fill in the named places that are known and leave everything else alone, for it may be hostile."""
     return PLACE.sub(lambda place: str(params[place[1]]) if place[1] in params else place[0], words)
 

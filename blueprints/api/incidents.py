@@ -39,7 +39,7 @@ from services import channels, incident_queries, incidents, notifications, timel
 from services.api_tokens import Scope
 from services.incident_queries import MAX_PAGE_SIZE, PAGE_SIZE, Search
 from services.incidents import Outcome
-from services.wording import say_error
+from services.wording import say_error_to_program
 from texts import N_
 
 SCOPES = ("mine", "open", "closed", "all")
@@ -254,4 +254,4 @@ def _one_of_batch(call: Call, num: int, verb: Callable[..., Outcome]) -> dict[st
         incident: Incident = incidents.get(num, viewer=call.member)
         return {"num": num} | outcome_row(incident, verb(incident, via=VIA, **call.by))
     except AppError as error:
-        return {"num": num, "changed": False, "message": say_error(error)[0], "incident": None}
+        return {"num": num, "changed": False, "message": say_error_to_program(error)[0], "incident": None}

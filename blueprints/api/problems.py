@@ -17,7 +17,7 @@ from blueprints.envelope import HTTP_CODES, RefusedRequest, problem, retry_heade
 from blueprints.problems import SENTENCES, SERVER_ERROR, conflict_of
 from errors import AppError, Busy, Conflict
 from extensions import db
-from services.wording import say_error
+from services.wording import say_error, say_error_to_program
 
 STATUS = {
     "InvalidParameter": 400,
@@ -58,7 +58,7 @@ def _answer_error(error: AppError) -> Response:
     status = error.status if error.status >= SERVER_ERROR else STATUS.get(error.api_code, error.status)
     if status >= SERVER_ERROR:
         log.warning("%s: %s", error.code, error.detail or error)
-    message, hint = say_error(error)
+    message, hint = say_error_to_program(error)
     headers = retry_header(error)
     if status == STATUS["Unauthorized"]:
         headers["WWW-Authenticate"] = "Bearer"

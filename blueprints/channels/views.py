@@ -22,8 +22,6 @@ from services.wording import say_error
 from sources import SOURCES
 
 VIA = "console"
-FIELDS = {"名称": "name", "描述": "description", "超时自动关闭": "close_timeout_minutes", "所属团队": "team_id"}
-"""What the service calls a field → the form's field."""
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
 
@@ -57,7 +55,7 @@ def create() -> ResponseReturnValue:
     try:
         channel = channels.create(form.name.data or "", by=current_member(), now=utcnow(), **_settings(form))
     except InvalidInput as error:
-        return _refused("channels/new.html", form, error)
+        return refused("channels/new.html", form, error)
     db.session.commit()
     flash(_("协作空间「%(name)s」已创建，接下来添加分派策略", name=channel.name), "ok")
     return redirect(url_for("policies.index", channel_id=channel.id), code=303)
@@ -120,7 +118,7 @@ def save(channel_id: int) -> ResponseReturnValue:
         )
     except AppError as error:
         db.session.rollback()
-        return _refused("channels/settings.html", form, error, **tabs_of(_channel(channel_id)))
+        return refused("channels/settings.html", form, error, **tabs_of(_channel(channel_id)))
     db.session.commit()
     flash(_("已保存"), "ok")
     return redirect(url_for(".settings", channel_id=channel_id), code=303)
@@ -193,13 +191,3 @@ def _settings(form: ChannelForm) -> dict[str, Any]:
         "timeout_from_last_merge": form.timeout_from_last_merge.data,
         "flapping": form.flapping.data,
     }
-
-
-def _refused(template: str, form: ChannelForm, error: AppError, **context: Any) -> ResponseReturnValue:
-    """The form again; an error of a field stands beside it."""
-    name = FIELDS.get(error.field) if isinstance(error, InvalidInput) else None
-    if name is None:
-        return refused(template, form, error, **context)
-    db.session.rollback()
-    form[name].errors = [_(error.params["reason"])]
-    return render_template(template, form=form, **context), 422

@@ -17,7 +17,7 @@ from platforms import PLATFORMS
 from services import contact_syncs, integrations, setup
 from services.clock import utcnow
 from services.instance import current_settings
-from services.wording import error_sentence
+from services.wording import error_sentence, say_reason
 
 
 @bp.get("")
@@ -67,7 +67,7 @@ def save(integration_id: int) -> ResponseReturnValue:
             setup.set_enabled(integration, True, by=current_member())
     except InvalidInput as error:
         db.session.rollback()
-        return _refused(integration_id, typed, {error.field: _(error.params["reason"])})
+        return _refused(integration_id, typed, {error.field: say_reason(error)})
     except AppError as error:
         db.session.rollback()
         return _refused(integration_id, typed, {"": error_sentence(error)})

@@ -26,7 +26,7 @@ from platforms.setup import SetupStep
 from services import groups, integrations, licences, proving, setup
 from services.clock import utcnow
 from services.licences import Standing
-from services.wording import error_sentence
+from services.wording import error_sentence, say_reason
 
 GROUPS_SHOWN = 60
 
@@ -158,7 +158,7 @@ def save_step(integration_id: int, key: str) -> ResponseReturnValue:
         if name := typed_name(form, integration):
             setup.rename(integration, name, by=member)
     except InvalidInput as error:
-        form[error.field].errors = [*form[error.field].errors, error_sentence(error)]
+        form[error.field].errors = [*form[error.field].errors, say_reason(error)]
     except AppError as error:
         form.form_errors.append(error_sentence(error))
     if form.errors:
@@ -221,7 +221,7 @@ def check_field(integration_id: int, key: str, name: str) -> ResponseReturnValue
             setup.keep(integration, {name: field.data}, by=member, now=utcnow())
         except AppError as error:
             db.session.rollback()
-            field.errors = [error_sentence(error)]
+            field.errors = [say_reason(error) if isinstance(error, InvalidInput) else error_sentence(error)]
     db.session.commit()
     return render_template("integrations/_field_checked.html", field=field, at=None if field.errors else utcnow())
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flask_babel import gettext
-
 from blueprints.row_numbers import row_id
 from errors import AppError, InvalidInput
 from models import Template
 from services import template_previews
-from services.wording import error_sentence, say
-from texts import N_, Text
+from services.wording import error_sentence, say_reason
 
-FIELDS = {N_("模板名称"): "name", N_("描述"): "description", N_("所属团队"): "team_id"}
-"""What the service calls a field → the form's field; a text is called by its channel kind."""
+OWN_FIELDS = ("name", "description", "team_id")
 
 
 @dataclass
@@ -57,7 +53,5 @@ def errors_of(error: AppError) -> dict[str, str]:
     if not isinstance(error, InvalidInput):
         return {"": error_sentence(error)}
     if error.field in template_previews.kinds():
-        params = {name: value for name, value in error.params.items() if name not in {"field", "reason"}}
-        return {f"text-{error.field}": say(Text(error.params["reason"], **params))}
-    name = FIELDS.get(error.field, "")
-    return {name: gettext(error.params["reason"]) if name else error_sentence(error)}
+        return {f"text-{error.field}": say_reason(error)}
+    return {error.field: say_reason(error)} if error.field in OWN_FIELDS else {"": error_sentence(error)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from flask_babel import gettext
@@ -12,27 +12,12 @@ from errors import AppError, InvalidInput
 from services import filters, policies, policy_levels
 from services.policies import Draft
 from services.policy_levels import TimeWindow
-from services.wording import error_sentence
-from texts import N_
+from services.wording import error_sentence, say_reason
 from whole_numbers import LARGEST, whole
 
-TOP_FIELDS = {
-    N_("策略名称"): "name",
-    N_("描述"): "description",
-    N_("优先级"): "priority",
-    N_("延迟通知"): "delay_seconds",
-    N_("分派环节"): "levels",
-    N_("消息模板"): "template_id",
-}
-LEVEL_FIELDS = {
-    N_("分派对象"): "people",
-    N_("个人渠道"): "personal",
-    N_("群聊渠道"): "groups",
-    N_("循环通知"): "max",
-    N_("升级等待时长"): "escalate_after",
-    N_("升级条件"): "condition",
-}
-"""What the services call a field → the field's name on the form, without its row."""
+TOP_FIELDS = frozenset({"name", "description", "priority", "delay_seconds", "levels", "template_id"})
+INPUTS = {"user_ids": "people", "group_ids": "groups", "repeat": "max", "escalate_after_minutes": "escalate_after"}
+"""Parts of a level that the form writes otherwise than the API."""
 
 
 class Checked:
@@ -47,11 +32,12 @@ class Checked:
         self._pieces(windows, groups, levels)
         self._whole(sheet, windows, groups, levels)
 
-    def add(self, error: AppError, fields: Mapping[str, str] = TOP_FIELDS) -> None:
+    def add(self, error: AppError) -> None:
         """Put what a service refused beside its field, or above all."""
-        name = fields.get(error.field, "") if isinstance(error, InvalidInput) else ""
-        sentence = gettext(error.params["reason"]) if name else error_sentence(error)
-        self.errors.setdefault(name, sentence)
+        if isinstance(error, InvalidInput) and error.field in TOP_FIELDS:
+            self.errors.setdefault(error.field, say_reason(error))
+        else:
+            self.errors.setdefault("", error_sentence(error))
 
     def _pieces(self, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
         for number, window in enumerate(windows):
@@ -62,8 +48,7 @@ class Checked:
                 self._try(filters.Condition.from_json, condition, name)
         for number, level in enumerate(levels):
             if not any(name.startswith(f"levels-{number}-") for name in self.errors):
-                fields = {label: f"levels-{number}-{name}" for label, name in LEVEL_FIELDS.items()}
-                self._try(policy_levels.Level.from_json, level, f"levels-{number}", fields)
+                self._level_try(level, f"levels-{number}")
 
     def _whole(self, sheet: Sheet, windows: list[Any], groups: list[Any], levels: list[Any]) -> None:
         priority = self._number(sheet.priority, "priority")
@@ -87,13 +72,17 @@ class Checked:
         else:
             self.draft = None if self.errors else draft
 
-    def _try(
-        self, read: Callable[[Any], object], piece: Any, name: str, fields: Mapping[str, str] | None = None
-    ) -> None:
+    def _try(self, read: Callable[[Any], object], piece: Any, name: str) -> None:
         try:
             read(piece)
         except InvalidInput as error:
-            self.errors.setdefault((fields or {}).get(error.field, name), gettext(error.params["reason"]))
+            self.errors.setdefault(name, say_reason(error))
+
+    def _level_try(self, level: dict[str, Any], prefix: str) -> None:
+        try:
+            policy_levels.Level.from_json(level)
+        except InvalidInput as error:
+            self.errors.setdefault(f"{prefix}-{INPUTS.get(error.field, error.field)}", say_reason(error))
 
     def _level(self, number: int, typed: Level) -> dict[str, Any]:
         prefix = f"levels-{number}"

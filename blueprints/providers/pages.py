@@ -21,6 +21,7 @@ from models import Provider, User
 from platforms import PLATFORMS, PROVIDERS
 from services import providers
 from services.clock import utcnow
+from services.wording import say_reason
 
 
 @settings.get("")
@@ -50,7 +51,7 @@ def save(platform: str) -> ResponseReturnValue:
         providers.save(platform, typed, by=_me(), now=utcnow())
     except InvalidInput as error:
         db.session.rollback()
-        form[error.field].errors = [_(error.params["reason"])]
+        form[error.field].errors = [say_reason(error)]
         return _page(platform, _provider(platform), form), 422
     db.session.commit()
     flash(_("服务商配置已保存"), "ok")

@@ -17,7 +17,7 @@ from extensions import db
 from models import SsoProvider
 from services import single_sign_on
 from services.clock import utcnow
-from services.wording import error_sentence, say
+from services.wording import error_sentence, say, say_reason
 
 
 class ProviderForm(FlaskForm):
@@ -58,7 +58,7 @@ def save() -> ResponseReturnValue:
         provider = single_sign_on.save(*values, by=current_member(), now=utcnow())
     except InvalidInput as error:
         db.session.rollback()
-        form[error.field].errors = [_(error.params["reason"])]
+        form[error.field].errors = [say_reason(error)]
         return _page(form), 422
     single_sign_on.try_out(provider, now=utcnow())
     db.session.commit()

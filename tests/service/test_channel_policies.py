@@ -55,7 +55,7 @@ def test_only_members_can_be_named(app: Flask):
     zhou = make_member("zhou", tenant=make_tenant("另一组织"))
     with pytest.raises(InvalidInput) as refused:
         policies.create(make_channel(), draft(name="默认策略", levels=[make_level(zhou)]), by=boss(), now=NOW)
-    assert refused.value.field == "处理人员"
+    assert refused.value.field == "user_ids"
 
 
 def test_policies_are_listed_in_the_order_in_which_they_are_tried(app: Flask):

@@ -93,10 +93,10 @@ def test_an_incident_by_hand_goes_to_the_people_named(app: Flask):
 @pytest.mark.parametrize(
     ("title", "severity", "field"),
     [
-        ("", Severity.INFO, "标题"),
-        ("\u200b\u3164", Severity.INFO, "标题"),
-        ("题" * 513, Severity.INFO, "标题"),
-        ("题", Severity.OK, "严重程度"),
+        ("", Severity.INFO, "title"),
+        ("\u200b\u3164", Severity.INFO, "title"),
+        ("题" * 513, Severity.INFO, "title"),
+        ("题", Severity.OK, "severity"),
     ],
 )
 def test_an_incident_by_hand_names_the_wrong_field(app: Flask, title, severity, field):

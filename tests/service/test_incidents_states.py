@@ -194,10 +194,10 @@ def test_edits_keep_old_and_new_value(app: Flask):
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"title": ""}, "标题"),
-        ({"title": "\u200b"}, "标题"),
-        ({"severity": "Ok"}, "严重程度"),
-        ({"impact": "长" * 1025}, "影响范围"),
+        ({"title": ""}, "title"),
+        ({"title": "\u200b"}, "title"),
+        ({"severity": "Ok"}, "severity"),
+        ({"impact": "长" * 1025}, "impact"),
         ({"num": "7"}, "num"),
     ],
 )

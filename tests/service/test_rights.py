@@ -169,7 +169,7 @@ def test_a_responder_makes_things_for_a_team_of_their_own_and_cannot_give_them_a
     for elsewhere in (None, other.id):
         with pytest.raises(InvalidInput) as refused:
             channels.create("别处", team_id=elsewhere, **who)
-        assert refused.value.field == "所属团队"
+        assert refused.value.field == "team_id"
         with pytest.raises(InvalidInput):
             templates.create(templates.draft(name="别处", texts={}, team_id=elsewhere), **who)
         with pytest.raises(InvalidInput):

@@ -317,7 +317,7 @@ def test_there_is_one_default_at_most(office: Office, boss) -> None:
 
 @pytest.mark.parametrize(
     ("values", "field"),
-    [({"name": ""}, "模板名称"), ({"name": "x" * 40}, "模板名称"), ({"name": "a", "description": "x" * 501}, "描述")],
+    [({"name": ""}, "name"), ({"name": "x" * 40}, "name"), ({"name": "a", "description": "x" * 501}, "description")],
 )
 def test_names_and_descriptions_have_lengths(office: Office, values, field: str) -> None:
     with pytest.raises(InvalidInput) as refused:

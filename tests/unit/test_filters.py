@@ -98,7 +98,7 @@ def test_groups_are_alternatives_and_conditions_in_a_group_hold_together():
 def test_what_cannot_be_understood_is_refused(data):
     with pytest.raises(InvalidInput) as refused:
         filters.parse(data)
-    assert refused.value.field == "筛选条件"
+    assert refused.value.field == "filters"
 
 
 def test_what_was_read_is_given_back():

@@ -60,7 +60,7 @@ def test_wrong_forms_come_back_with_what_was_typed(admin_client, source, channel
     assert "请填写名称" in (answer := admin_client.submit(f"{HOME}/new", fields)).text
     assert answer.status_code == 422
     answer = admin_client.submit(f"{HOME}/new", fields | {"name": source.name})
-    assert (answer.status_code, "已有同名的告警来源" in answer.text) == (400, True)
+    assert (answer.status_code, "已有同名的告警来源" in answer.text) == (422, True)
     assert admin_client.submit(f"{HOME}/new", fields | {"name": "x", "type": "zabbix"}).status_code == 422
     assert admin_client.submit(f"{HOME}/new", fields | {"name": "x", "channel_id": 999}).status_code == 422
 

@@ -219,6 +219,11 @@ def test_a_token_knows_itself_and_can_end(call, boss):
     assert call("GET", "/me", 401)["code"] == "Unauthorized"
 
 
+def test_a_refused_value_is_called_as_in_the_request(call):
+    call("POST", "/channels", 201, name="支付核心")
+    assert call("POST", "/channels", 400, name="支付核心")["message"] == "name 无效：已有同名的协作空间"
+
+
 def test_errors_are_in_the_readers_language(call):
     assert call("POST", "/channels", 400, description="x")["message"] == "name 无效：缺少这个参数"
     english = call("POST", "/channels", 400, headers={"Accept-Language": "en"}, description="x")["message"]

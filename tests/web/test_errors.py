@@ -112,7 +112,7 @@ def test_errors_speak_the_readers_language(broken: Browser) -> None:
 
 
 def test_an_invalid_value_is_named(broken: Browser) -> None:
-    assert "name 无效：请填写姓名" in broken.get("/fail/invalid").text
+    assert "名称 无效：请填写姓名" in broken.get("/fail/invalid").text
 
 
 def test_unknown_pages_and_methods(broken: Browser) -> None:

@@ -143,7 +143,14 @@ def test_administrators_say_how_their_organisation_speaks(admin_client: Browser,
     assert (admin.tenant.name, admin.tenant.timezone) == ("新名", "Asia/Tokyo")
     assert admin.tenant.snooze_presets == [30, 60, 240]
     for wrong in ({"snooze_presets": "1,2,3"}, {"snooze_presets": "60"}, {"timezone": "Mars"}, {"name": ""}):
-        assert admin_client.submit("/organisation", fields | wrong).status_code in {400, 422}
+        assert admin_client.submit("/organisation", fields | wrong).status_code == 422
+
+
+def test_beside_a_field_stands_what_is_wrong_and_not_what_the_code_calls_it(admin_client: Browser) -> None:
+    fields = {"name": "新名", "locale": "zh_CN", "timezone": "Asia/Tokyo", "snooze_presets": "1,2,3"}
+    answer = admin_client.submit("/organisation", fields)
+    assert "<span>请填写三个 5 到 1440 之间的分钟数</span>" in answer.text
+    assert "snooze_presets 无效" not in answer.text
 
 
 def test_others_do_not(client: Browser, responder: Membership) -> None:
@@ -180,5 +187,5 @@ def test_a_refused_name_does_not_offer_to_take_a_deletion_back_that_has_begun(ad
     page = f"{ALL}/{other.id}"
     assert "正在删除" in admin_client.get(page).text
     refused = admin_client.submit(page, {"name": "别家", "house_number": "!!"}, page=page)
-    assert refused.status_code == 400
+    assert refused.status_code == 422
     assert "正在删除" in refused.text
