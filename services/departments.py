@@ -124,10 +124,13 @@ def edit(
         audit.record("department.changed", by=by, target=department.name, now=now, changed=changed)
 
 
-def add_member(department: Department, username: str, *, by: Membership, now: datetime) -> None:
-    """Stage that an active member is in it, by hand. Raises AccessDenied, InvalidInput. Safe to repeat."""
+def add_member(department: Department, text: str, *, by: Membership, now: datetime) -> None:
+    """Stage that an active member, by user name or name, is in it, by hand.
+
+    Raises AccessDenied, InvalidInput. Safe to repeat.
+    """
     rights.require(by, "member.edit")
-    member = members.find_active(username, viewer=by)
+    member = members.find_active(text, viewer=by)
     place = {"department_id": department.id, "membership_id": member.id, "tenant_id": department.tenant_id}
     if insert_once(DepartmentMember, place, key=("department_id", "membership_id")) is not None:
         audit.record("department.changed", by=by, target=department.name, now=now, added=member.user.username)

@@ -123,18 +123,25 @@ def of_user(user_id: int, *, viewer: Membership) -> Membership:
     return member
 
 
-def find_active(username: str, *, viewer: Membership) -> Membership:
-    """The active fellow member of exactly this user name. Raises InvalidInput, also for people of elsewhere."""
-    wanted = (
+def find_active(text: str, *, viewer: Membership) -> Membership:
+    """The active fellow member of exactly this user name, else the only one of this name.
+
+    Raises InvalidInput, also for people of elsewhere.
+    """
+    active = (
         select(Membership)
         .join(User, User.id == Membership.user_id)
         .where(Membership.tenant_id == viewer.tenant_id, Membership.state == MembershipState.ACTIVE)
-        .where(User.username_folded == throttling.fold(username))
     )
-    found = db.session.scalar(wanted)
-    if found is None:
-        raise InvalidInput("username", N_("本组织没有这个用户名的成员"))
-    return found
+    found = db.session.scalar(active.where(User.username_folded == throttling.fold(text)))
+    if found is not None:
+        return found
+    named = list(db.session.scalars(active.where(User.real_name == text.strip()).limit(2))) if text.strip() else []
+    if not named:
+        raise InvalidInput("username", N_("本组织没有这个用户名或姓名的成员"))
+    if len(named) > 1:
+        raise InvalidInput("username", N_("有多位成员叫这个名字，请填写用户名"))
+    return named[0]
 
 
 def add(username: str, real_name: str, role: Role, *, by: Membership, now: datetime) -> tuple[Membership, str]:

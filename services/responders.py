@@ -25,6 +25,7 @@ __all__ = [
     "current",
     "known",
     "of",
+    "others",
     "people",
     "retire_all_but",
 ]
@@ -55,6 +56,12 @@ def known(tenant_id: int, user_ids: Iterable[int]) -> list[Membership]:
     rows = db.session.scalars(_KNOWN, {"tenant_id": tenant_id, "user_ids": ordered})
     by_id = {member.user_id: member for member in rows}
     return [by_id[user_id] for user_id in ordered if user_id in by_id]
+
+
+def others(tenant_id: int, known: Iterable[Membership]) -> list[Membership]:
+    """Who could be assigned and is not among these."""
+    ids = {member.id for member in known}
+    return [member for member in candidates(tenant_id) if member.id not in ids]
 
 
 def candidates(tenant_id: int) -> list[Membership]:

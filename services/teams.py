@@ -96,10 +96,13 @@ def edit(team: Team, name: str, description: str, *, by: Membership, now: dateti
         audit.record("team.changed", by=by, target=team.name, now=now, changed=changed)
 
 
-def add_member(team: Team, username: str, *, by: Membership, now: datetime) -> None:
-    """Stage that an active member is on the team. Raises AccessDenied, InvalidInput. Safe to repeat."""
+def add_member(team: Team, text: str, *, by: Membership, now: datetime) -> None:
+    """Stage that an active member, by user name or name, is on the team.
+
+    Raises AccessDenied, InvalidInput. Safe to repeat.
+    """
     _require_editor(team, by)
-    member = members.find_active(username, viewer=by)
+    member = members.find_active(text, viewer=by)
     place = {"team_id": team.id, "membership_id": member.id, "tenant_id": team.tenant_id}
     if insert_once(TeamMember, place, key=("team_id", "membership_id")) is not None:
         audit.record("team.changed", by=by, target=team.name, now=now, added=member.user.username)

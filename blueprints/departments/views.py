@@ -12,9 +12,9 @@ from blueprints.forms import refused
 from errors import AppError, InvalidInput
 from extensions import db
 from models import Department
-from services import departments
+from services import departments, responders
 from services.clock import utcnow
-from services.wording import error_sentence, say_error
+from services.wording import error_sentence, say_reason
 
 bp = Blueprint("departments", __name__, url_prefix="/departments")
 
@@ -45,9 +45,7 @@ def create() -> ResponseReturnValue:
 @bp.get("/<int:department_id>")
 @requires("channel.view")
 def detail(department_id: int) -> ResponseReturnValue:
-    found = _department(department_id)
-    form = DepartmentForm(departments.tree(current_member()), name=found.name, parent_id=str(found.parent_id or ""))
-    return render_template("departments/detail.html", form=form, **_shown(found))
+    return _page(_department(department_id))
 
 
 @bp.post("/<int:department_id>")
@@ -74,9 +72,8 @@ def add_member(department_id: int) -> ResponseReturnValue:
         departments.add_member(found, name, by=current_member(), now=utcnow())
     except InvalidInput as error:
         db.session.rollback()
-        flash(say_error(error)[0], "error")
-    else:
-        db.session.commit()
+        return _page(_department(department_id), typed=name, problem=say_reason(error)), 422
+    db.session.commit()
     return redirect(url_for(".detail", department_id=department_id), code=303)
 
 
@@ -107,5 +104,13 @@ def _department(department_id: int) -> Department:
     return departments.get(department_id, viewer=current_member())
 
 
+def _page(department: Department, **context: str) -> str:
+    present = {"name": department.name, "parent_id": str(department.parent_id or "")}
+    form = DepartmentForm(departments.tree(current_member()), formdata=None, **present)
+    return render_template("departments/detail.html", form=form, **_shown(department), **context)
+
+
 def _shown(department: Department) -> dict[str, object]:
-    return {"department": department, "people": departments.members_of(department)}
+    people = departments.members_of(department)
+    others = responders.others(department.tenant_id, [member for member, _source in people])
+    return {"department": department, "people": people, "candidates": others}

@@ -12,11 +12,12 @@ from wtforms.validators import NumberRange, Optional
 
 from blueprints.access import current_member, requires
 from blueprints.forms import refused
-from errors import AppError
+from errors import AppError, InvalidInput
 from extensions import db
-from services import members, seats
+from models import SeatKind
+from services import members, responders, seats
 from services.clock import utcnow
-from services.wording import error_sentence
+from services.wording import error_sentence, say_reason
 
 bp = Blueprint("plan", __name__, url_prefix="/plan")
 
@@ -32,7 +33,7 @@ class SeatsForm(FlaskForm):
 @bp.get("")
 @requires("organisation.edit")
 def index() -> ResponseReturnValue:
-    return _page(SeatsForm(seats=current_member().tenant.seats))
+    return _page(_present())
 
 
 @bp.post("")
@@ -45,7 +46,7 @@ def save() -> ResponseReturnValue:
         seats.set_number(form.seats.data, by=current_member(), now=utcnow())
     except AppError as error:
         db.session.rollback()
-        return refused("plan/index.html", form, error, plan=seats.plan(current_member(), now=utcnow()))
+        return refused("plan/index.html", form, error, **_shown())
     db.session.commit()
     flash(_("已保存"), "ok")
     return redirect(url_for(".index"), code=303)
@@ -54,15 +55,16 @@ def save() -> ResponseReturnValue:
 @bp.post("/give")
 @requires("organisation.edit")
 def give() -> ResponseReturnValue:
+    typed = request.form.get("username", "")
     try:
-        member = members.find_active(request.form.get("username", ""), viewer=current_member())
+        member = members.find_active(typed, viewer=current_member())
         seats.give(member, by=current_member(), now=utcnow())
     except AppError as error:
         db.session.rollback()
-        flash(error_sentence(error), "error")
-    else:
-        db.session.commit()
-        flash(_("已分配给 %(name)s", name=member.user.name), "ok")
+        said = say_reason(error) if isinstance(error, InvalidInput) else error_sentence(error)
+        return _page(_present(), typed=typed, problem=said), 422
+    db.session.commit()
+    flash(_("已分配给 %(name)s", name=member.user.name), "ok")
     return redirect(url_for(".index"), code=303)
 
 
@@ -76,5 +78,16 @@ def take_back(user_id: int) -> ResponseReturnValue:
     return redirect(url_for(".index"), code=303)
 
 
-def _page(form: SeatsForm) -> str:
-    return render_template("plan/index.html", form=form, plan=seats.plan(current_member(), now=utcnow()))
+def _present() -> SeatsForm:
+    return SeatsForm(formdata=None, seats=current_member().tenant.seats)
+
+
+def _page(form: SeatsForm, **context: str) -> str:
+    return render_template("plan/index.html", form=form, **_shown(), **context)
+
+
+def _shown() -> dict[str, object]:
+    plan, tenant_id = seats.plan(current_member(), now=utcnow()), current_member().tenant_id
+    fixed = {seat.user_id for seat in plan.holders if seat.kind is SeatKind.FIXED}
+    without = [member for member in responders.candidates(tenant_id) if member.user_id not in fixed]
+    return {"plan": plan, "candidates": without}

@@ -12,9 +12,9 @@ from blueprints.teams.forms import TeamForm
 from errors import AppError, InvalidInput
 from extensions import db
 from models import Team
-from services import teams
+from services import responders, teams
 from services.clock import utcnow
-from services.wording import error_sentence, say_error
+from services.wording import error_sentence, say_reason
 
 bp = Blueprint("teams", __name__, url_prefix="/teams")
 
@@ -43,8 +43,7 @@ def create() -> ResponseReturnValue:
 @bp.get("/<int:team_id>")
 @requires("channel.view")
 def detail(team_id: int) -> ResponseReturnValue:
-    team = _team(team_id)
-    return render_template("teams/detail.html", form=TeamForm.of(_stored(team)), **_shown(team))
+    return _page(_team(team_id))
 
 
 @bp.post("/<int:team_id>")
@@ -67,13 +66,13 @@ def save(team_id: int) -> ResponseReturnValue:
 @bp.post("/<int:team_id>/members")
 @requires("channel.edit_own")
 def add_member(team_id: int) -> ResponseReturnValue:
+    typed = request.form.get("username", "")
     try:
-        teams.add_member(_team(team_id), request.form.get("username", ""), by=current_member(), now=utcnow())
+        teams.add_member(_team(team_id), typed, by=current_member(), now=utcnow())
     except InvalidInput as error:
         db.session.rollback()
-        flash(say_error(error)[0], "error")
-    else:
-        db.session.commit()
+        return _page(_team(team_id), typed=typed, problem=say_reason(error)), 422
+    db.session.commit()
     return redirect(url_for(".detail", team_id=team_id), code=303)
 
 
@@ -109,11 +108,16 @@ def _stored(team: Team) -> dict[str, str]:
     return {"name": team.name, "description": team.description}
 
 
+def _page(team: Team, **context: str) -> str:
+    return render_template("teams/detail.html", form=TeamForm.of(_stored(team)), **_shown(team), **context)
+
+
 def _shown(team: Team) -> dict[str, object]:
-    viewer = current_member()
+    viewer, people = current_member(), teams.members_of(team)
     return {
         "team": team,
-        "people": teams.members_of(team),
+        "people": people,
+        "candidates": responders.others(viewer.tenant_id, people),
         "uses": teams.uses(team, viewer=viewer),
         "may_edit": teams.may_edit(team, viewer),
     }

@@ -28,8 +28,10 @@ def test_the_page_sets_the_number_and_gives_seats(admin_client: Browser, respond
     page = admin_client.get("/plan").text
     assert "林晓" in page
     assert "固定 1，临时 0" in page
-    refused = admin_client.submit("/plan/give", {"username": "wang"}, page="/plan", follow_redirects=True)
+    refused = admin_client.submit("/plan/give", {"username": "wang"}, page="/plan")
+    assert refused.status_code == 422
     assert "没有可用的 License" in refused.text
+    assert 'value="wang"' in refused.text
     admin_client.submit(f"/plan/{responder.user_id}/take-back", page="/plan")
     assert "/take-back" not in admin_client.get("/plan").text
     admin_client.submit("/plan", {"seats": ""})
