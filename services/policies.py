@@ -109,7 +109,9 @@ def draft(
 ) -> Draft:
     """Check what was written; levels, windows and filters are JSON values. Raises InvalidInput naming the field."""
     name, description = name.strip(), description.strip()
-    if not 1 <= len(name) <= MAX_NAME:
+    if not name:
+        raise InvalidInput("name", N_("请填写策略名称"))
+    if len(name) > MAX_NAME:
         raise InvalidInput("name", N_("应为 1–39 个字符"))
     if len(description) > MAX_DESCRIPTION:
         raise InvalidInput("description", N_("不能超过 500 个字符"))

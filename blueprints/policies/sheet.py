@@ -19,6 +19,8 @@ from services.filters import LABEL_PREFIX, PLAIN_KEYS
 from services.policy_levels import FOLLOW_PREFERENCE, NOT_ACKNOWLEDGED, NOTIFIED_SEVERITIES
 
 LABEL_KEY = "labels"
+TICKED_KEYS = frozenset({"severity", "source_id"})
+"""Fields whose values are ticked from a list, not typed."""
 MOST_ROWS = 20
 Form = MultiDict[str, str]
 
@@ -34,7 +36,11 @@ class Condition:
 
     @classmethod
     def read(cls, form: Form, prefix: str) -> Condition:
-        return cls(**{name: form.get(f"{prefix}-{name}", "") for name in ("key", "label", "op", "vals")})
+        """Values of one kind of field say nothing of another: a change of the field leaves them behind."""
+        key, was = form.get(f"{prefix}-key", ""), form.get(f"{prefix}-was", "")
+        is_other = was not in {"", key} and bool({was, key} & TICKED_KEYS)
+        vals = "" if is_other else "\n".join(form.getlist(f"{prefix}-vals"))
+        return cls(key, form.get(f"{prefix}-label", ""), form.get(f"{prefix}-op", ""), vals)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Condition:
@@ -42,9 +48,13 @@ class Condition:
         label = "" if key in PLAIN_KEYS else key.removeprefix(LABEL_PREFIX)
         return cls(LABEL_KEY if label else key, label, data["op"], "\n".join(data["vals"]))
 
+    @property
+    def values(self) -> list[str]:
+        return [line.strip() for line in self.vals.splitlines() if line.strip()]
+
     def to_json(self) -> dict[str, Any]:
         key = f"{LABEL_PREFIX}{self.label.strip()}" if self.key == LABEL_KEY else self.key
-        return {"key": key, "op": self.op, "vals": [line.strip() for line in self.vals.splitlines() if line.strip()]}
+        return {"key": key, "op": self.op, "vals": self.values}
 
 
 @dataclass
@@ -157,14 +167,30 @@ class Sheet:
             levels=[Level.of(level) for level in policy.levels],
         )
 
-    def change(self, wish: str) -> None:
-        """Add or remove a row, as a button says: "add-level", "remove-condition:0:1". Others change nothing."""
+    def change(self, wish: str) -> str:
+        """Add or remove a row, as a button says: "add-level", "remove-condition:0:1". Others change nothing.
+
+        Returns where the reader goes on: the prefix of a row, or the wish of the button that is left.
+        """
         verb, _, rest = wish.partition(":")
         places = _numbers_in(rest.split(":"))
         if verb.startswith("add-"):
-            self._add(verb.removeprefix("add-"), places)
-        elif verb.startswith("remove-"):
-            self._remove(verb.removeprefix("remove-"), places)
+            what = verb.removeprefix("add-")
+            self._add(what, places)
+            return self._row_near(what, places, MOST_ROWS) or wish
+        if verb.startswith("remove-"):
+            what = verb.removeprefix("remove-")
+            self._remove(what, places)
+            *outer, number = places or [0]
+            return self._row_near(what, outer, number)
+        return _prefix("condition", places) if verb == "field" and len(places) == 2 else wish
+
+    def _row_near(self, what: str, outer: list[int], number: int) -> str:
+        """The prefix of the row of this number, else of the last one, else the button that adds the first."""
+        rows = self._rows(what, outer)
+        if not rows:
+            return "add-group" if what == "condition" else f"add-{what}"
+        return _prefix(what, [*outer, min(number, len(rows) - 1)])
 
     def _add(self, what: str, places: list[int]) -> None:
         rows: list[Any] | None = self._rows(what, places)
@@ -186,6 +212,12 @@ class Sheet:
             return self.groups[places[0]] if places and places[0] < len(self.groups) else None
         known: dict[str, list[Any]] = {"window": self.windows, "group": self.groups, "level": self.levels}
         return known.get(what)
+
+
+def _prefix(what: str, places: list[int]) -> str:
+    if what == "condition":
+        return f"groups-{places[0]}-conditions-{places[1]}"
+    return f"{what}s-{places[0]}"
 
 
 def _numbers_in(texts: list[str]) -> list[int]:

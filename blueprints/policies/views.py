@@ -10,7 +10,7 @@ from blueprints.access import current_member, requires
 from blueprints.channels.views import tabs_of
 from blueprints.incident_forms import severity_choices
 from blueprints.live import is_fragment
-from blueprints.policies import bp, group_picker
+from blueprints.policies import bp, group_picker, summary
 from blueprints.policies.checking import Checked
 from blueprints.policies.sheet import Sheet
 from blueprints.row_numbers import row_id
@@ -51,8 +51,8 @@ def new(channel_id: int) -> ResponseReturnValue:
 def create(channel_id: int) -> ResponseReturnValue:
     channel, sheet = _own_channel(channel_id), Sheet.read(request.form)
     if "change" in request.form:
-        _change(sheet, request.form["change"])
-        return _editor(channel, sheet)
+        focus = _change(sheet, request.form["change"])
+        return _editor(channel, sheet, focus=focus)
     checked = Checked(sheet)
     if checked.draft is not None:
         try:
@@ -82,8 +82,8 @@ def edit(policy_id: int) -> ResponseReturnValue:
 def save(policy_id: int) -> ResponseReturnValue:
     policy, sheet = _own_policy(policy_id), Sheet.read(request.form)
     if "change" in request.form:
-        _change(sheet, request.form["change"])
-        return _editor(policy.channel, sheet, policy=policy)
+        focus = _change(sheet, request.form["change"])
+        return _editor(policy.channel, sheet, policy=policy, focus=focus)
     checked = Checked(sheet)
     if checked.draft is not None:
         try:
@@ -145,12 +145,12 @@ def delete(policy_id: int) -> ResponseReturnValue:
     return _to_list(channel_id)
 
 
-def _change(sheet: Sheet, wish: str) -> None:
-    """Do what a button beside a row says: to the sheet, or to what it offers."""
-    if wish.startswith(group_picker.REFRESH):
-        group_picker.refresh(wish, current_member().tenant_id)
-    else:
-        sheet.change(wish)
+def _change(sheet: Sheet, wish: str) -> str:
+    """Do what a button beside a row says: to the sheet, or to what it offers. Returns where the reader goes on."""
+    if not wish.startswith(group_picker.REFRESH):
+        return sheet.change(wish)
+    group_picker.refresh(wish, current_member().tenant_id)
+    return wish
 
 
 def _editor(
@@ -160,6 +160,7 @@ def _editor(
     policy: DispatchPolicy | None = None,
     errors: dict[str, str] | None = None,
     delete_error: str = "",
+    focus: str = "",
 ) -> str:
     people = responders.candidates(channel.tenant_id)
     book = AddressBook(channel.tenant_id, [member.user_id for member in people])
@@ -172,12 +173,14 @@ def _editor(
         policy=policy,
         sheet=sheet,
         errors=errors or {},
+        summary=summary.listed(errors or {}),
+        focus=focus,
         people=[(str(member.user_id), member.user.name) for member in people],
         kinds=kinds,
         pickers=offered,
         named=group_picker.named(sheet, offered, channel.tenant_id),
         unlinked=_unlinked(book, kinds),
-        sources=sources,
+        source_choices=[(str(source.id), source.name) for source in sources],
         severities=severity_choices(),
         templates=templates.all_for(current_member()),
         preview=_preview(channel, sheet),

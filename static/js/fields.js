@@ -16,11 +16,18 @@
     else input.removeAttribute("aria-invalid");
   };
 
-  const goToErrors = (root) => root.querySelector("[data-focus]")?.focus();
+  // "within": the first field of a row that the server has just added, or of the neighbour of one that it removed.
+  const goTo = (spot) => {
+    if (!spot) return;
+    const first = spot.dataset.focus === "within" && spot.querySelector("input:not([type=hidden]), select, textarea, button");
+    spot.removeAttribute("data-focus");
+    (first || spot).focus();
+  };
 
   document.addEventListener("htmx:after:swap", (event) => {
     document.querySelectorAll(".field-messages[data-for]").forEach(markInvalid);
-    if (event.detail.ctx?.response?.status === 422) goToErrors(document);
+    const is422 = event.detail.ctx?.response?.status === 422;
+    goTo(document.querySelector(is422 ? "[data-focus]" : "[data-focus=within]"));
   });
-  document.addEventListener("DOMContentLoaded", () => goToErrors(document));
+  document.addEventListener("DOMContentLoaded", () => goTo(document.querySelector("[data-focus]")));
 })();

@@ -89,7 +89,8 @@ def test_create_a_whole_policy(admin_client, admin, channel, path):
 @pytest.mark.parametrize(
     ("fields", "name", "words"),
     [
-        ({"name": ""}, "name", "应为 1–39 个字符"),
+        ({"name": ""}, "name", "请填写策略名称"),
+        ({"name": "长" * 40}, "name", "应为 1–39 个字符"),
         ({"priority": "many"}, "priority", "请填写整数"),
         ({"priority": "201"}, "priority", "应为 0–200"),
         ({"delay_seconds": "3601"}, "delay_seconds", "应为 0–3600 秒"),
@@ -115,9 +116,63 @@ def test_a_mistake_stands_beside_its_field_and_nothing_is_lost(admin_client, adm
 
 def test_all_mistakes_are_said_at_once(admin_client, path):
     page = admin_client.submit(path, basics(name="") | level(max="9")).text
-    assert "应为 1–39 个字符" in page
+    assert "请填写策略名称" in page
     assert 'aria-invalid="true"' in page
     assert page.count('class="field-error"') >= 2
+
+
+def test_the_mistakes_are_listed_with_their_fields_in_the_order_of_the_page(admin_client, admin, path):
+    wrong = {"levels-0-every": "0.2", "priority": "many", "windows-0-start": "09:00", "windows-0-end": "18:00"}
+    page = admin_client.submit(path, basics(name="") | level(admin, max="9") | condition(vals="") | wrong).text
+    listed = re.findall(r'<li><a href="#([^"]+)">([^<]+)</a>：', page)
+    assert listed == [
+        ("name", "策略名称"),
+        ("priority", "优先级"),
+        ("groups-0-conditions-0", "条件组 1"),
+        ("windows-0", "时段 1"),
+        ("levels-0-every", "第 1 环节 · 循环间隔"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wish", "spot"),
+    [
+        ("add-condition:0", 'id="groups-0-conditions-1" data-focus="within"'),
+        ("add-level", 'id="levels-1" data-focus="within"'),
+        ("add-window", 'id="windows-0" data-focus="within"'),
+        ("remove-group:0", r'<span data-focus="within">\s*<button[^>]*value="add-group"'),
+        ("field:0:0", 'id="groups-0-conditions-0" data-focus="within"'),
+        ("preview", r'<span data-focus="within">\s*<button[^>]*value="preview"'),
+    ],
+)
+def test_the_focus_goes_on_where_a_row_came_or_went(admin_client, admin, path, wish, spot):
+    page = admin_client.submit(path, basics() | level(admin) | condition() | {"change": wish}).text
+    assert re.search(spot, page)
+    assert page.count("data-focus") == 1
+
+
+def test_the_neighbour_of_a_removed_row_has_the_focus(admin_client, admin, path):
+    fields = basics() | level(admin) | condition() | condition(number=1) | {"change": "remove-condition:0:1"}
+    assert 'id="groups-0-conditions-0" data-focus="within"' in admin_client.submit(path, fields).text
+
+
+def test_severities_and_sources_are_ticked_and_a_label_is_asked_for_with_labels_alone(
+    admin_client, admin, channel, path
+):
+    source = make_source(channel)
+    page = admin_client.submit(path, basics() | condition(vals=["Critical", "Gone"]) | {"change": "preview"}).text
+    assert re.search(r'name="groups-0-conditions-0-vals" value="Critical" checked', page)
+    assert re.search(r'name="groups-0-conditions-0-vals" value="Warning" >', page)
+    assert re.search(r'name="groups-0-conditions-0-vals" value="Gone" checked', page), "kept until somebody unticks it"
+    assert "标签名" not in page
+    other = condition(key="source_id", vals=["Critical"]) | {"groups-0-conditions-0-was": "severity"}
+    page = admin_client.submit(path, basics() | other | {"change": "field:0:0"}).text
+    assert re.search(rf'name="groups-0-conditions-0-vals" value="{source.id}" >', page)
+    assert "Critical</label>" not in page
+    assert "标签名" in admin_client.submit(path, basics() | condition(key="labels") | {"change": "field:0:0"}).text
+    chosen = condition(key="source_id", vals=[str(source.id)]) | {"groups-0-conditions-0-was": "source_id"}
+    admin_client.submit(path, basics() | level(admin) | chosen)
+    assert only().filters == [[{"key": "source_id", "op": "IN", "vals": [str(source.id)]}]]
 
 
 def test_a_name_is_used_once_in_a_channel(admin_client, admin, channel, path):
