@@ -70,4 +70,5 @@ def _of_platforms() -> dict[str, str]:
     """What is entered for a chat platform is called as its console calls it; of several, the first one's word."""
     fields = [field for kind in PLATFORMS.values() for mode in kind.modes for field in mode.fields]
     fields += [field for kind in PLATFORMS.values() if (rooms := kind.capabilities.rooms) for field in rooms.fields]
-    return {field.name: field.label for field in reversed(fields)}
+    kinds = {kind.capabilities.channel_kind: kind.label for kind in PLATFORMS.values()}
+    return kinds | {field.name: field.label for field in reversed(fields)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from services import template_words
 from services.durations import duration_text
 from services.wording import local_time, say
 from texts import N_, Text
@@ -42,6 +43,7 @@ PROBLEMS: dict[str, str] = {
     "time": N_("渲染超过 %(limit)s 毫秒"),
     "failed": N_("无法渲染：%(detail)s"),
 }
+IN_FOREIGN_WORDS = frozenset({"syntax", "failed"})
 LIMITS: dict[str, int] = {
     "too_long": MAX_SOURCE,
     "output": MAX_OUTPUT,
@@ -61,7 +63,7 @@ class TemplateProblem(Exception):
 
     def __init__(self, code: str, line: int = 0, detail: str = "") -> None:
         super().__init__(code, line, detail)
-        self.code, self.line, self.detail = code, line, detail[:120]
+        self.code, self.line, self.detail = code, line, detail[:200]
 
     def as_json(self) -> dict[str, Any]:
         return {"code": self.code, "line": self.line, "detail": self.detail}
@@ -70,7 +72,9 @@ class TemplateProblem(Exception):
 def problem_text(problem: Mapping[str, Any]) -> Text:
     """A problem (as_json) as a sentence."""
     code = problem.get("code", "failed")
-    what = Text(PROBLEMS.get(code, PROBLEMS["failed"]), detail=problem.get("detail", ""), limit=LIMITS.get(code, 0))
+    detail = problem.get("detail", "")
+    told = template_words.said(detail) if code in IN_FOREIGN_WORDS else detail
+    what = Text(PROBLEMS.get(code, PROBLEMS["failed"]), detail=told, limit=LIMITS.get(code, 0))
     line = problem.get("line", 0)
     return Text(N_("第 %(line)s 行：%(problem)s"), line=line, problem=what) if line else what
 

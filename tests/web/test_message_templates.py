@@ -78,6 +78,13 @@ def test_a_preview_shows_the_chosen_incident_and_keeps_what_was_typed(admin_clie
     assert "在 production" in admin_client.submit(f"/templates/{template.id}", data, page="/templates/new").text
 
 
+def test_a_wrong_text_is_listed_with_the_channel_that_it_is_of(admin_client, template) -> None:
+    page = admin_client.submit(f"/templates/{template.id}", fields("{{ }}", name=""), page="/templates/new").text
+    assert '<a href="#name">模板名称</a>：应为 1–39 个字符' in page
+    page = admin_client.submit(f"/templates/{template.id}", fields("{{ }}"), page="/templates/new").text
+    assert f'<a href="#text-{KIND}">企业微信</a>：第 1 行：语法有误' in page
+
+
 def test_saving_over_a_later_change_is_refused(admin_client, template) -> None:
     answer = admin_client.submit(f"/templates/{template.id}", fields(version="0"), page="/templates/new")
     assert answer.status_code == 422
