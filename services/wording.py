@@ -75,7 +75,9 @@ def _said(error: AppError, called: Callable[[str], str]) -> tuple[str, str]:
 
 def _reason(words: Any, params: Mapping[str, Any]) -> str:
     """Words of ours, or what a stranger sent."""
-    return _inserted(gettext(words), params) if isinstance(words, str) and words else str(_spoken(words))
+    if not isinstance(words, str) or not words:
+        return str(_spoken(words))
+    return _inserted(gettext(words), {name: _spoken(value) for name, value in params.items()})
 
 
 def listed(words: Iterable[str]) -> str:

@@ -82,7 +82,7 @@ def test_a_wrong_text_is_listed_with_the_channel_that_it_is_of(admin_client, tem
     page = admin_client.submit(f"/templates/{template.id}", fields("{{ }}", name=""), page="/templates/new").text
     assert '<a href="#name">模板名称</a>：应为 1–39 个字符' in page
     page = admin_client.submit(f"/templates/{template.id}", fields("{{ }}"), page="/templates/new").text
-    assert f'<a href="#text-{KIND}">企业微信</a>：第 1 行：语法有误' in page
+    assert f'<a href="#text-{KIND}">企业微信</a>：第 1 行：语法有误：}}}} 前面缺少变量或值' in page
 
 
 def test_saving_over_a_later_change_is_refused(admin_client, template) -> None:
