@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, PasswordField, StringField
-from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
+from wtforms import Field, HiddenField, PasswordField, StringField
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
 
+from services import accounts
 from services.instance import needs_setup_code
 from services.passwords import ADVISED, LONGEST, SHORTEST
+from services.wording import error_sentence
 
 PASSWORD_ADVICE = _l(
     "至少 %(shortest)s 个字符，建议 %(advised)s 个以上；几个不相干的词连成一句话，好记又难猜。",
@@ -41,7 +43,7 @@ class ChangePasswordForm(NewPasswordForm):
     current = PasswordField(_l("当前密码"), [InputRequired(_l("请输入当前密码")), Length(max=LONGEST)])
 
 
-class FirstAdministratorForm(NewPasswordForm):
+class FirstAdministratorForm(FlaskForm):
     setup_code = StringField(
         _l("安装码"),
         [DataRequired(_l("请填写安装码")), Length(max=64)],
@@ -54,6 +56,19 @@ class FirstAdministratorForm(NewPasswordForm):
     )
     username = StringField(_l("用户名"), [DataRequired(_l("请输入用户名")), Length(max=64)])
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
+    password = PasswordField(
+        _l("密码"), [InputRequired(_l("请输入密码")), Length(max=LONGEST)], description=PASSWORD_ADVICE
+    )
+    repeated = PasswordField(
+        _l("再次输入密码"), [InputRequired(_l("请再次输入密码")), EqualTo("password", _l("两次输入的密码不一致"))]
+    )
+
+    def validate_setup_code(self, field: Field) -> None:
+        """Told with everything else that is wrong, not after the rest was mended."""
+        try:
+            accounts.check_setup_code(field.data or "")
+        except accounts.WrongSetupCode as error:
+            raise ValidationError(error_sentence(error)) from error
 
     def __init__(self, **values: object) -> None:
         super().__init__(**values)

@@ -113,7 +113,7 @@ def create_first_admin() -> ResponseReturnValue:
         return refused("auth/first_admin.html", form, error)
     access.sign_in(place.user, tenant_id=place.tenant_id)
     db.session.commit()
-    flash(_("欢迎使用值班铃。先连接即时消息平台，再添加告警源。"), "ok")
+    flash(_("欢迎使用值班铃。下面按顺序列出了还要设置的事项。"), "ok")
     return redirect(landing(), code=303)
 
 

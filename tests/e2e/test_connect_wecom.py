@@ -58,8 +58,8 @@ def create_first_administrator(page: Page, product: Product) -> None:
     expect(page.get_by_role("heading", name="创建第一位管理员")).to_be_visible()
     for label, value in (("组织名称", COMPANY), ("用户名", "admin"), ("姓名", "管理员")):
         box(page, label).fill(value)
-    box(page, "新密码").fill(PASSWORD)
-    box(page, "再次输入新密码").fill(PASSWORD)
+    box(page, "密码").fill(PASSWORD)
+    box(page, "再次输入密码").fill(PASSWORD)
     page.get_by_role("button", name="创建并登录").click()
     expect(page.get_by_text("还有什么要设置")).to_be_visible()
 

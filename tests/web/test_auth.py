@@ -268,6 +268,14 @@ def test_the_first_visitor_is_not_the_first_administrator(client: Browser, code:
     assert instance.setup_code() not in answer.text
 
 
+def test_a_wrong_setup_code_is_told_together_with_all_else(client: Browser) -> None:
+    fields = {"setup_code": "AAAA", "organisation": "x", "username": "wang", "real_name": "x"}
+    page = client.submit("/first-administrator", fields | {"password": PASSWORD, "repeated": "another"}).text
+    assert "安装码不正确" in page
+    assert "两次输入的密码不一致" in page
+    assert "新密码" not in page
+
+
 def test_a_demo_asks_for_no_setup_code(client: Browser, app: Flask) -> None:
     app.config["SETTINGS"] = replace(app.config["SETTINGS"], demo=True)
     assert "安装码" not in client.get("/first-administrator").text

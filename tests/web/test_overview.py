@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from blueprints.overview import chart
 from extensions import db
 from models import CheckState, Delivery, DeliveryState, IntegrationCheck, IntegrationStatus, Job, JobState, Severity
-from services import notifications
+from services import integrations, notifications
 from services.clock import utcnow
 from tests.factories import (
     make_channel,
@@ -97,6 +97,25 @@ def test_other_organisations_do_not_show(admin_client):
     page = admin_client.get("/").text
     assert "别家" not in page
     assert "没有未关闭的故障" in page
+
+
+def test_empty_pages_lead_on_to_what_fills_them(admin_client):
+    page = admin_client.get("/integrations/alerts/new").text
+    assert 'href="/channels/new"' in page
+    assert 'name="channel_id"' not in page
+    for scope in ("open", "all"):
+        page = admin_client.get(f"/incidents?scope={scope}").text
+        assert 'href="/integrations/alerts/new"' in page
+        assert page.count('href="/incidents/new"') == 2
+    assert "同步通讯录" in admin_client.get("/departments").text
+
+
+def test_ones_own_links_show_where_each_application_is_opened(admin_client):
+    connection = make_integration()
+    db.session.commit()
+    page = admin_client.get("/me/links").text
+    assert integrations.app_url(connection) in page
+    assert 'class="qr"' in page
 
 
 def test_the_open_page_is_answered_304(admin_client):
