@@ -71,8 +71,8 @@ def note_gone(chat: GroupChat, *, tried_at: datetime) -> None:
 
 
 def ask_for_name(chat: GroupChat, *, now: datetime) -> None:
-    """Stage asking the platform how a group is called, unless that is known."""
-    if chat.name:
+    """Stage asking the platform how a group is called, unless that is known or asked already."""
+    if chat.name or outbox.unfinished(READ_NAME, chat.id):
         return
     queue = outbox.queue_of(chat.integration_id)
     outbox.enqueue(READ_NAME, tenant_id=chat.tenant_id, subject_id=chat.id, due_at=now, now=now, queue=queue)

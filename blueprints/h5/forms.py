@@ -11,5 +11,5 @@ from wtforms.validators import DataRequired, Length
 class BindForm(FlaskForm):
     """The account here, proven by its password."""
 
-    username = StringField(_l("账号"), validators=[DataRequired(_l("请填写账号")), Length(max=128)])
-    password = PasswordField(_l("密码"), validators=[DataRequired(_l("请填写密码")), Length(max=256)])
+    username = StringField(_l("用户名"), validators=[DataRequired(_l("请输入用户名")), Length(max=128)])
+    password = PasswordField(_l("密码"), validators=[DataRequired(_l("请输入密码")), Length(max=256)])

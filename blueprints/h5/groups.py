@@ -35,6 +35,8 @@ def group() -> ResponseReturnValue:
     chat = groups.find(visit().integration, external_id) or _learnt(external_id)
     if chat is None:
         return render_template("h5/group_unknown.html")
+    if not chat.name:
+        _ask_for_name(chat)
     member = current_member()
     search = Search(scope="open", told_chat_id=chat.id)
     page = incident_queries.page(member, search, limit=incident_queries.MAX_PAGE_SIZE)
@@ -74,6 +76,17 @@ def _parameter() -> str:
 def _address(chat: GroupChat) -> str:
     query: dict[str, Any] = {_parameter(): chat.external_id}
     return url_for("h5.group", **query)
+
+
+def _ask_for_name(chat: GroupChat) -> None:
+    """Of a group that became known without one; a database that takes no work now leaves it so. Commits."""
+    try:
+        begin_write()
+        groups.ask_for_name(chat, now=utcnow())
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        log.warning("The name of a group that somebody came from is not asked for: %s", type(error).__name__)
 
 
 def _learnt(external_id: str) -> GroupChat | None:

@@ -201,7 +201,7 @@ def test_switching_the_account_asks_first_and_ends_the_link(company: Company, ph
 
 
 def sign_in_to_link(company: Company, app: Page, username: str, password: str = "") -> None:  # noqa: F811
-    app.get_by_role("textbox", name="账号", exact=True).fill(username)
+    app.get_by_role("textbox", name="用户名", exact=True).fill(username)
     app.get_by_role("textbox", name="密码", exact=True).fill(password or company.password(username))
     app.get_by_role("button", name="登录并继续").click()
 

@@ -21,7 +21,7 @@ def test_a_waiting_member_is_let_in_by_the_page_itself(
     come_back(phone, link, company)
 
     app = company.open_app(phone, "zhou")
-    app.get_by_role("textbox", name="账号", exact=True).fill("zhou")
+    app.get_by_role("textbox", name="用户名", exact=True).fill("zhou")
     app.get_by_role("textbox", name="密码", exact=True).fill(company.password("zhou"))
     app.get_by_role("button", name="登录并继续").click()
     app.get_by_role("button", name="确认关联").click()

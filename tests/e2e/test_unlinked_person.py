@@ -29,7 +29,7 @@ def test_a_person_links_the_application_and_gets_what_was_missed(company: Compan
     expect(client.card(title)).to_have_count(0)
 
     app = company.open_app(client.page, "zhou")
-    app.get_by_role("textbox", name="账号", exact=True).fill("zhou")
+    app.get_by_role("textbox", name="用户名", exact=True).fill("zhou")
     app.get_by_role("textbox", name="密码", exact=True).fill(company.password("zhou"))
     app.get_by_role("button", name="登录并继续").click()
     app.get_by_role("button", name="确认关联").click()

@@ -101,7 +101,7 @@ def turns_green(page: Page, label: str) -> None:
 def bind(app: Page, username: str, password: str) -> None:
     """The first opening: prove who one is here, and confirm."""
     expect(app.get_by_role("heading", name="关联账号")).to_be_visible()
-    box(app, "账号").fill(username)
+    box(app, "用户名").fill(username)
     box(app, "密码").fill(password)
     app.get_by_role("button", name="登录并继续").click()
     expect(app.get_by_text(f"({username}) 关联？")).to_be_visible()

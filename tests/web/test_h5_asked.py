@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import AuditEntry, Delivery, GroupChat, Incident, Integration, Membership, Progress
+from models import AuditEntry, Delivery, GroupChat, Incident, Integration, Job, Membership, Progress
 from platforms.base import Group, GroupList
 from platforms.wecom.platform import WeCom
 from services import group_lists, groups
@@ -165,6 +165,19 @@ def test_a_group_whose_event_was_lost_is_learnt_when_somebody_comes_from_it(
     assert asked == ["cid2"]
     learnt = db.session.scalars(select(GroupChat).where(GroupChat.external_id == "cid2")).one()
     assert (learnt.is_active, learnt.details) == (True, {"app_code": "A-1"})
+
+
+def test_a_group_without_a_name_is_asked_for_it_once_when_somebody_comes_from_it(
+    client: Browser, home: str, responder: Membership, in_group: GroupChat
+):
+    in_group.name = ""
+    db.session.commit()
+    client.sign_in(responder)
+    for _ in range(2):
+        assert client.get(f"{home}/group?chat={quote('cid1/+=', safe='')}").status_code == 200
+    assert [job.subject_id for job in db.session.scalars(select(Job).where(Job.kind == groups.READ_NAME))] == [
+        in_group.id
+    ]
 
 
 def test_a_group_that_came_back_unseen_can_be_posted_to_again(

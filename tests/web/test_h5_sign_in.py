@@ -125,6 +125,33 @@ def test_linking_asks_for_the_password_and_then_once_more(
     assert links() == 1
 
 
+def test_a_wrong_password_is_told_as_on_the_sign_in_page(
+    client: Browser, integration: Integration, responder: Membership
+):
+    come_back(client, integration, "somebody")
+    page = client.submit(f"{home(integration)}/bind", {"username": "lin", "password": "wrong"}).text
+    assert "尚未保存" not in page
+    assert "notice-error" in page
+    assert 'value="lin"' in page
+    assert "用户名</label>" in page
+
+
+def test_a_session_by_password_inside_a_client_leads_on_to_linking(
+    client: Browser, integration: Integration, responder: Membership
+):
+    client.sign_in(responder)
+    for path in ("/incidents", "/account"):
+        page = client.get(f"{home(integration)}{path}", headers=INSIDE).text
+        assert "尚未关联企业微信账号" in page, path
+        assert f"{home(integration)}/log-in" in page, path
+        assert "尚未关联企业微信账号" not in client.get(f"{home(integration)}{path}").text, (
+            "in a browser there is no client"
+        )
+    make_link(integration, responder)
+    come_back(client, integration, "lin")
+    assert "尚未关联企业微信账号" not in client.get(f"{home(integration)}/incidents", headers=INSIDE).text
+
+
 def test_a_password_proven_for_one_platform_account_links_no_other(
     client: Browser, integration: Integration, responder: Membership
 ):
