@@ -179,6 +179,7 @@ class SetupStep:
     console_path  what is appended to the console's base address for a deep link; {app_id} stands for that setting
     codes         to copy one by one or together; codes_label: what they are called there
     checklist     what to look at once more before the step's last press, such as publishing
+    shows_group_events  when each of the platform's events about groups last came
     shows_groups  the groups that the application can post to appear here as soon as they are known
     """
 
@@ -199,6 +200,7 @@ class SetupStep:
     guide: SetupGuide | None = None
     checklist: tuple[str, ...] = ()
     shows_groups: bool = False
+    shows_group_events: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def step_context(integration: Integration, opened: SetupStep) -> dict[str, Any]:
         "console_url": console_link(integration, opened.console_path),
         "etag": checks_tag(integration, opened),
         "chats": known_groups(integration) if opened.shows_groups else [],
+        "group_events": groups.events_seen(integration) if opened.shows_group_events else [],
         "saving_step": saving_step(integration),
         "licence": _licence(integration) if index + 1 == len(keys) else None,
         "has_secret": lambda described: setup.has_secret(integration, described),
@@ -115,12 +116,14 @@ def known_groups(integration: Integration) -> list[tuple[GroupChat, str]]:
 
 
 def checks_tag(integration: Integration, opened: SetupStep | None = None) -> str:
-    """Of every check and, on a step that shows them, of the groups."""
+    """Of every check and, on a step that shows them, of the groups or of their events."""
     shown = [
         (item.step.key, item.state, [(check.name, known and (known.state, known.at)) for check, known in item.checks])
         for item in setup.progress(integration)
     ]
-    return live.tag(shown, groups.state_of(integration) if opened is not None and opened.shows_groups else ())
+    chats = groups.state_of(integration) if opened is not None and opened.shows_groups else ()
+    events = groups.events_seen(integration) if opened is not None and opened.shows_group_events else ()
+    return live.tag(shown, chats, events)
 
 
 @bp.get("/<int:integration_id>/setup/<key>/state")

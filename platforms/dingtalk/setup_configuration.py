@@ -187,6 +187,7 @@ EVENT_TYPES = SetupStep(
         DrawnField(N_("群会话解散群"), N_("已选中")),
         DrawnField("", button=N_("保存"), highlighted=True),
     ),
+    shows_group_events=True,
     cautions=(N_("这是第二次保存：只保存请求网址而没有选中事件时，群聊列表会一直为空。"),),
 )
 

@@ -12,6 +12,7 @@ from platforms.setup import (
     DrawnField,
     SetupCheck,
     SetupField,
+    SetupGuide,
     SetupMode,
     SetupStep,
     SetupValue,
@@ -272,6 +273,10 @@ TRUSTED_DOMAIN = SetupStep(
     cautions=(
         N_("域名需要完成备案，且备案主体与企业主体一致或有关联；不能使用 IP、短链接域名或通配符。"),
         N_("每个企业每月最多设置 20 次可信域名。"),
+    ),
+    guide=SetupGuide(
+        N_("企业内部开发配置域名指引"),
+        "https://open.work.weixin.qq.com/wwopen/common/readDocument/40754",
     ),
     checks=("domain",),
 )

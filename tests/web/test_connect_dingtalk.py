@@ -11,6 +11,8 @@ from extensions import db
 from models import Integration, IntegrationStatus
 from platforms.dingtalk.setup import SELF_BUILT
 from platforms.dingtalk.template import FILE_NAME
+from services import checks, groups
+from services.clock import utcnow
 from tests.web.conftest import Browser
 
 CORP, CLIENT = "ding0123456789abcdef0123456789abcdef", "ding1a2b3c4d5e6f7g8h"
@@ -95,6 +97,18 @@ def test_what_the_guide_asks_to_tick_can_be_copied(admin_client: Browser, draft:
     assert all(code in page for code in ("qyapi_chat_manage", "qyapi_robot_sendmsg", "Card.Instance.Write"))
     page = admin_client.get(step_url(draft, "events")).text
     assert all(event in page for event in ("群会话更换群名称", "群内安装酷应用", "群内卸载酷应用"))
+
+
+def test_the_step_of_the_events_shows_which_have_come(admin_client: Browser, draft: Integration):
+    page = admin_client.get(step_url(draft, "events")).text
+    live = f"{step_url(draft, 'events')}/state"
+    assert f'hx-get="{live}' in page
+    assert page.count("还没有收到过") == 3
+    tag = admin_client.get(live).headers["ETag"]
+    checks.passed(draft, f"{groups.SEEN}renamed", now=utcnow())
+    db.session.commit()
+    answer = admin_client.get(live, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.text.count("还没有收到过")) == (200, 2)
 
 
 def test_the_card_template_can_be_downloaded(admin_client: Browser, draft: Integration):
