@@ -104,11 +104,9 @@ def test_the_step_of_the_events_shows_which_have_come(admin_client: Browser, dra
     live = f"{step_url(draft, 'events')}/state"
     assert f'hx-get="{live}' in page
     assert page.count("还没有收到过") == 3
-    tag = admin_client.get(live).headers["ETag"]
     checks.passed(draft, f"{groups.SEEN}renamed", now=utcnow())
     db.session.commit()
-    answer = admin_client.get(live, headers={"If-None-Match": tag})
-    assert (answer.status_code, answer.text.count("还没有收到过")) == (200, 2)
+    assert admin_client.get(live).text.count("还没有收到过") == 2
 
 
 def test_the_card_template_can_be_downloaded(admin_client: Browser, draft: Integration):

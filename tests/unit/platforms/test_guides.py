@@ -103,4 +103,6 @@ def test_an_application_is_given_an_icon(platform):
 @pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def test_a_page_of_the_vendors_documentation_is_a_page_of_the_vendor(platform):
     for guide in (step.guide for mode in platform.modes for step in mode.steps if step.guide):
-        assert re.match(r"https://open\.(dingtalk\.com|feishu\.cn)/document/", guide.url)
+        assert re.match(
+            r"https://open\.(dingtalk\.com/document|feishu\.cn/document|work\.weixin\.qq\.com/wwopen)/", guide.url
+        )
