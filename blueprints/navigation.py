@@ -76,7 +76,7 @@ PLACES = (
 INSTANCE_PLACES = (
     Place(_l("租户管理"), "building-community", "instance.list_all"),
     Place(_l("服务商配置"), "plug-connected", "providers.index"),
-    Place(_l("平台审计日志"), "history", "instance_audit.index_of_all"),
+    Place(_l("实例审计日志"), "history", "instance_audit.index_of_all"),
 )
 """For super-administrators, whether or not they are in an organisation."""
 ACCOUNT_PLACES = (

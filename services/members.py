@@ -51,7 +51,7 @@ class SharedAccount(AppError):
     code = "member.shared_account"
     api_code = "AccessDenied"
     message = N_("%(name)s 也属于其他组织，不能在这里重置密码")
-    hint = N_("请平台管理员代为处理。")
+    hint = N_("请实例管理员代为处理。")
     status = 403
 
 

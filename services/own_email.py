@@ -29,7 +29,7 @@ class NoMailServer(AppError):
     code = "email.no_mail_server"
     api_code = "InvalidParameter"
     message = N_("本系统没有配置邮件服务器，无法验证邮箱")
-    hint = N_("请联系平台管理员。")
+    hint = N_("请联系实例管理员。")
     status = 422
 
 

@@ -57,7 +57,7 @@ ALL_RIGHTS = _ADMIN
 class OrganisationFrozen(AccessDenied):
     code = "organisation.frozen"
     message = N_("组织已被冻结")
-    hint = N_("请联系平台管理员。")
+    hint = N_("请联系实例管理员。")
 
 
 class MembershipEnded(AccessDenied):

@@ -55,7 +55,7 @@ class NobodyHasIt(AccessDenied):
 
 class OperatorAccount(AccessDenied):
     code = "sso.operator_account"
-    message = N_("平台管理员账号不能用组织的单点登录")
+    message = N_("实例管理员账号不能用组织的单点登录")
     hint = N_("请用用户名和密码登录。")
 
 

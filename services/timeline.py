@@ -175,9 +175,8 @@ def _notify(entry: TimelineEntry) -> Text:
     if detail.get("level") is None:
         return what
     if detail.get("cause") == "repeat":
-        return Text(
-            N_("%(what)s（环节 %(level)s，第 %(times)s 次）"), what=what, level=detail["level"], times=detail["times"]
-        )
+        again = detail["times"] - 1 if isinstance(detail["times"], int) else detail["times"]
+        return Text(N_("%(what)s（环节 %(level)s，再次通知 %(times)s）"), what=what, level=detail["level"], times=again)
     return Text(N_("%(what)s（环节 %(level)s）"), what=what, level=detail["level"])
 
 

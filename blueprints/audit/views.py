@@ -17,7 +17,7 @@ from blueprints.paging import page_url
 from blueprints.row_numbers import row_id
 from extensions import db
 from models import User
-from services import audit_queries
+from services import audit_queries, audit_words
 from services.audit_events import EVENTS, say_event
 from services.audit_queries import Reader
 from services.clock import utcnow
@@ -91,7 +91,7 @@ def _page(
         organisation_of=lambda entry: audit_queries.named(entry, organisations or {}),
         events=_events(is_of_all),
         say_event=say_event,
-        describe=audit_queries.describe,
+        describe=audit_words.describe,
         older_url=page_url(str(page.before) if page.before else None),
     )
 

@@ -32,8 +32,8 @@ def test_an_administrator_reads_what_happened(admin_client: Browser, admin: Memb
     audit.record("member.role_changed", by=admin, target="lin", before="viewer", after="responder")
     page = admin_client.get("/audit").text
     assert "修改成员角色" in page
-    assert "before: viewer" in page
-    assert "after: responder" in page
+    assert "之前：只读" in page
+    assert "之后：处理人员" in page
 
 
 @pytest.mark.parametrize("who", ["responder", "viewer"])
