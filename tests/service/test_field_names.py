@@ -30,7 +30,7 @@ def test_people_read_the_label_and_programs_the_name(app: Flask, name: str, labe
 
 def test_every_name_that_a_service_refuses_has_a_label() -> None:
     named = {
-        call.args[0].value
+        str(call.args[0].value)
         for path in (ROOT / "services").glob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "InvalidInput"
