@@ -214,7 +214,7 @@ class Worker:
             signal.signal(number, self._stop)
         log.info("%s started", self.name)
         self._take_over()
-        pause = SWEEP_SECONDS
+        pause = self.sweep()  # at once: its heart beats before anything is left to it
         while not self.stopped.wait(pause):
             pause = self.sweep()
         log.info("%s is stopping", self.name)
@@ -281,10 +281,12 @@ class Worker:
     def _put_right(self, step: timedelta, now: datetime) -> None:
         """Do what a clock that was set back asks for, once: whoever does it puts right all heartbeats that lie ahead.
 
-        Each worker of the machine notices, before its heart beats again; the second one finds its own put right.
+        Each worker of the machine notices, before its heart beats again; the second one finds its own put right. One
+        whose heart has not beaten yet cannot know, and does it.
         """
         ahead = update(Heartbeat).where(Heartbeat.at > now).values(at=now).returning(Heartbeat.name)
-        if self.name not in db.session.scalars(ahead, execution_options={"synchronize_session": False}).all():
+        put_right = db.session.scalars(ahead, execution_options={"synchronize_session": False}).all()
+        if self.beaten_at and self.name not in put_right:
             db.session.rollback()
             return
         outbox.after_step_back(step, now, self.lease)

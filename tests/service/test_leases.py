@@ -177,6 +177,17 @@ def test_of_two_workers_that_see_a_clock_set_back_one_moves_what_waits(app: Flas
         assert abs(connection.paused_until - utcnow() - timedelta(seconds=60)) < timedelta(seconds=1)
 
 
+def test_a_clock_set_back_before_a_worker_first_looks_keeps_nobody_waiting(app: Flask):
+    """Nothing shows that it was there when the clock was wrong."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        process = Worker(app)
+        process.runner.stopping.set()
+        timer = stage("policy_step", 2, seconds=1800)
+        clock.shift(timedelta(hours=-1))
+        process.sweep()
+        assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
+
+
 def test_a_clock_set_back_while_the_database_is_away_is_seen_to_afterwards(app: Flask, monkeypatch: pytest.MonkeyPatch):
     with time_machine.travel(NOW, tick=False) as clock:
         process = Worker(app)
