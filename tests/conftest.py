@@ -52,6 +52,14 @@ def make_settings(home: Path, **changes: object) -> Settings:
     return Settings(**(values | changes))  # type: ignore[arg-type]
 
 
+def settings_on(request: pytest.FixtureRequest, home: Path) -> Settings:
+    """Settings that name a migrated, empty database of the kind that a fixture's parameter asks for."""
+    if request.param == "postgresql":
+        return make_settings(home, database_url=request.getfixturevalue("postgresql_database"))
+    shutil.copy(request.getfixturevalue("sqlite_template"), home / "dutybell.sqlite")
+    return make_settings(home)
+
+
 @contextmanager
 def running_app(settings: Settings, make: Callable[[Settings], Flask] = create_app) -> Iterator[Flask]:
     """The application of `settings` inside its context; its connections are closed at the end.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import time_machine
 from flask import Flask
 
 from config import Settings
-from tests.conftest import make_settings, running_app
+from tests.conftest import running_app, settings_on
 from tests.factories import NOW, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform
 from tests.service.messaging import Office
@@ -20,12 +19,7 @@ from worker import create_worker_app
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, data_folder: Path) -> Settings:
-    """Settings that name a migrated, empty database of the kind asked for."""
-    if request.param == "postgresql":
-        return make_settings(data_folder, database_url=request.getfixturevalue("postgresql_database"))
-    settings = make_settings(data_folder)
-    shutil.copy(request.getfixturevalue("sqlite_template"), data_folder / "dutybell.sqlite")
-    return settings
+    return settings_on(request, data_folder)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from config import Settings
 from models import ContactSync, Membership
 from services import api_tokens, contact_comparison
 from services.clock import utcnow
-from tests.conftest import make_settings, running_app
+from tests.conftest import running_app, settings_on
 from tests.factories import make_channel, make_incident, make_integration, make_level, make_policy
 from tests.web.conftest import Browser
 
@@ -26,11 +25,7 @@ CURSORS = [f"{direction}{micros}-{row}" for direction in "np" for micros, row in
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, data_folder: Path) -> Settings:
-    if request.param == "postgresql":
-        return make_settings(data_folder, database_url=request.getfixturevalue("postgresql_database"))
-    settings = make_settings(data_folder)
-    shutil.copy(request.getfixturevalue("sqlite_template"), data_folder / "dutybell.sqlite")
-    return settings
+    return settings_on(request, data_folder)
 
 
 @pytest.fixture
