@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 MAX_ANSWER_BYTES = 1_000_000
+NO_ANSWER = (requests.RequestException, HTTPError, OSError)
+"""What a request raises that nothing, or half an answer, came back to."""
 
 
 @dataclass
@@ -40,9 +43,9 @@ def send(
         ) as response:
             content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
             status = response.status_code
-    except requests.Timeout:
+    except (requests.Timeout, ReadTimeoutError):
         return Answer(0, b"", _ms(started), "timeout")
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (*NO_ANSWER, ValueError) as error:
         return Answer(0, b"", _ms(started), _reason(error))
     if time.monotonic() - started > seconds:
         return Answer(0, b"", _ms(started), "timeout")

@@ -149,7 +149,7 @@ def _forward(platform: Platform, origin: str) -> Response | tuple[str, int]:
             body = reply.raw.read(decode_content=False)
             pairs = list(reply.raw.headers.items())
             status = reply.status_code
-    except (requests.RequestException, OSError) as error:
+    except outbound.NO_ANSWER as error:
         return notice("无法打开网页", f"{origin} 没有响应：{error}", 502)
     response = Response(body, status=status)
     response.headers.clear()
