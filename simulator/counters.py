@@ -6,6 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Hashable
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+EAST = 8 * HOUR
+"""How far China's clocks, by which the platforms' days begin, are ahead of UTC."""
 
 
 class Counters:
@@ -17,7 +19,7 @@ class Counters:
 
     def add(self, key: Hashable, now: float, seconds: int, amount: int = 1) -> int:
         """Count in the current window of this length and return its total."""
-        window = int(now // seconds)
+        window = _window(now, seconds)
         known, total = self._windows.get((key, seconds), (window, 0))
         total = total + amount if known == window else amount
         self._windows[key, seconds] = (window, total)
@@ -26,7 +28,7 @@ class Counters:
     def total(self, key: Hashable, now: float, seconds: int) -> int:
         """What the current window holds, without counting."""
         window, total = self._windows.get((key, seconds), (0, 0))
-        return total if window == int(now // seconds) else 0
+        return total if window == _window(now, seconds) else 0
 
     def admit(self, key: Hashable, now: float, per_minute: int, per_hour: int) -> bool:
         """Let one message through unless the last minute or hour is full; what is refused is not counted."""
@@ -42,3 +44,8 @@ class Counters:
     def clear(self) -> None:
         self._windows.clear()
         self._times.clear()
+
+
+def _window(now: float, seconds: int) -> int:
+    """The minute, hour or day that a time lies in."""
+    return int((now + EAST) // seconds)

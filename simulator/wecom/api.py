@@ -38,7 +38,9 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A call: its method, its rules, and whether the contact-sync assistant may use it."""
+    """A call: its method, its rules, whether the contact-sync assistant may use it, and whether it counts to the base
+    frequency: messages have limits of their own.
+    """
 
     method: str
     run: Callable[[Call], dict[str, Any]]
@@ -48,7 +50,7 @@ class Endpoint:
 
 
 ENDPOINTS = {
-    "message/send": Endpoint("POST", messages.send),
+    "message/send": Endpoint("POST", messages.send, counts=False),
     "message/recall": Endpoint("POST", messages.recall),
     "message/update_template_card": Endpoint("POST", updates.update_template_card),
     "appchat/create": Endpoint("POST", chats.create),

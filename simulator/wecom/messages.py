@@ -215,7 +215,7 @@ def _nobody_reached(call: Call, receivers: Receivers) -> ApiError:
 
 
 def _check_quota(call: Call, persons: int) -> None:
-    """An app may reach account limit × 200 persons a day."""
+    """An app may reach account limit × 200 persons a natural day, in China; more is refused until it ends."""
     key, most = ("quota", call.corp.corp_id, call.app.agent_id), call.wecom.state.limits.account_limit * 200
     if call.wecom.counters.total(key, call.now, DAY) + persons > most:
         raise ApiError(45009)

@@ -1,9 +1,11 @@
 """Rows S of the enforcement list: receivers, kinds, limits, duplicates, recall."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from simulator.counters import DAY, Counters
 from tests.simulator.conftest import CORP
 
 
@@ -116,6 +118,28 @@ def test_the_hourly_limit_of_a_member_holds_too(lab):
 def test_the_daily_quota_of_an_app_is_an_error(lab):
     lab.control("wecom/limits", {"account_limit": 0})
     assert lab.send()["errcode"] == 45009
+
+
+def test_the_daily_quota_counts_people(lab):
+    lab.control("wecom/limits", {"account_limit": 1})
+    assert {lab.send()["errcode"] for _ in range(199)} == {0}
+    assert lab.send(touser="zhangsan|lisi")["errcode"] == 45009
+    assert lab.send()["errcode"] == 0
+    assert lab.send()["errcode"] == 45009
+    lab.advance(86400)
+    assert lab.send(touser="zhangsan|lisi")["errcode"] == 0
+
+
+def test_a_day_begins_at_midnight_in_china():
+    counters, midnight = Counters(), datetime(2026, 3, 5, 16, tzinfo=UTC).timestamp()
+    assert [counters.add("x", midnight - seconds, DAY) for seconds in (DAY, 1, 0)] == [1, 2, 1]
+
+
+def test_messages_do_not_count_to_the_base_frequency(lab):
+    body = {"touser": "zhangsan", "msgtype": "text", "agentid": lab.agent_id, "text": {"content": "x"}}
+    path = f"/cgi-bin/message/send?access_token={lab.token()}"
+    lab.control("wecom/limits", {"corp_api_per_minute": 1, "ip_api_per_minute": 1})
+    assert [lab.http.post(path, json=body).get_json()["errcode"] for _ in range(3)] == [0] * 3
 
 
 def test_a_duplicate_within_the_interval_answers_ok_and_is_not_delivered(lab):
