@@ -930,15 +930,21 @@ class GroupChat(Base):
 
 
 class CallCount(Base):
-    """How many messages and updates a connection's platform took in a calendar month ("2026-03"), where it counts."""
+    """How much a connection used of what its platform grants (services/calls.py).
+
+    period       a calendar month or day in China: "2026-03", "2026-03-05"
+    application  that through which it was used, where each has a quota of its own; "" where a company has one
+    calls        calls or people, as the platform counts
+    """
 
     __tablename__ = "call_counts"
-    __table_args__ = (UniqueConstraint("integration_id", "month"),)
+    __table_args__ = (UniqueConstraint("integration_id", "period", "application"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[int] = _tenant()
     integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
-    month: Mapped[str] = mapped_column(String(7))
+    period: Mapped[str] = mapped_column(String(10))
+    application: Mapped[str] = mapped_column(String(128), default="", server_default="")
     calls: Mapped[int] = mapped_column(BigInteger, default=0)
 
 

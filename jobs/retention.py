@@ -38,7 +38,7 @@ from models import (
     SyncPerson,
     Tenant,
 )
-from services import generated_accounts
+from services import calls, generated_accounts
 from services.clock import utcnow
 from services.id_order import first_since
 from services.instance import current_settings
@@ -191,6 +191,7 @@ def _purge_small(now: datetime) -> None:
     """Tables that hold a few rows."""
     _run(delete(Heartbeat).where(Heartbeat.at < now - DAY))
     _run(delete(IntegrationKey).where(IntegrationKey.expires_at < now - DAY))
+    calls.forget_past(now=now)
     generated_accounts.forget_passwords(now=now)
     db.session.commit()
 

@@ -36,7 +36,7 @@ def run(mine: Claim) -> Outcome:
         platform.send_text(Recipient(mine.payload["to"]), mine.payload["text"])
     except PlatformError as error:
         return _again(mine, error, answering.failed(integration, error, utcnow()))
-    calls.note(integration, utcnow())
+    calls.note(integration, utcnow(), people=1)
     answering.answered(integration, utcnow())
     return Done()
 

@@ -138,7 +138,7 @@ class Platform(Protocol):
 
     @classmethod
     def company(cls, settings: Mapping[str, Any]) -> str:
-        """What tells apart the companies whose monthly calls the platform counts, over all their applications."""
+        """What tells apart the companies whose quota the platform counts, over all their applications."""
 
     @property
     def application_key(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from platforms.quotas import Quota
 from platforms.rooms import RoomLimits
 
 
@@ -46,7 +47,7 @@ class Capabilities:
     sends_per_chat_second   messages a second to one person or group; 0: no limit
     sends_per_second, sends_per_minute   of one application; the latter for sending and updating each; 0: no limit
     update_days         for how long a card can be changed; 0: as long as there is a right to
-    monthly_calls       calls a month that the platform's free edition grants; 0: none are counted
+    quota               what it grants only so much of, to be counted and shown; None: nothing that we use
     folds_ids           ids of people that differ in case alone are the same person's
     lists_contacts      the company's departments and their members can be read
     no_contacts_hint    why nobody may be found there, and what to do
@@ -93,7 +94,7 @@ class Capabilities:
     sends_per_second: int = 0
     sends_per_minute: int = 0
     update_days: int = 0
-    monthly_calls: int = 0
+    quota: Quota | None = None
     folds_ids: bool = True
     everybody: str = ""
     rooms: RoomLimits | None = None

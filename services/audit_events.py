@@ -52,6 +52,7 @@ EVENTS = {
     "integration.disabled": N_("停用集成"),
     "integration.deleted": N_("删除集成"),
     "integration.monthly_limit_changed": N_("修改集成的每月额度"),
+    "integration.account_limit_changed": N_("修改集成的账号上限数"),
     "integration.war_room_on": N_("开启作战室"),
     "integration.war_room_off": N_("关闭作战室"),
     "group.renamed": N_("修改群聊别名"),

@@ -1,4 +1,4 @@
-"""How many calls were made this month, where the platform grants a company only so many, over all its applications.
+"""How much was used of what a platform grants only so much of (Capabilities.quota): a month's calls, a day's messages.
 
 The counter of a connection is one row that everybody who sends through it writes. So it is written last, right before
 the commit, and in the order of the connections: who holds it waits for nothing more, and nobody for each other.
@@ -7,59 +7,62 @@ the commit, and in the order of the connections: who holds it waits for nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, event, func, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, event, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from errors import InvalidInput
 from extensions import db, insert_unless_there
 from models import CallCount, Integration, Membership
 from platforms import PLATFORMS
+from platforms.quotas import Counted, Period, Quota
 from services import audit, rights
 from services.statements import Statement
 from texts import N_
 
-ZONE = ZoneInfo("Asia/Shanghai")
-"""Where the platforms' months begin."""
-CHOSEN = "monthly_limit"
-"""The setting with an administrator's own limit, 0 for none; without it the free edition's holds."""
 MOST = 100_000_000
+"""The largest number that is taken from an administrator."""
 NEARLY = 0.8
+APPLICATION_LENGTH = 128
 NOTED = "calls_noted"
-"""Where a session keeps what is to be counted when it commits: how often, by (integration, tenant, month)."""
+"""Where a session keeps what is to be counted when it commits: how much, by _Counter."""
+KEPT = timedelta(days=2)
+"""For so long a period's count outlives the period: clocks differ."""
 
 _ADD = Statement(
     update(CallCount)
     .where(
         CallCount.tenant_id == bindparam("of_tenant"),
         CallCount.integration_id == bindparam("of_integration"),
-        CallCount.month == bindparam("of_month"),
+        CallCount.period == bindparam("of_period"),
+        CallCount.application == bindparam("of_application"),
     )
     .values(calls=CallCount.calls + bindparam("more"))
 )
+_Counter = tuple[int, int, str, str]
+"""(integration, tenant, period, application)."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """Calls of this month against what is granted; limit 0: as many as one likes.
+    """What was used in this period of what is granted; limit 0: as much as one likes, or nobody knows.
 
-    connections  of the same company, whose calls these are together
+    connections  of the same company, who used it together
     """
 
-    calls: int
+    used: int
     limit: int
     connections: int = 1
 
     @property
     def share(self) -> float:
-        return self.calls / self.limit if self.limit else 0.0
+        return self.used / self.limit if self.limit else 0.0
 
     @property
     def is_used_up(self) -> bool:
-        return bool(self.limit) and self.calls >= self.limit
+        return bool(self.limit) and self.used >= self.limit
 
     @property
     def tone(self) -> str:
@@ -68,18 +71,32 @@ class Use:
         return "warn" if self.share >= NEARLY else "ok"
 
 
-def are_counted(integration: Integration) -> bool:
-    return PLATFORMS[integration.platform].capabilities.monthly_calls > 0
+def quota_of(integration: Integration) -> Quota | None:
+    return PLATFORMS[integration.platform].capabilities.quota
 
 
-def note(integration: Integration, now: datetime, *, made: int = 1) -> None:
-    """Have the session's commit count that the platform took so many messages or questions; nothing where none are."""
-    if not are_counted(integration):
+def note(integration: Integration, now: datetime, *, made: int = 1, people: int = 0) -> None:
+    """Have the session's commit count what the platform took; nothing where that uses nothing up.
+
+    made    messages, updates and questions
+    people  how many people they reached as messages of their own: an update and a message to a group reach nobody
+    """
+    quota = quota_of(integration)
+    used = 0 if quota is None else people if quota.counted is Counted.PEOPLE else made
+    if quota is None or not used:
         return
     db.session.connection()  # a transaction, so that its end is heard of
-    noted: dict[tuple[int, int, str], int] = db.session.info.setdefault(NOTED, {})
-    about = integration.id, integration.tenant_id, month_of(now)
-    noted[about] = noted.get(about, 0) + made
+    noted: dict[_Counter, int] = db.session.info.setdefault(NOTED, {})
+    counter = integration.id, integration.tenant_id, quota.period.at(now), _application(integration, quota)
+    noted[counter] = noted.get(counter, 0) + used
+
+
+def _application(integration: Integration, quota: Quota) -> str:
+    """The application whose quota it is; "" where a company has one over all of them."""
+    if not quota.told_apart_by:
+        return ""
+    known_by = (str(integration.settings.get(name) or "") for name in quota.told_apart_by)
+    return ":".join((integration.mode, *known_by)).casefold()[:APPLICATION_LENGTH]
 
 
 @event.listens_for(db.session, "before_commit")
@@ -88,10 +105,12 @@ def _count(session: Session) -> None:
         return
     session.flush()  # whatever else is to be written, and waited for, comes before
     on = session.connection()
-    for (integration_id, tenant_id, month), made in sorted(session.info.pop(NOTED).items()):
-        about = {"of_tenant": tenant_id, "of_integration": integration_id, "of_month": month, "more": made}
+    for counter, used in sorted(session.info.pop(NOTED).items()):
+        integration_id, tenant_id, period, application = counter
+        about = {"of_tenant": tenant_id, "of_integration": integration_id, "of_period": period}
+        about |= {"of_application": application, "more": used}
         if not _ADD.run(on, about):
-            _open_month(on, integration_id, tenant_id, month)
+            _open(on, counter)
             _ADD.run(on, about)
 
 
@@ -100,31 +119,37 @@ def _forget(session: Session) -> None:
     session.info.pop(NOTED, None)
 
 
-def _open_month(on: Connection, integration_id: int, tenant_id: int, month: str) -> None:
-    first: dict[str, Any] = {"tenant_id": tenant_id, "integration_id": integration_id, "month": month, "calls": 0}
-    on.execute(insert_unless_there(on, CallCount, ("integration_id", "month")), first)
+def _open(on: Connection, counter: _Counter) -> None:
+    key = ("integration_id", "period", "application")
+    first = dict(zip(("integration_id", "tenant_id", "period", "application"), counter, strict=True))
+    on.execute(insert_unless_there(on, CallCount, key), first | {"calls": 0})
 
 
 def use(on: Any, integration: Integration, *, now: datetime) -> Use | None:
-    """This month's calls of the connection's company; None where none are counted. on: a connection or session."""
-    if not are_counted(integration):
+    """What the application, or the connection's company, has used by now; None where nothing is counted.
+
+    on  a connection or session
+    """
+    quota = quota_of(integration)
+    if quota is None:
         return None
-    connections = _of_company(on, integration)
+    connections = _sharing(on, integration, quota)
     ids = [each.id for each in connections]
     wanted = select(func.sum(CallCount.calls)).where(
         CallCount.tenant_id == integration.tenant_id,
         CallCount.integration_id.in_(ids),
-        CallCount.month == month_of(now),
+        CallCount.period == quota.period.at(now),
+        CallCount.application == _application(integration, quota),
     )
-    chosen = [each.settings[CHOSEN] for each in connections if CHOSEN in each.settings]
-    granted = chosen[0] if chosen else PLATFORMS[integration.platform].capabilities.monthly_calls
-    return Use(int(on.execute(wanted).scalar() or 0), int(granted), len(ids))
+    entered = [each.settings[quota.number] for each in connections if quota.number in each.settings]
+    granted = int(entered[0] if entered else quota.usual) * quota.times
+    return Use(int(on.execute(wanted).scalar() or 0), granted, len(ids))
 
 
-def _of_company(on: Any, integration: Integration) -> list[Any]:
-    """Rows (id, settings) of the organisation's connections to the same company, this one among them."""
+def _sharing(on: Any, integration: Integration, quota: Quota) -> list[Any]:
+    """Rows (id, settings) of the organisation's connections that use the same quota up, this one among them."""
     kind = PLATFORMS[integration.platform]
-    mine = kind.company(integration.settings)
+    mine = "" if quota.told_apart_by else kind.company(integration.settings)
     known = select(Integration.id, Integration.settings).where(
         Integration.tenant_id == integration.tenant_id, Integration.platform == integration.platform
     )
@@ -132,20 +157,30 @@ def _of_company(on: Any, integration: Integration) -> list[Any]:
     return [row for row in rows if row.id == integration.id or (mine and kind.company(row.settings) == mine)]
 
 
-def set_limit(integration: Integration, limit: int, *, by: Membership) -> None:
-    """Choose what the month's calls of a company are measured by; 0: no limit. Raises AccessDenied, InvalidInput."""
+def set_number(integration: Integration, name: str, number: int, *, by: Membership) -> None:
+    """Enter what use is measured by; 0: no limit, or none that is known.
+
+    name  what the number means, as the platform's quota has it. Raises AccessDenied, InvalidInput.
+    """
     rights.require(by, "integration.edit")
-    if not 0 <= limit <= MOST:
-        raise InvalidInput("monthly_limit", N_("应为 0–100000000，0 表示不限"))
-    before = integration.settings.get(CHOSEN)
-    if limit != before:
+    quota = quota_of(integration)
+    if quota is None or quota.number != name:
+        raise InvalidInput(name, N_("该平台的额度不按此项计算"))
+    if not 0 <= number <= MOST:
+        raise InvalidInput(name, N_("应为 0–100000000 的整数"))
+    before = integration.settings.get(name)
+    if number != before:
         target = f"{integration.name} #{integration.id}"
-        audit.record("integration.monthly_limit_changed", by=by, target=target, before=before, after=limit)
-    ids = [row.id for row in _of_company(db.session, integration)]
+        audit.record(f"integration.{name}_changed", by=by, target=target, before=before, after=number)
+    ids = [row.id for row in _sharing(db.session, integration, quota)]
     for each in db.session.scalars(select(Integration).where(Integration.id.in_(ids)).order_by(Integration.id)):
-        each.settings = {**each.settings, CHOSEN: limit}
+        each.settings = {**each.settings, name: number}
 
 
-def month_of(at: datetime) -> str:
-    """ "2026-03"."""
-    return f"{at.astimezone(ZONE):%Y-%m}"
+def forget_past(*, now: datetime) -> None:
+    """Stage that the counts of months and days that are over go, of all organisations: nothing shows them."""
+    days = func.length(CallCount.period) == len(Period.DAY.at(now))
+    past_day = and_(days, CallCount.period < Period.DAY.at(now - KEPT))
+    past_month = and_(~days, CallCount.period < Period.MONTH.at(now - KEPT))
+    gone = delete(CallCount).where(or_(past_day, past_month))
+    db.session.execute(gone.execution_options(synchronize_session=False))

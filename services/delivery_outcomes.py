@@ -28,6 +28,7 @@ from models import (
     JobState,
     LinkState,
 )
+from platforms import PLATFORMS
 from platforms.base import SentMessage
 from platforms.errors import GroupGone, LicenceLacking, PlatformError, RecipientUnreachable
 from services import (
@@ -156,7 +157,7 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
     _SENT.run(on, _sent_values(arrived, now))
     _TRY.run(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
     if connection_id is not None:
-        calls.note(arrived.integration, now)
+        calls.note(arrived.integration, now, people=_people_reached(arrived))
     if link_state is LinkState.BROKEN and scene.user_id is not None:
         _mend_link(arrived.integration.id, scene.user_id)
     if incident is not None and connection_id is not None:
@@ -168,6 +169,15 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
         let_the_next_go(db.session.get_one(Delivery, scene.id), now)
     if scene.source == storms.SOURCE:
         storms.ended(db.session.get_one(Delivery, scene.id, populate_existing=True))
+
+
+def _people_reached(arrived: Arrived) -> int:
+    """How many people got it as a message of their own; of everybody, only the linked ones are known by number."""
+    if arrived.scene.group is not None:
+        return 0
+    if text_messages.is_to_everybody(arrived.scene, PLATFORMS[arrived.integration.platform].capabilities):
+        return max(1, linking.count_active(arrived.integration))
+    return 1
 
 
 def _sent_values(arrived: Arrived, now: datetime) -> dict[str, Any]:

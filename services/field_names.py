@@ -9,6 +9,7 @@ from texts import N_
 
 LABELS = {
     "account": N_("账号"),
+    "account_limit": N_("账号上限数"),
     "alias": N_("群聊别名"),
     "channel_id": N_("协作空间"),
     "client_id": "Client ID",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import lazyload
 
@@ -225,6 +225,12 @@ def links_of(user: User, *, tenant_id: int) -> list[tuple[AccountLink, Integrati
         .order_by(AccountLink.id)
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def count_active(integration: Integration) -> int:
+    """How many links messages can go through."""
+    mine = (AccountLink.tenant_id == integration.tenant_id, AccountLink.integration_id == integration.id)
+    return db.session.scalar(select(func.count()).where(*mine, AccountLink.state == LinkState.ACTIVE)) or 0
 
 
 def active_links(integration: Integration, *, find: str = "", at_most: int | None = None) -> list[AccountLink]:

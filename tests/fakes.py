@@ -208,6 +208,7 @@ class GroupPlatform(FakePlatform):
     capabilities = replace(
         WeCom.capabilities,
         channel_kind="chat_app",
+        quota=None,
         updates_need_codes=False,
         answers_in_reply=False,
         reply_reaches_all=False,

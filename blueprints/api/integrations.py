@@ -115,11 +115,16 @@ def get_integration(call: Call, integration_id: int) -> dict[str, Any]:
 @operation(
     "PATCH",
     ONE,
-    "Rename, enable or disable a connection, or choose its monthly quota",
+    "Rename, enable or disable a connection, or say what its platform grants",
     right="integration.edit",
     body=record(
         {},
-        {"name": words(40, shortest=1), "is_enabled": flag(), "monthly_limit": whole(0, 100_000_000, about="0: none")},
+        {
+            "name": words(40, shortest=1),
+            "is_enabled": flag(),
+            "monthly_limit": whole(0, calls.MOST, about="calls a month, of DingTalk and Feishu; 0: no limit"),
+            "account_limit": whole(0, calls.MOST, about="accounts of the company, of WeCom; 0: not known"),
+        },
     ),
     answers=INTEGRATION,
 )
@@ -127,8 +132,8 @@ def edit_integration(call: Call, integration_id: int) -> dict[str, Any]:
     integration = setup.get(integration_id, viewer=call.member)
     if "name" in call.body:
         setup.rename(integration, call.body["name"], by=call.member)
-    if "monthly_limit" in call.body:
-        calls.set_limit(integration, call.body["monthly_limit"], by=call.member)
+    for number in call.body.keys() & {"monthly_limit", "account_limit"}:
+        calls.set_number(integration, number, call.body[number], by=call.member)
     if "is_enabled" in call.body:
         setup.set_enabled(integration, call.body["is_enabled"], by=call.member)
     return integration_row(integration)

@@ -12,6 +12,7 @@ from blueprints.integrations import (  # noqa: E402  (they register their views)
     files,  # noqa: F401
     groups,  # noqa: F401
     licences,  # noqa: F401
+    quotas,  # noqa: F401
     trials,  # noqa: F401
     views,  # noqa: F401
     wizard,  # noqa: F401

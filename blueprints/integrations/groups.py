@@ -1,4 +1,4 @@
-"""The group chats of a connection on its page: listed, refreshed, called as one likes; and how many calls are left."""
+"""The group chats of a connection on its page: listed, refreshed, called as one likes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ from errors import InvalidInput, NotFound
 from extensions import db
 from models import Integration
 from platforms import PLATFORMS
-from services import calls, group_lists, groups, integrations, setup
+from services import group_lists, groups, integrations, setup
 from services.clock import utcnow
 from services.wording import say, say_error
 from texts import N_
-from whole_numbers import whole
 
 ORIGINS = {
     "cool_app": N_("安装酷应用"),
     "bot_added": N_("添加机器人"),
     "listed": N_("从平台读取"),
 }
-MOST_CALLS = 999_999_999
 PAGE, MOST = 60, 3000
 """Groups listed at first, and by each press on 显示更多; beyond, one searches."""
 FIND_CHARACTERS = 60
@@ -104,23 +102,6 @@ def name_group(integration_id: int, chat_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash(_("群聊别名已保存"), "ok")
     return _back(integration_id)
-
-
-@bp.post("/<int:integration_id>/monthly_limit")
-@requires("integration.edit")
-def set_monthly_limit(integration_id: int) -> ResponseReturnValue:
-    """Choose what this month's calls are measured by."""
-    integration = setup.hold(integration_id, viewer=current_member())
-    typed = request.form.get("limit", "").strip()
-    limit = whole(typed, MOST_CALLS)
-    try:
-        calls.set_limit(integration, -1 if limit is None else limit, by=current_member())
-    except InvalidInput as error:
-        flash(say_error(error)[0], "error")
-        return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
-    db.session.commit()
-    flash(_("每月额度已保存"), "ok")
-    return redirect(url_for(".detail", integration_id=integration_id) + "#month", code=303)
 
 
 def _find() -> str:

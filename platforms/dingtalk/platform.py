@@ -52,6 +52,7 @@ from platforms.dingtalk.rooms import LIMITS, DingTalkRooms
 from platforms.dingtalk.settings import DingTalkSettings
 from platforms.errors import ContentRefused, GroupGone, PlatformBusy, PlatformError, SettingsIncomplete
 from platforms.http import Transport
+from platforms.quotas import calls_a_month
 from platforms.setup import CheckResult, SetupMode
 from texts import N_
 
@@ -110,7 +111,7 @@ class DingTalk(Application):
         callbacks=(callbacks.EVENT, callbacks.CARD),
         sign_in_scripts=("vendor/dingtalk/jsapi.min.js", "js/sign_in_dingtalk.js"),
         code_names=("code", "authCode"),
-        monthly_calls=5000,
+        quota=calls_a_month(5000),
         folds_ids=False,
         rooms=LIMITS,
         lists_contacts=True,

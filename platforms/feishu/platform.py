@@ -35,6 +35,7 @@ from platforms.feishu.errors import CardInvalid, ContentReviewed, NotAvailable
 from platforms.feishu.rooms import LIMITS, FeishuRooms
 from platforms.feishu.settings import FeishuSettings
 from platforms.http import Transport
+from platforms.quotas import calls_a_month
 from platforms.setup import CheckResult, SetupMode
 from texts import N_
 
@@ -87,7 +88,7 @@ class Feishu(Application):
             N_("如果列表仍为空，请确认应用已开通 im:chat 权限并已发布。"),
         ),
         callbacks=("event", "card"),
-        monthly_calls=10_000,
+        quota=calls_a_month(10_000),
         rooms=LIMITS,
         lists_contacts=True,
         no_contacts_hint=(

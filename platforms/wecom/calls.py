@@ -10,7 +10,9 @@ from platforms.base import TokenStore
 from platforms.errors import AnswerNotUnderstood
 from platforms.http import Answer, Transport
 from platforms.wecom.errors import (
+    NO_OTHERS,
     LicenceMissing,
+    Meanings,
     NobodyReached,
     SuiteTokenRejected,
     TokenRejected,
@@ -43,22 +45,30 @@ class Caller:
         url = f"{self._base}/cgi-bin/{path}"
         return self._with_token(credential, proof, lambda token: self._transport.get(url, {**params, **token}))
 
-    def _post_as(self, credential: Credential, path: str, body: Json, proof: str = "") -> Json:
+    def _post_as(
+        self, credential: Credential, path: str, body: Json, proof: str = "", meanings: Meanings = NO_OTHERS
+    ) -> Json:
         url = f"{self._base}/cgi-bin/{path}"
-        return self._with_token(credential, proof, lambda token: self._transport.post_json(url, body, token))
+        return self._with_token(credential, proof, lambda token: self._transport.post_json(url, body, token), meanings)
 
-    def _with_token(self, credential: Credential, proof: str, call: Callable[[dict[str, str]], Answer]) -> Json:
+    def _with_token(
+        self,
+        credential: Credential,
+        proof: str,
+        call: Callable[[dict[str, str]], Answer],
+        meanings: Meanings = NO_OTHERS,
+    ) -> Json:
         """Call with a token; when WeCom ended it early (40014, 42001, 40082, 42009), with a new one, once.
 
-        proof  as of understood()
+        proof, meanings  as of understood()
         """
         token = self._tokens.get(credential.kind, credential.fetch)
         try:
-            return understood(call({credential.parameter: token}), proof)
+            return understood(call({credential.parameter: token}), proof, meanings)
         except (TokenRejected, SuiteTokenRejected):
             self._tokens.drop(credential.kind, token)
         token = self._tokens.get(credential.kind, credential.fetch)
-        return understood(call({credential.parameter: token}), proof)
+        return understood(call({credential.parameter: token}), proof, meanings)
 
     def _fetched(self, answer: Answer, name: str) -> tuple[str, int]:
         """The token called `name` of an answer and its lifetime in seconds."""
@@ -69,10 +79,11 @@ class Caller:
         return token, lifetime
 
 
-def understood(answer: Answer, proof: str = "") -> Json:
+def understood(answer: Answer, proof: str = "", meanings: Meanings = NO_OTHERS) -> Json:
     """The answer's object, if its errcode is 0. A missing or odd errcode is not a success.
 
-    proof  a member that shows success where errcode may be left out, as some of a provider's calls do
+    proof     a member that shows success where errcode may be left out, as some of a provider's calls do
+    meanings  codes that mean something else of this call
     """
     content = answer.json()
     errcode = content.get("errcode", 0 if proof and content.get(proof) else None)
@@ -83,7 +94,7 @@ def understood(answer: Answer, proof: str = "") -> Json:
     if errcode == 0:
         raise AnswerNotUnderstood("HTTP status", http_status=answer.status, raw=answer.excerpt())
     raw, errmsg = answer.excerpt(), str(content.get("errmsg") or "")
-    error = from_answer(errcode, errmsg, raw=raw, http_status=answer.status)
+    error = from_answer(errcode, errmsg, raw=raw, http_status=answer.status, meanings=meanings)
     if isinstance(error, NobodyReached) and names(content.get("unlicenseduser")):
         raise LicenceMissing(error.detail, platform_code=errcode, platform_message=error.detail, raw=raw)
     raise error

@@ -16,7 +16,7 @@ from platforms.http import Transport
 from platforms.redaction import raw_excerpt
 from platforms.shortening import shorten
 from platforms.wecom.calls import Caller, Credential, Json, names
-from platforms.wecom.errors import AgentIdInvalid, LicenceMissing, OutOfVisibleRange
+from platforms.wecom.errors import OF_MESSAGES, AgentIdInvalid, LicenceMissing, OutOfVisibleRange
 from platforms.wecom.licences import Desk
 from platforms.wecom.settings import WeComSettings
 
@@ -97,7 +97,7 @@ class Client(Caller):
 
     def _send(self, user_id: str, message: Json) -> Sent:
         body = {"touser": user_id, "agentid": self._agent_id()} | message
-        content = self._post("message/send", body)
+        content = self._post_as(self._credential(), "message/send", body, meanings=OF_MESSAGES)
         _check_reached(user_id, content)
         return Sent(str(content.get("msgid") or ""), str(content.get("response_code") or "") or None)
 

@@ -6,6 +6,7 @@ https://developer.work.weixin.qq.com/document/path/90313. Only the number decide
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +57,21 @@ class TooFrequent(RateLimited):
     message = N_("接口调用频率超过企业微信限制（%(platform_code)s）")
     hint = N_("系统会在限制解除后自动重试；若持续出现，请检查是否有其他程序在使用错误的 Secret 反复调用。")
     waits = timedelta(seconds=60)
+
+
+class DayUsedUp(TooFrequent):
+    """45009 to a message: those are not counted with other calls, so it is the application's quota of the day.
+
+    The day ends within the time in which a message is tried again, so it is not given up.
+    """
+
+    code = "wecom.day_used_up"
+    message = N_("应用今日可发送的人次已用完（%(platform_code)s）")
+    hint = N_(
+        "企业微信规定每个应用每天最多发送 账号上限数 × 200 人次，次日 0 点恢复，系统会自动重试。"
+        "若集成页面显示的今日人次远未达到，请检查是否有其他程序在使用错误的 Secret 反复调用。"
+    )
+    failure = "quota_exhausted"
 
 
 class TooManyAtOnce(RateLimited):
@@ -530,13 +546,19 @@ ERRORS: dict[int, type[PlatformError]] = {
     **dict.fromkeys((40080, 40083, 48003, 60246), SuiteInvalid),
 }
 """errcode → class; every code of the official table that one of our calls can meet."""
+Meanings = Mapping[int, type[PlatformError]]
+"""What codes mean as answers to one call, where that is not what they mean elsewhere."""
+NO_OTHERS: Meanings = {}
+OF_MESSAGES: Meanings = {45009: DayUsedUp}
 LICENCE_CODES = range(701000, 702000)
 """Whatever call is answered so: the member's licence is not in order, even where the table does not name the code."""
 
 
-def from_answer(errcode: int, errmsg: str, *, raw: str = "", http_status: int | None = None) -> PlatformError:
+def from_answer(
+    errcode: int, errmsg: str, *, raw: str = "", http_status: int | None = None, meanings: Meanings = NO_OTHERS
+) -> PlatformError:
     """The typed error for a code; what WeCom said is kept, without its request hint in the shown sentence."""
-    kind = ERRORS.get(errcode, LicenceMissing if errcode in LICENCE_CODES else WeComError)
+    kind = meanings.get(errcode) or ERRORS.get(errcode, LicenceMissing if errcode in LICENCE_CODES else WeComError)
     extra: dict[str, Any] = {"ip": seen_ip(errmsg) or UNKNOWN_IP} if kind is IpNotTrusted else {}
     waits = getattr(kind, "waits", None)
     said = redacted(HINT.split(errmsg)[0].strip())

@@ -30,6 +30,7 @@ from platforms.setup import CheckResult, SetupMode
 from platforms.wecom import callbacks, cards, checks, contacts, setup, sign_in, third_party
 from platforms.wecom.client import DUPLICATE_SECONDS, EVERYBODY, Client, text_of
 from platforms.wecom.errors import CallbackUrlNeeded, TaskIdTaken
+from platforms.wecom.quotas import PEOPLE_A_DAY
 from platforms.wecom.rooms import LIMITS, WeComRooms
 from platforms.wecom.settings import WeComSettings
 from texts import N_
@@ -64,6 +65,7 @@ class WeCom(Application):
             "Mac 版企业微信默认用内置浏览器打开链接。如需改用系统浏览器：按 ctrl + command + shift + d 打开调试模式，"
             "选择 调试 → 浏览器、webView 相关 → 系统浏览器打开网页。"
         ),
+        quota=PEOPLE_A_DAY,
         rooms=LIMITS,
         lists_contacts=True,
         no_contacts_hint=(

@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from platforms.base import OtherEvent, Recipient
+from platforms.base import CardHandle, IncidentCard, OtherEvent, Recipient
 from platforms.errors import AddressRefused, RecipientUnreachable
 from platforms.http import Transport
 from platforms.outbound import AddressGuard
-from platforms.wecom.errors import AgentMismatch, IpNotTrusted, from_answer
+from platforms.wecom.errors import AgentMismatch, DayUsedUp, IpNotTrusted, TooFrequent, from_answer
 from platforms.wecom.platform import WeCom
 from tests.contract.wecom import make_connection
 from tests.tokens import MemoryTokens
@@ -162,6 +162,40 @@ def test_the_sign_in_outside_the_client_is_the_web_login(platform):
 
 def test_too_frequent_calls_wait_at_least_a_minute():
     assert from_answer(45009, "api freq out of limit").retry_after == timedelta(seconds=60)
+
+
+def test_a_used_up_day_is_told_from_other_calls_that_are_too_frequent(connection, simulator, platform, card):
+    """Only messages use it up: cards that are there can be changed."""
+    lin = connection.member("lin")
+    sent = platform.send_card(lin, card)
+    limits = simulator.control("wecom/limits", {})
+    try:
+        simulator.control("wecom/limits", {"account_limit": 0})
+        for send in (lambda: platform.send_text(lin, "x"), lambda: platform.send_card(lin, another(card))):
+            with pytest.raises(DayUsedUp) as failure:
+                send()
+            assert (failure.value.failure, failure.value.retryable) == ("quota_exhausted", True)
+            assert failure.value.retry_after == timedelta(seconds=60)
+        platform.update_card(CardHandle(lin, card.reference, sent.message_id, sent.update_code or ""), card)
+    finally:
+        simulator.control("wecom/limits", limits)
+    assert platform.send_card(lin, another(card)).update_code
+
+
+def test_a_token_that_is_asked_for_too_often_is_no_used_up_day(connection, simulator, card):
+    platform, limits = connection.platform, simulator.control("wecom/limits", {})
+    platform.client._tokens = MemoryTokens()
+    try:
+        simulator.control("wecom/limits", {"wrong_secrets_per_hour": 0})
+        with pytest.raises(TooFrequent) as failure:
+            platform.send_card(connection.member("lin"), card)
+    finally:
+        simulator.control("wecom/limits", limits)
+    assert not isinstance(failure.value, DayUsedUp)
+
+
+def another(card: IncidentCard) -> IncidentCard:
+    return replace(card, reference=f"{card.reference}-2")
 
 
 def test_a_private_deployment_is_reached_through_the_guard_of_entered_addresses(connection, card):

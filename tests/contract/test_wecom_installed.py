@@ -8,6 +8,7 @@ from platforms.errors import NotAuthorised, RecipientUnreachable
 from platforms.provider import CANCELLED, CHANGED, INSTALLED, Company
 from platforms.wecom.errors import (
     AuthorizeAppFirst,
+    DayUsedUp,
     InstallAgain,
     LicenceMissing,
     SecretInvalid,
@@ -160,3 +161,13 @@ def test_an_unauthorised_connection_asks_nothing(connection, card):
     platform = connection.suite.platform_for(Company(), {"corp_id": connection.corp_id}, tokens=connection.tokens)
     with pytest.raises(NotAuthorised):
         platform.send_card(connection.member("lin"), card)
+
+
+def test_a_used_up_day_is_known_in_this_mode_too(connection, simulator, card):
+    limits = simulator.control("wecom/limits", {})
+    try:
+        simulator.control("wecom/limits", {"account_limit": 0})
+        with pytest.raises(DayUsedUp):
+            connection.platform.send_card(connection.member("lin"), card)
+    finally:
+        simulator.control("wecom/limits", limits)

@@ -77,7 +77,6 @@ EXEMPT = {
     "me.prove_email": "needs a mail server: web/test_own_email.py",
     "contact_sync.passwords": "needs a synchronisation that is done: web/test_contact_sync.py",
     "alert_sources.try_again": "needs alerts that could not be stored: service/test_stored_pushes.py",
-    "integrations.set_monthly_limit": "needs a platform that counts: service/test_group_messages.py",
 }
 
 
@@ -233,6 +232,7 @@ def _connections(own: World) -> Iterator[Step]:
     yield Step("integrations.name_group", "group.renamed", {"alias": "值班群"})
     yield Step("integrations.save_step", "integration.changed", {"agent_id": "1000078"}, step)
     yield Step("integrations.check_field", "integration.changed", {"agent_id": "1000079"}, step | {"name": "agent_id"})
+    yield Step("integrations.set_quota", "integration.account_limit_changed", {"number": "500"})
     yield Step("integrations.rename", "integration.changed", {"name": "改名的集成"})
     yield Step("integrations.set_enabled", "integration.disabled", values={"verb": "disable"})
     yield Step("contact_sync.end", "integration.disabled")

@@ -32,6 +32,7 @@ from models import (
 from platforms import PLATFORMS
 from platforms.base import Capabilities, Group, IncidentCard
 from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFailed
+from platforms.quotas import calls_a_month
 from services import (
     calls,
     deliveries,
@@ -561,7 +562,7 @@ def test_nobody_waits_long_for_those_who_may_never_come():
 
 def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, limit):
     assert calls.use(db.session, office.integration, now=utcnow()) is None
-    limit(monthly_calls=10)
+    limit(quota=calls_a_month(10))
     sent = told(office, chat)
     office.change(incidents.acknowledge)
     office.pass_time(seconds=2)
@@ -571,7 +572,7 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
     integration = db.session.get_one(Integration, office.ids[-1])
     assert calls.use(db.session, integration, now=utcnow()) == calls.Use(2, 10)
     assert calls.use(db.session, integration, now=utcnow() + timedelta(days=31)) == calls.Use(0, 10)
-    calls.set_limit(integration, 2, by=make_member("admin", Role.ADMIN))
+    calls.set_number(integration, "monthly_limit", 2, by=make_member("admin", Role.ADMIN))
     assert calls.use(db.session, integration, now=utcnow()).tone == "bad"
     (entry,) = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "integration.monthly_limit_changed"))
     assert (entry.detail, entry.actor_name) == ({"before": None, "after": 2}, "admin")
@@ -579,7 +580,7 @@ def test_calls_are_counted_by_the_month_where_the_platform_counts(office, chat, 
 
 
 def test_a_companys_calls_are_counted_over_its_connections_and_measured_alike(office, limit):
-    limit(monthly_calls=10)
+    limit(quota=calls_a_month(10))
     first = db.session.get_one(Integration, office.ids[-1])
     first.settings = {"company": "acme"}
     second, other = (
@@ -593,14 +594,14 @@ def test_a_companys_calls_are_counted_over_its_connections_and_measured_alike(of
     assert calls.use(db.session, second, now=utcnow()) == calls.Use(5, 10, 2)
     assert calls.use(db.session, other, now=utcnow()) == calls.Use(5, 10)
 
-    calls.set_limit(second, 4, by=make_member("admin", Role.ADMIN))
+    calls.set_number(second, "monthly_limit", 4, by=make_member("admin", Role.ADMIN))
     db.session.commit()
     assert calls.use(db.session, first, now=utcnow()) == calls.Use(5, 4, 2)
     assert calls.use(db.session, other, now=utcnow()) == calls.Use(5, 10)
 
 
 def test_who_counted_a_call_holds_up_nobody_until_the_commit(office, limit):
-    limit(monthly_calls=10)
+    limit(quota=calls_a_month(10))
     calls.note(office.integration, utcnow())
     db.session.commit()
     is_server = db.engine.dialect.name == "postgresql"
@@ -616,7 +617,7 @@ def test_who_counted_a_call_holds_up_nobody_until_the_commit(office, limit):
 
 
 def test_calls_of_what_was_rolled_back_are_not_counted(office, limit):
-    limit(monthly_calls=10)
+    limit(quota=calls_a_month(10))
     calls.note(office.integration, utcnow())
     db.session.rollback()
     db.session.commit()

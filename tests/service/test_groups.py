@@ -21,6 +21,7 @@ from models import AuditEntry, CheckState, GroupChat, GroupState, Integration, I
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList, LostEvents
 from platforms.errors import NetworkFailed, RateLimited
+from platforms.quotas import calls_a_month
 from services import calls, checks, group_lists, groups, outbox
 from services.clock import utcnow
 from services.wording import say
@@ -76,14 +77,14 @@ def read(integration: Integration, *, minutes: float = 0, **wish: bool) -> int:
 @pytest.fixture
 def lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform lists its groups by itself, and grants so many calls a month."""
-    changed = replace(GroupPlatform.capabilities, lists_groups=True, monthly_calls=100)
+    changed = replace(GroupPlatform.capabilities, lists_groups=True, quota=calls_a_month(100))
     monkeypatch.setattr(GroupPlatform, "capabilities", changed)
 
 
 def used(integration: Integration) -> int:
     use = calls.use(db.session, integration, now=NOW)
     assert use is not None
-    return use.calls
+    return use.used
 
 
 def work(app: Flask) -> None:
@@ -218,7 +219,7 @@ def test_a_failure_from_before_a_group_came_back_does_not_remove_it(integration)
 
 
 def test_groups_are_asked_about_a_few_at_a_time_where_each_takes_a_call(app, integration, platform, monkeypatch):
-    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, monthly_calls=100))
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, quota=calls_a_month(100)))
     for number in range(7):
         tell(integration, "added", external_id=f"cid-{number}", name="旧名", at=-60)
     platform.groups = [Group(f"cid-{number}", f"群 {number}") for number in range(6)]

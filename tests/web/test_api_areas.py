@@ -131,6 +131,9 @@ def test_a_connection_is_shown_without_secrets_and_changed(call, boss):
     assert listed == call("GET", path)
     assert "cipher" not in str(listed)
     assert call("PATCH", path, name="改名", is_enabled=False)["status"] == "disabled"
+    call("PATCH", path, account_limit=500)
+    assert integration.settings["account_limit"] == 500
+    assert call("PATCH", path, 400, monthly_limit=500)["code"] == "InvalidParameter"
     assert {check["state"] for check in call("GET", f"{path}/checks")["items"]} == {"waiting"}
     assert call("POST", f"{path}/checks", 202) == {"started": True}
     (person,) = call("GET", f"{path}/people?state=linked")["items"]

@@ -17,6 +17,7 @@ from models import Delivery, DispatchPolicy, GroupChat, Integration, Integration
 from platforms import PLATFORMS
 from platforms.base import Group, GroupEvent, GroupList
 from platforms.errors import NetworkFailed
+from platforms.quotas import calls_a_month
 from services import calls, checks, groups
 from services.clock import utcnow
 from services.notifications import notify
@@ -313,14 +314,14 @@ def test_the_months_calls_are_shown_against_a_chosen_limit(
 ):
     page = f"/integrations/im/{integration.id}"
     assert "本月接口调用" not in admin_client.get(page).text
-    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, monthly_calls=5000))
+    monkeypatch.setattr(GroupPlatform, "capabilities", replace(GroupPlatform.capabilities, quota=calls_a_month(5000)))
     calls.note(integration, utcnow())
     db.session.commit()
     assert "5000" in admin_client.get(page).text
 
-    admin_client.submit(f"{page}/monthly_limit", {"limit": "1"}, page=page)
+    admin_client.submit(f"{page}/quota", {"number": "1"}, page=page)
     assert "本月调用次数已达到额度" in admin_client.get(page).text
-    admin_client.submit(f"{page}/monthly_limit", {"limit": "many"}, page=page)
+    admin_client.submit(f"{page}/quota", {"number": "many"}, page=page)
     assert "0 表示不限" in admin_client.get(page).text
 
 

@@ -14,7 +14,7 @@ from extensions import db
 from models import AccountLink, CheckState, Integration, IntegrationStatus, Job, Membership, Role
 from platforms.errors import remember
 from platforms.wecom.errors import IpNotTrusted
-from services import accounts, checks, instance, integrations, setup
+from services import accounts, calls, checks, instance, integrations, setup
 from services.clock import utcnow
 from tests.factories import make_integration, make_link, make_tenant
 from tests.web.conftest import PASSWORD, Browser
@@ -82,6 +82,53 @@ def complete(client: Browser, integration: Integration) -> None:
 
 def staged_checks(integration: Integration) -> list[str]:
     return [job.payload["check"] for job in db.session.scalars(select(Job).where(Job.kind == "run_check"))]
+
+
+# --- what the platform grants -------------------------------------------------------------------------------------
+
+
+def test_the_days_messages_are_shown_against_the_number_of_accounts_once_that_is_entered(admin_client: Browser) -> None:
+    integration = make_integration()
+    page = f"/integrations/im/{integration.id}"
+    calls.note(integration, utcnow(), people=250)
+    db.session.commit()
+    shown = quota_of(admin_client.get(page).text)
+    assert "今日应用消息" in shown and ">250<" in shown and "未知" in shown
+    assert "我的企业 → 企业信息" in shown
+
+    def enter(number: str) -> str:
+        return admin_client.submit(f"{page}/quota", {"number": number}, page=page, follow_redirects=True).text
+
+    entered = enter("2")
+    shown = quota_of(entered)
+    assert "额度已保存" in entered and ">400<" in shown and 'value="2"' in shown
+    assert "今日发送人次已达到额度" not in shown
+    assert "今日发送人次已达到额度" in quota_of(enter("1"))
+    for number in ("many", "-1", "", "100000001"):
+        refused = enter(number)
+        assert "账号上限数 无效" in refused and 'value="1"' in quota_of(refused)
+
+
+def test_who_may_not_edit_sees_the_use_and_enters_nothing(client: Browser, responder: Membership) -> None:
+    integration = make_integration()
+    client.sign_in(responder)
+    page = f"/integrations/im/{integration.id}"
+    shown = client.get(page).text
+    assert "今日应用消息" in shown and "quota-number" not in shown
+    assert client.submit(f"{page}/quota", {"number": "5"}, page=page).status_code == 403
+
+
+def test_a_quota_of_another_organisation_is_not_entered(admin_client: Browser) -> None:
+    integration = make_integration(tenant=make_tenant("elsewhere"))
+    answer = admin_client.submit(f"/integrations/im/{integration.id}/quota", {"number": "5"}, page="/integrations/im/")
+    assert answer.status_code == 404
+    assert integration.settings == {}
+
+
+def quota_of(page: str) -> str:
+    found = re.search(r'<section class="card" id="quota".*?</section>', page, re.DOTALL)
+    assert found
+    return found[0]
 
 
 # --- what is typed ------------------------------------------------------------------------------------------------
