@@ -148,6 +148,11 @@ def vouched_by() -> int | None:
     return tenant_id
 
 
+def is_told_of(tenant_id: int) -> bool:
+    """Whether this session may know what its person is in an organisation: not if another one vouches for it."""
+    return vouched_by() in {None, tenant_id}
+
+
 def typed_password() -> bool:
     """Whether the person of this session typed a password to open it."""
     return vouched_by() is None or bool(session.get(TYPED_KEY))
@@ -177,11 +182,16 @@ def came_by_sso(tenant_id: int) -> bool:
 
 def way_refused(place: Membership) -> AppError | None:
     """Why the way in which this session was opened does not lead into an organisation; None: it does."""
-    if vouched_by() not in {None, place.tenant_id}:
+    if not is_told_of(place.tenant_id):
         return ConfinedSession()
     if not single_sign_on.may_enter(place, came_by_sso=came_by_sso(place.tenant_id)):
         return single_sign_on.SsoRequired(organisation=place.tenant.name)
     return None
+
+
+def in_the_way(place: Membership) -> AppError | None:
+    """Why this session does not open an organisation; None: it does."""
+    return way_refused(place) if rights.is_in_force(place) else rights.refusal(place)
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from blueprints.auth.forms import ChangePasswordForm, FirstAdministratorForm, Ne
 from blueprints.forms import refused
 from errors import AppError
 from extensions import db
-from models import Membership, User
-from services import accounts, audit, members, passwords, rights, single_sign_on, throttling
+from models import User
+from services import accounts, audit, members, passwords, single_sign_on, throttling
 from services.clock import utcnow
 from services.wording import say_error
 
@@ -168,7 +168,7 @@ def choose_organisation() -> ResponseReturnValue:
         return redirect(url_for(".change_password"))
     only = access.vouched_by()
     places = [place for place in accounts.all_places(current_user) if only in {None, place.tenant_id}]
-    reasons = {place.id: say_error(error) for place in places if (error := _in_the_way(place)) is not None}
+    reasons = {place.id: say_error(error) for place in places if (error := access.in_the_way(place)) is not None}
     status = 200 if any(place.id not in reasons for place in places) else 403
     page = render_template(
         "auth/organisations.html",
@@ -192,10 +192,6 @@ def enter_organisation() -> ResponseReturnValue:
             access.choose_organisation(place.tenant_id)
             return redirect(safe_next(request.form.get("next")) or landing(), code=303)
     abort(404)
-
-
-def _in_the_way(place: Membership) -> AppError | None:
-    return access.way_refused(place) if rights.is_in_force(place) else rights.refusal(place)
 
 
 def landing() -> str:

@@ -16,8 +16,11 @@ from blueprints.access import (
     LINK_KEY,
     LINK_TENANT_KEY,
     TYPED_KEY,
+    ConfinedSession,
     act_as,
     current_member,
+    in_the_way,
+    is_told_of,
     public,
     safe_next,
     sign_in,
@@ -43,7 +46,7 @@ from blueprints.seating import seat
 from blueprints.sso.departures import send_off
 from errors import AppError, NotFound
 from extensions import begin_write, db
-from models import AccountLink, MembershipState, Tenant, TenantStatus, User
+from models import AccountLink, Membership, MembershipState, Tenant, TenantStatus, User
 from platforms import PLATFORMS
 from services import accounts, audit, checks, deliveries, integrations, linking, rights, single_sign_on
 from services.clock import utcnow
@@ -97,14 +100,16 @@ def admit() -> ResponseReturnValue | None:
 
 def not_admitted() -> ResponseReturnValue | None:
     """Say in words why a signed-in person may not look, or enter the organisation and return None."""
-    place = linking.place(current_user, visit().integration.tenant_id)
+    place = known_place()
     if place is None:
-        return refused(*say_error(linking.NoMembership()))
+        is_told = is_told_of(visit().integration.tenant_id)
+        return refused(*say_error(linking.NoMembership() if is_told else ConfinedSession()))
     if place.state is MembershipState.UNDER_REVIEW and place.tenant.status is TenantStatus.ACTIVE:
         admins = accounts.administrators(place.tenant_id)
         return render_template("h5/under_review.html", admins=admins, wanted=wanted_path()), 403
-    if not rights.is_in_force(place):
-        return refused(*say_error(rights.refusal(place)))
+    if (obstacle := in_the_way(place)) is not None:
+        required = isinstance(obstacle, single_sign_on.SsoRequired)
+        return refused(*say_error(obstacle), sso_house=place.tenant.house_number if required else "")
     if not rights.can(place, "incident.view"):
         return refused(_("您没有查看故障的权限"), _("请联系管理员为您分配角色。"))
     try:
@@ -115,18 +120,26 @@ def not_admitted() -> ResponseReturnValue | None:
     return None
 
 
+def known_place() -> Membership | None:
+    """The person's place in the organisation of this page, whatever its state, if their session is told of it."""
+    tenant_id = visit().integration.tenant_id
+    return linking.place(current_user, tenant_id) if is_told_of(tenant_id) else None
+
+
 @bp.get("/waiting")
 def waiting() -> ResponseReturnValue:
     """Asked every few seconds by the page of a person under review: on to where they were going, once decided."""
-    place = linking.place(current_user, visit().integration.tenant_id)
+    place = known_place()
     if place is not None and place.state is MembershipState.UNDER_REVIEW:
         return "", 204
     wanted = safe_next(request.args.get("next")) or url_for("h5.incident_list")
     return ("", 204, {"HX-Redirect": wanted}) if is_fragment() else redirect(wanted)
 
 
-def refused(reason: str, hint: str) -> ResponseReturnValue:
-    return render_template("h5/no_access.html", reason=reason, hint=hint), 403
+def refused(reason: str, hint: str, *, sso_house: str = "") -> ResponseReturnValue:
+    """sso_house: house number of an organisation whose identity provider would let the person in."""
+    page = {"reason": reason, "hint": hint, "sso_house": sso_house, "wanted": wanted_path()}
+    return render_template("h5/no_access.html", **page), 403
 
 
 def wanted_path() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +13,17 @@ import pytest
 from sqlalchemy import select
 
 from extensions import db
-from models import AccountLink, AuditEntry, Integration, Membership, Role, SsoIdentity, SsoProvider, Tenant
+from models import (
+    AccountLink,
+    AuditEntry,
+    Integration,
+    Membership,
+    MembershipState,
+    Role,
+    SsoIdentity,
+    SsoProvider,
+    Tenant,
+)
 from services import api_tokens, oidc, single_sign_on
 from services.clock import utcnow
 from services.oidc import Client, ProviderFailed
@@ -380,3 +392,37 @@ def test_a_program_sets_it_up(admin, client, provider):
     assert call("PATCH", client_id="other")["is_enabled"] is False
     call("DELETE", "?confirm_name=x", 400)
     assert call("DELETE", f"?confirm_name={provider.issuer}") == {"deleted": True}
+
+
+def test_a_providers_session_enters_no_other_organisation_by_its_application(client, admin, offered, provider):
+    elsewhere = make_tenant("别家")
+    place = make_member("wang", Role.ADMIN, tenant=elsewhere)
+    theirs = application(elsewhere)
+    base = f"/h5/{theirs.platform}/{theirs.public_key}"
+    come_back(client, provider, "w")
+    for path in ("/incidents", "/account", "/waiting"):
+        answer = client.get(base + path)
+        assert answer.status_code == (302 if path == "/waiting" else 403)
+        assert "别家" not in answer.text
+    assert "只能使用该组织" in client.get(f"{base}/incidents").text
+    place.state = MembershipState.UNDER_REVIEW
+    db.session.commit()
+    assert "只能使用该组织" in client.get(f"{base}/incidents").text
+    assert client.get(f"{base}/waiting").status_code == 302, "nor what becomes of a request there"
+    assert client.get("/members").status_code == 200, "it remains where it was"
+
+
+def test_a_password_does_not_replace_the_provider_in_the_application_either(client, admin, offered, provider):
+    mine = application()
+    base = f"/h5/{mine.platform}/{mine.public_key}"
+    client.sign_in(admin)
+    assert client.get(f"{base}/incidents").status_code == 200
+    admin.tenant.requires_sso = True
+    db.session.commit()
+    page = client.get(f"{base}/incidents")
+    assert page.status_code == 403
+    assert "要求使用单点登录" in page.text
+    way_on = unescape(re.search(r'href="(/sso/start[^"]+)"', page.text)[1])
+    away = client.get(way_on)
+    assert come_back(client, provider, "w", away.location).location == f"{base}/incidents"
+    assert client.get(f"{base}/incidents").status_code == 200
