@@ -20,7 +20,7 @@ from config import SESSION_HOURS
 from errors import AccessDenied, AppError
 from extensions import db, insert_once
 from models import AccountLink, LinkState, Membership, Receipt, Tenant, User
-from services import rights, single_sign_on
+from services import accounts, rights, single_sign_on
 from services.clock import utcnow
 from texts import N_
 
@@ -151,6 +151,11 @@ def vouched_by() -> int | None:
 def is_told_of(tenant_id: int) -> bool:
     """Whether this session may know what its person is in an organisation: not if another one vouches for it."""
     return vouched_by() in {None, tenant_id}
+
+
+def places_told() -> list[Membership]:
+    """The organisations that the person may enter, oldest first, as far as this session is told of them."""
+    return [place for place in accounts.places(current_user) if is_told_of(place.tenant_id)]
 
 
 def typed_password() -> bool:

@@ -13,12 +13,11 @@ from flask import Flask, current_app, g, request, url_for
 from flask_babel import LazyString, get_locale
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext as _p
-from flask_login import current_user
 
-from blueprints.access import current_member_or_none, stands_above, vouched_by
+from blueprints.access import current_member_or_none, places_told, stands_above
 from blueprints.reader import choose_theme
 from models import Membership
-from services import accounts, rights
+from services import rights
 
 
 @dataclass(frozen=True)
@@ -121,9 +120,7 @@ def page_context() -> dict[str, Any]:
 
 def _other_places(member: Membership | None) -> list[Membership]:
     """Organisations that this session may go on to: none from one that an organisation vouches for."""
-    if vouched_by() is not None:
-        return []
-    return [place for place in accounts.places(current_user) if place is not member]
+    return [place for place in places_told() if place is not member]
 
 
 def _links(places: Iterable[Place], member: Membership | None) -> Iterator[Link]:

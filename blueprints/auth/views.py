@@ -166,8 +166,7 @@ def choose_organisation() -> ResponseReturnValue:
     """Which organisation to act in; says what stands in the way of the others."""
     if access.must_set_password():
         return redirect(url_for(".change_password"))
-    only = access.vouched_by()
-    places = [place for place in accounts.all_places(current_user) if only in {None, place.tenant_id}]
+    places = [place for place in accounts.all_places(current_user) if access.is_told_of(place.tenant_id)]
     reasons = {place.id: say_error(error) for place in places if (error := access.in_the_way(place)) is not None}
     status = 200 if any(place.id not in reasons for place in places) else 403
     page = render_template(
@@ -175,7 +174,7 @@ def choose_organisation() -> ResponseReturnValue:
         places=places,
         reasons=reasons,
         state_labels=members.STATE_LABELS,
-        is_confined=only is not None,
+        is_confined=access.vouched_by() is not None,
         next=safe_next(request.args.get("next")) or "",
     )
     return page, status
@@ -185,7 +184,7 @@ def choose_organisation() -> ResponseReturnValue:
 @before_password_change
 def enter_organisation() -> ResponseReturnValue:
     wanted = request.form.get("tenant_id", "")
-    for place in accounts.places(current_user):
+    for place in access.places_told():
         if str(place.tenant_id) == wanted and access.way_refused(place) is not None:
             return redirect(url_for(".choose_organisation"), code=303)
         if str(place.tenant_id) == wanted:

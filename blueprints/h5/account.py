@@ -14,6 +14,7 @@ from blueprints.h5 import bp
 from blueprints.h5.visit import current_link, visit
 from blueprints.navigation import Link
 from extensions import db
+from models import LinkState
 from services import deliveries, linking, trial_cards
 from services.clock import utcnow
 
@@ -29,11 +30,20 @@ def menu() -> dict[str, Any]:
     """The menu at the top right leads to the pages here. Whoever came in silently switches, and does not sign out."""
     if not current_user.is_authenticated:
         return {}
-    links = [Link(_("切换账户"), url_for("h5.switch_account"), "switch-horizontal")]
+    links = [
+        Link(_("切换账户"), url_for("h5.switch_account"), "switch-horizontal"),
+        Link(_("切换组织"), url_for("h5.organisations"), "building"),
+    ]
     if current_member_or_none() is not None:
         links.insert(0, Link(_("我的账户"), url_for("h5.account"), "user-circle"))
         links.append(Link(_("通知偏好"), url_for("me.preferences"), "bell"))
-    return {"account_links": links, "h5_silent": LINK_KEY in session}
+    return {"account_links": links, "h5_silent": LINK_KEY in session, "is_linked": is_linked}
+
+
+def is_linked() -> bool:
+    """Whether messages reach the person through this application, however they came in."""
+    link = linking.find_for_user(visit().integration, current_user.id)
+    return link is not None and link.state is not LinkState.BROKEN
 
 
 @bp.get("/account")

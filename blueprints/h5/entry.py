@@ -29,10 +29,10 @@ from blueprints.access import (
 from blueprints.h5 import bp, tenant_home
 from blueprints.h5.forms import BindForm
 from blueprints.h5.visit import (
+    application_of,
     candidate,
     current_link,
     forget_identity,
-    is_client_of,
     load,
     open_state,
     remember_candidate,
@@ -47,7 +47,6 @@ from blueprints.sso.departures import send_off
 from errors import AppError, NotFound
 from extensions import begin_write, db
 from models import AccountLink, Membership, MembershipState, Tenant, TenantStatus, User
-from platforms import PLATFORMS
 from services import accounts, audit, checks, deliveries, integrations, linking, rights, single_sign_on
 from services.clock import utcnow
 from services.seats import NoSeat
@@ -55,8 +54,15 @@ from services.wording import say_error
 
 BY_SSO = "sso"
 """Source of a link whose person here was proven by the organisation's identity provider, not by a password."""
-SIGNED_IN_VIEWS = {"h5.switch_account", "h5.unlink", "h5.waiting"}
-"""What also a person may do who may not look at incidents: go, and come back as somebody else."""
+SIGNED_IN_VIEWS = {
+    "h5.switch_account",
+    "h5.unlink",
+    "h5.waiting",
+    "h5.organisations",
+    "h5.prove_password",
+    "h5.enter_organisation",
+}
+"""What also a person may do who may not look at incidents: go, here or elsewhere, and come back as somebody else."""
 OPEN_VIEWS = {
     "h5.home",
     "h5.desktop_home",
@@ -328,8 +334,7 @@ def linked() -> ResponseReturnValue:
 @public
 def by_tenant(tenant_id: int) -> ResponseReturnValue:
     """The home page address that names an organisation instead of an integration: the one of this client."""
-    connected = integrations.active_for(tenant_id)
-    if not connected:
+    integration = application_of(tenant_id)
+    if integration is None:
         raise NotFound
-    inside = [integration for integration in connected if is_client_of(PLATFORMS[integration.platform])]
-    return redirect(integrations.app_url((inside or connected)[0]))
+    return redirect(integrations.app_url(integration))

@@ -8,6 +8,12 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import DataRequired, Length
 
 
+class OwnPasswordForm(FlaskForm):
+    """The signed-in person's own password. Named as what WrongPassword is about."""
+
+    current = PasswordField(_l("密码"), validators=[DataRequired(_l("请输入密码")), Length(max=256)])
+
+
 class BindForm(FlaskForm):
     """The account here, proven by its password."""
 

@@ -61,6 +61,13 @@ def is_client_of(platform: type[Platform]) -> bool:
     return platform.capabilities.user_agent_mark.casefold() in request.user_agent.string.casefold()
 
 
+def application_of(tenant_id: int, *, like: str = "") -> Integration | None:
+    """The active connection of an organisation whose pages suit this client best: its own platform's, one `like` it."""
+    connected = integrations.active_for(tenant_id)
+    suits = {one.id: (is_client_of(PLATFORMS[one.platform]), one.platform == like) for one in connected}
+    return max(connected, key=lambda one: suits[one.id], default=None)
+
+
 def visit() -> Visit:
     """The visit of this request, loaded by the blueprint before every view."""
     found: Visit = g.visit

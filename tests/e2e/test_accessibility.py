@@ -101,6 +101,7 @@ H5_PAGES = (
     "/incidents/999999",
     "/account",
     "/account/switch",
+    "/account/organisations",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
@@ -12,6 +13,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 from demo.company import APPLICATION
 from tests.e2e.demo_company import Company, company, new_phone  # noqa: F401  (fixtures)
 from tests.e2e.wecom_console import AdminConsole
+from tests.factories import make_integration, make_member, make_tenant
 
 FIRST_LOAD_BYTES = 100 * 1024
 THUMB_PIXELS = 44
@@ -204,6 +206,44 @@ def sign_in_to_link(company: Company, app: Page, username: str, password: str = 
     app.get_by_role("textbox", name="用户名", exact=True).fill(username)
     app.get_by_role("textbox", name="密码", exact=True).fill(password or company.password(username))
     app.get_by_role("button", name="登录并继续").click()
+
+
+def test_another_organisation_is_a_password_away_and_then_a_tap(company: Company, new_phone: Phones):  # noqa: F811
+    with company.product.app():
+        elsewhere = make_tenant("银河科技")
+        make_member("wu", tenant=elsewhere)
+        address = f"/h5/wecom/{make_integration(tenant=elsewhere).public_key}/incidents"
+    app = company.open_app(new_phone(viewport={"width": 320, "height": 640}), "wu")
+    home = urlsplit(app.url).path
+    choose_organisation(app)
+    expect(app.get_by_text("要进入您所在的其他组织，请输入账号 wu 的密码。")).to_be_visible()
+    expect(app.get_by_text("银河科技")).to_have_count(0)
+    app.get_by_role("textbox", name="密码").fill("wrong password, surely")
+    app.get_by_role("button", name="继续").click()
+    expect(app.get_by_text("当前密码不正确").first).to_be_visible()
+    app.get_by_role("textbox", name="密码").fill(company.password("wu"))
+    app.get_by_role("button", name="继续").click()
+    expect(app.get_by_text("当前组织")).to_be_visible()
+    other = app.get_by_role("button", name="银河科技")
+    box = other.bounding_box()
+    assert box and box["height"] >= THUMB_PIXELS and box["x"] + box["width"] <= 320
+    other.click()
+
+    says(app, "已进入「银河科技」")
+    assert urlsplit(app.url).path == address
+    app.get_by_label("账户：吴迪").click()
+    expect(app.get_by_text("wu · 银河科技")).to_be_visible()
+    app.get_by_role("button", name="Switch to English").click()
+    choose_organisation(app, account="Account: 吴迪", entry="Switch organisation")
+    expect(app.get_by_text("Current organisation")).to_be_visible()
+    app.get_by_role("button", name="星河科技").click()
+    says(app, "You are in “星河科技” now")
+    assert urlsplit(app.url).path == home
+
+
+def choose_organisation(app: Page, account: str = "账户：吴迪", entry: str = "切换组织") -> None:
+    app.get_by_label(account).click()
+    app.get_by_role("link", name=entry).click()
 
 
 def test_outside_the_client_there_is_a_qr_code_and_a_password(company: Company, new_phone: Phones):  # noqa: F811

@@ -177,3 +177,70 @@ def test_an_invitation_by_name_ends_when_the_person_is_let_go(admin: Membership,
     _, afterwards = invitations.create(Role.RESPONDER, username="lin", by=admin, now=utcnow())
     place = invitations.accept(invitations.find(afterwards, now=utcnow()), responder.user, now=utcnow())
     assert place.state is MembershipState.ACTIVE
+
+
+# --- from the menu on the phone -----------------------------------------------------------------------------------
+
+
+def switching(integration: Integration) -> str:
+    return f"{home(integration)}/account/organisations"
+
+
+@pytest.mark.parametrize("current", ["", "guessed", NEW])
+def test_no_wrong_password_leads_it_elsewhere(
+    vouched: Browser, integration: Integration, elsewhere: Membership, current: str
+) -> None:
+    answer = vouched.submit(switching(integration), {"current": current})
+    assert answer.status_code == 422
+    assert "别家" not in answer.text
+    assert vouched.submit(f"{switching(integration)}/{elsewhere.tenant_id}", page="/me").status_code == 404
+    assert "别家" not in vouched.get("/incidents").text
+
+
+def test_it_does_not_learn_where_the_person_is_by_trying(
+    vouched: Browser, integration: Integration, elsewhere: Membership
+) -> None:
+    unknown = make_tenant("第三家")
+    for path in (f"{switching(integration)}/%s", "/organisations"):
+        tries = [elsewhere.tenant_id, unknown.id]
+        asked = [(path % each if "%" in path else path, {"tenant_id": each}) for each in tries]
+        answers = [vouched.submit(where, fields, page="/me") for where, fields in asked]
+        assert [answer.status_code for answer in answers] == [404, 404]
+
+
+def test_guessing_there_is_counted_like_signing_in(
+    vouched: Browser, app: Flask, integration: Integration, responder: Membership, elsewhere: Membership
+) -> None:
+    for _ in range(6):
+        answer = vouched.submit(switching(integration), {"current": "guessed"})
+    assert answer.status_code == 429
+    assert vouched.submit(switching(integration), {"current": PASSWORD}).status_code == 429
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    assert other.sign_in(responder).status_code == 429
+
+
+def test_a_one_time_password_typed_there_is_replaced_first(
+    vouched: Browser, integration: Integration, responder: Membership, elsewhere: Membership
+) -> None:
+    one_time = accounts.set_one_time_password(responder.user)
+    db.session.commit()
+    come_back(vouched, integration, "lin")
+    vouched.submit(switching(integration), {"current": one_time})
+    page = vouched.get(switching(integration))
+    assert page.status_code == 303
+    assert page.location.startswith("/password")
+    entered = vouched.submit(f"{switching(integration)}/{elsewhere.tenant_id}", page="/password")
+    assert entered.location.startswith("/password")
+
+
+def test_a_session_by_password_is_not_confined_to_the_link_it_had(
+    vouched: Browser, integration: Integration, elsewhere: Membership
+) -> None:
+    """And no longer ends with it: the person signed in."""
+    vouched.submit(switching(integration), {"current": PASSWORD})
+    link = linking.find(integration, "lin")
+    assert link is not None
+    db.session.delete(link)
+    assert vouched.submit(f"{switching(integration)}/{elsewhere.tenant_id}", page="/me").status_code == 303
+    assert "别家" in vouched.get("/me").text

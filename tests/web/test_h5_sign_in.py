@@ -214,3 +214,13 @@ def test_how_a_code_came_is_kept_with_its_state_and_not_told_by_the_way_back(
     state = parse_qs(urlsplit(outside.location).query)["state"][0]
     client.get(f"{home(integration)}/oauth?state={state}&code=lin", headers=INSIDE)
     assert asks_client == [False]
+
+
+def test_a_session_by_password_of_somebody_linked_is_not_told_to_link(
+    client: Browser, integration: Integration, responder: Membership
+):
+    link = make_link(integration, responder)
+    client.sign_in(responder)
+    assert "尚未关联企业微信账号" not in client.get(f"{home(integration)}/incidents", headers=INSIDE).text
+    link.state = LinkState.BROKEN
+    assert "尚未关联企业微信账号" in client.get(f"{home(integration)}/incidents", headers=INSIDE).text
