@@ -1667,6 +1667,19 @@ class CardCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class CardNotice(Base):
+    """Somebody who reads a sentence of their own on a group's card (Capabilities.notices_per_update)."""
+
+    __tablename__ = "card_notices"
+    __table_args__ = (UniqueConstraint("card_id", "external_user_id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"))
+    external_user_id: Mapped[str] = mapped_column(String(128))
+    told_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 # --- the audit record ---------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,8 +17,9 @@ from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Int
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
 from platforms.errors import CardTooOld, GroupGone, PlatformError, UpdateCodeSpent, remember
-from services import calls, cards, circuits, incident_cards, incidents, integrations, pacing, retries
+from services import calls, card_notices, cards, circuits, incident_cards, incidents, integrations, pacing, retries
 from services.card_bodies import TakesLonger, Wording
+from services.card_notices import Held
 from services.circuits import Bounds
 from services.clock import utcnow
 from services.outbox import OUTAGE
@@ -31,6 +32,7 @@ class Plan:
     """What to write where.
 
     fingerprint  of the state shown, without the answer to a refresh; code: the right that this spends, if it needs one
+    notices      of single viewers of a group's card, which this takes away
     """
 
     card: Card
@@ -40,6 +42,7 @@ class Plan:
     fingerprint: str
     code: CardCode | None
     recipient: Recipient
+    notices: Sequence[Held]
 
 
 def run(mine: Claim) -> Outcome | Settle:
@@ -109,7 +112,9 @@ def _prepare(mine: Claim, now: datetime, written: Wording | None = None) -> Plan
     if asked_at:
         refreshed_at = datetime.fromisoformat(asked_at)
         drawn = draw(card, incident, integration, now, refreshed_at, written=written)
-    return Plan(card, integration, integrations.platform_for(integration), drawn, fingerprint, code, _recipient(card))
+    notices = card_notices.held(card, at_most=PLATFORMS[integration.platform].capabilities.notices_per_update)
+    platform = integrations.platform_for(integration)
+    return Plan(card, integration, platform, drawn, fingerprint, code, _recipient(card), notices)
 
 
 def _obstacle(
@@ -139,8 +144,9 @@ def _recipient(card: Card) -> Recipient:
 
 def _call(plan: Plan) -> PlatformError | None:
     card, code = plan.card, plan.code.code if plan.code else None
+    told = tuple(notice.told for notice in plan.notices)
     try:
-        plan.platform.update_card(CardHandle(plan.recipient, card.reference, card.message_id, code), plan.drawn)
+        plan.platform.update_card(CardHandle(plan.recipient, card.reference, card.message_id, code, told), plan.drawn)
     except PlatformError as error:
         return error
     return None
@@ -188,6 +194,7 @@ def _updated(card: Card, plan: Plan, shown_before: str) -> Outcome:
     """Record the new content; if a press was answered with a newer one meanwhile, that is put back."""
     now = utcnow()
     _spend(plan.code, now)
+    card_notices.forget(plan.notices, tenant_id=card.tenant_id)
     answered_meanwhile = card.shown_fingerprint != shown_before
     cards.shown(card, plan.fingerprint, now=now)
     calls.note(plan.integration, now)

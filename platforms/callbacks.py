@@ -80,6 +80,11 @@ class PressAnswer:
     text: str = ""
     is_refusal: bool = False
 
+    @property
+    def notice(self) -> str:
+        """The sentence where the card does not say it: it stays as it was, or the press was refused."""
+        return self.text if self.is_refusal or not self.card else ""
+
 
 @dataclass(frozen=True)
 class GroupEvent(Callback):

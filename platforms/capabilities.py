@@ -27,6 +27,7 @@ class Capabilities:
     answers_in_reply    the press's answer can carry the presser's new card
     reply_reaches_all   … and then everybody in a group sees that card (else a group's card is updated as well)
     tells_in_reply      the press's answer can carry a sentence (else a refusal is told in a private message)
+    notices_per_update  … which stays in that person's view of a group's card: from so many an update takes it away
     has_refresh_button  every card carries 状态刷新 (else only one whose update has failed)
     coalesce_seconds    how long changes wait for one another before a card is updated
     sends_per_member_minute, sends_per_member_hour   more messages to one person are dropped without a word; 0: no limit
@@ -78,6 +79,7 @@ class Capabilities:
     browser_hint: str = ""
     reply_reaches_all: bool = True
     tells_in_reply: bool = False
+    notices_per_update: int = 0
     refuses_markup: bool = False
     has_groups: bool = False
     lists_groups: bool = False

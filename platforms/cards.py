@@ -115,9 +115,13 @@ class SentMessage:
 
 @dataclass(frozen=True)
 class CardHandle:
-    """A card to change: our reference, the platform's message id, and a right to update if it needs one."""
+    """A card to change: our reference, the platform's message id, and a right to update if it needs one.
+
+    told  who reads a notice of their own on a group's card, which is to go: at most capabilities.notices_per_update
+    """
 
     recipient: Recipient
     reference: str
     message_id: str
     update_code: str | None = None
+    told: tuple[str, ...] = ()

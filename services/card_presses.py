@@ -29,6 +29,7 @@ from platforms import PLATFORMS
 from platforms.base import Capabilities, CardPress, IncidentCard, PressAnswer
 from services import (
     card_keys,
+    card_notices,
     cards,
     incident_cards,
     incidents,
@@ -144,6 +145,7 @@ class _Moment:
             log.info("A press was refused: %s", refusal.text.message)
             text = refusal.text
             answer = self._refusal(text)
+        self._remember_notice(answer)
         outbox.write(self.on, self.jobs)
         result = PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
         kept = press_answers.kept(result) | {"pressed": pressed}
@@ -158,7 +160,9 @@ class _Moment:
         """What was answered before. pressed: as the receipt of the first one keeps it."""
         known = self.scene.answer or {}
         if self.capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
-            return PressResult(self._answer(None, BUSY, is_refusal=True), BUSY)
+            answer = self._answer(None, BUSY, is_refusal=True)
+            self._remember_notice(answer)
+            return PressResult(answer, BUSY)
         card, shown = self.scene.card, known.get("shown", "")
         answered = Answered(card.id, self.integration.tenant_id, shown, is_repeat=True) if card and shown else None
         return PressResult(press_answers.remembered(known), answered=answered)
@@ -176,6 +180,13 @@ class _Moment:
             told = private_messages.sending(self.integration, to, text, tenant=tenant, now=self.now)
             self.jobs.append(outbox.row(**told))
         return self._answer(None, text, is_refusal=True)
+
+    def _remember_notice(self, answer: PressAnswer) -> None:
+        """A sentence on a group's card stays in the presser's view until an update takes it away."""
+        card, stays = self.scene.card, self.scene.message.is_group and self.capabilities.notices_per_update
+        if stays and card is not None and answer.notice:
+            told = self.press.external_user_id
+            card_notices.leave(self.on, card.id, told, tenant_id=self.integration.tenant_id, now=self.now)
 
     def _act(self) -> tuple[IncidentCard | None, Text]:
         scene = self.scene

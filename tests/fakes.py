@@ -241,6 +241,8 @@ class GroupPlatform(FakePlatform):
     recipients: list[Recipient] = field(default_factory=list)
     lost_events: deque[LostEvents] = field(default_factory=deque)
     uploads: list[bytes] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    """Whose notices each update was to take away."""
 
     @classmethod
     def entered_host(cls, settings: Mapping[str, Any]) -> str:
@@ -263,6 +265,7 @@ class GroupPlatform(FakePlatform):
         if error := self._next_error():
             raise error
         self.by_reference(handle.reference).updates.append(card)
+        self.told.append(handle.told)
 
     def upload_picture(self, content: bytes, content_type: str) -> str:
         if error := self._next_error():

@@ -68,13 +68,13 @@ def read(settings: DingTalkSettings, request: CallbackRequest) -> Callback:
 def answer(settings: DingTalkSettings, callback: Callback, told: PressAnswer | None) -> CallbackReply:
     """A press is answered with the presser's new card, every event with the encrypted word "success".
 
-    What came of a press is said where the card does not show it: it stays as it was, or the press was refused.
+    What came of a press is said where the card does not show it.
     """
     if isinstance(callback, UrlCheck):
         return CallbackReply(200, callback.reply.encode(), JSON_TYPE)
     if not isinstance(callback, CardPress):
         return CallbackReply(200, _success(cipher(settings, callback.addressed_to)).encode(), JSON_TYPE)
-    content = cards.reply(told.card, told.text if told.is_refusal or not told.card else "") if told else {}
+    content = cards.reply(told.card, told.notice) if told else {}
     return CallbackReply(200, json_text.written(content).encode(), JSON_TYPE)
 
 

@@ -7,12 +7,13 @@ https://open.dingtalk.com/document/development/create-and-deliver-cards, …/rob
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import json_text
 from platforms.base import CardButton, IncidentCard, Recipient
-from platforms.dingtalk.client import checked_chat, checked_user
+from platforms.dingtalk.client import checked_chat, checked_user, is_user
 from platforms.errors import ContentRefused
 from platforms.shortening import plain, shorten
 
@@ -35,6 +36,8 @@ MENU_ITEMS = 3
 LABEL_CHARACTERS = 12
 KEY_BYTES = 128
 ALT_CHARACTERS = 40
+PRIVATE_READERS = 20
+"""In privateData of one call. https://open.dingtalk.com/document/development/interactive-card-update-interface"""
 LINKS = 5
 """A message has at most five buttons, all of them links."""
 MARKS = {"critical": "🔴", "warning": "🟠", "info": "🔵", "ok": "🟢", "muted": "⚪"}
@@ -66,16 +69,20 @@ def creation(card: IncidentCard, to: Recipient, *, template_id: str, route_key: 
     return made | {"imRobotOpenSpaceModel": space, "imRobotOpenDeliverModel": deliver}
 
 
-def update(card: IncidentCard, to: Recipient) -> Json:
-    """The body of a change that everybody sees. A person's own notice goes: the card says by now what is so."""
+def update(card: IncidentCard, to: Recipient, told: Sequence[str] = ()) -> Json:
+    """The body of a change that everybody sees. Notices of single people go: the card says by now what is so.
+
+    told  who has one on a group's card; ids that are none are left out, or DingTalk would take nothing
+    """
     changes: Json = {
         "outTrackId": _out_track_id(card.reference),
         "userIdType": 1,
         "cardData": {"cardParamMap": variables(card)},
         "cardUpdateOptions": {"updateCardDataByKey": True, "updatePrivateDataByKey": True},
     }
-    if not to.is_group:
-        changes["privateData"] = {checked_user(to.external_id): {"cardParamMap": {"notice": ""}}}
+    readers = list(filter(is_user, told)) if to.is_group else [checked_user(to.external_id)]
+    if readers:
+        changes["privateData"] = {reader: {"cardParamMap": {"notice": ""}} for reader in readers[:PRIVATE_READERS]}
     return changes
 
 

@@ -328,9 +328,13 @@ class Client:
 
 def checked_user(user_id: str) -> str:
     """A single person's id. Anything else could address somebody who was not meant."""
-    if not USER_ID.fullmatch(user_id):
+    if not is_user(user_id):
         raise RecipientUnreachable("not a userid")
     return user_id
+
+
+def is_user(user_id: str) -> bool:
+    return USER_ID.fullmatch(user_id) is not None
 
 
 def checked_chat(chat_id: str) -> str:

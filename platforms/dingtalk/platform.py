@@ -84,6 +84,7 @@ class DingTalk(Application):
         answers_in_reply=True,
         reply_reaches_all=False,
         tells_in_reply=True,
+        notices_per_update=cards.PRIVATE_READERS,
         has_refresh_button=False,
         coalesce_seconds=1.0,
         sends_per_second=19,
@@ -186,9 +187,18 @@ class DingTalk(Application):
             raise NotACard("message with links")
         drawn = replace(card, reference=handle.reference)
         try:
-            self.client.update_card(cards.update(drawn, handle.recipient))
+            self._change_card(drawn, handle)
         except ContentReviewed:
-            self.client.update_card(cards.update(drawn.bare, handle.recipient))
+            self._change_card(drawn.bare, handle)
+
+    def _change_card(self, card: IncidentCard, handle: CardHandle) -> None:
+        """Of those who have a notice somebody may have left the company since: then the card alone is changed."""
+        try:
+            self.client.update_card(cards.update(card, handle.recipient, handle.told))
+        except UserGone:
+            if not handle.told:
+                raise
+            self.client.update_card(cards.update(card, handle.recipient))
 
     def _send_card(self, to: Recipient, card: IncidentCard, earlier_try_unanswered: bool) -> SentMessage:
         if not self.settings.card_template_id:

@@ -221,6 +221,24 @@ def test_a_change_of_a_persons_card_takes_the_notice_away(connection, platform, 
     assert connection.messages("lin")[0]["card"]["notice"] == ""
 
 
+def test_a_change_of_a_groups_card_takes_the_notices_away_of_those_who_are_named(connection, platform, card):
+    group = install(connection)
+    sent = platform.send_card(group, card)
+    connection.receiver.answer_text, connection.receiver.is_refusal = "未关联应用", True
+    for name in ("lin", "wu"):
+        connection.press(sent, "acknowledge", by=name)
+    told = [connection.id_of("wu"), "no;userid", *(f"Gone{number}" for number in range(30))]
+    handle = replace(connection.handle(sent, card), recipient=group)
+    platform.update_card(replace(handle, told=(connection.id_of("wu"), "no;userid")), card)
+    notices = {name: connection.as_seen_by(name, group)["card"]["notice"] for name in ("lin", "wu")}
+    assert notices == {"lin": "未关联应用", "wu": ""}
+    changed = replace(card, title="[严重] 已认领")
+    platform.update_card(replace(handle, told=tuple(told)), changed)
+    assert connection.title_of(connection.as_seen_by("lin", group)) == changed.title, (
+        "whoever has left is in no one's way"
+    )
+
+
 def test_a_card_that_is_gone_is_not_updated_for_ever(connection, platform, card):
     handle = connection.handle(platform.send_card(connection.member("lin"), card), card)
     with pytest.raises(CardTooOld) as failure:

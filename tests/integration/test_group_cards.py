@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -13,7 +14,7 @@ from sqlalchemy import select
 from extensions import db
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
-from models import AccountLink, Delivery, DeliveryState, GroupChat, GroupState, Incident, Progress
+from models import AccountLink, CardNotice, Delivery, DeliveryState, GroupChat, GroupState, Incident, Progress
 from platforms import PLATFORMS
 from platforms.base import CallbackReply, CallbackRequest, Recipient
 from services import card_keys, dispatch, groups
@@ -160,3 +161,34 @@ def test_somebody_without_a_link_is_told_so_and_nothing_changes(app: Flask, conn
 
     assert incident.progress is Progress.TRIGGERED
     assert "开始处理" in card_in(connection, group)
+
+
+def test_what_an_outsider_was_told_goes_when_the_card_changes(app: Flask, connection: Connection):
+    group = connection.make_group("生产告警群")
+    work(app)
+    (chat,) = db.session.scalars(select(GroupChat))
+    incident, sent = told(app, chat.id)
+    for link in db.session.scalars(select(AccountLink).where(AccountLink.external_user_id == connection.id_of("wu"))):
+        db.session.delete(link)
+    press(app, connection, sent, "close", by="wu")
+    stays = bool(PLATFORMS[connection.slug].capabilities.notices_per_update)
+    assert ("未关联应用" in as_seen_by_wu(connection, group)) == stays
+    assert "未关联应用" not in card_in(connection, group)
+
+    press(app, connection, sent, "acknowledge", by="lin")
+    assert incident.progress is Progress.PROCESSING
+
+    def shows_who() -> bool:
+        work(app)
+        return "林晓 已于" in as_seen_by_wu(connection, group)
+
+    wait_until(shows_who)
+    assert "未关联应用" not in as_seen_by_wu(connection, group)
+    assert db.session.scalars(select(CardNotice)).all() == []
+
+
+def as_seen_by_wu(connection: Connection, group: Recipient) -> str:
+    """The newest card of the group in the outsider's own view."""
+    person = connection.client_of("wu")
+    which = f"chat={quote(group.external_id, safe='')}&person={quote(person, safe='')}"
+    return str(connection.simulator.control(f"messages?platform={connection.slug}&{which}")[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from extensions import db
 from jobs.engine import Worker
 from models import (
     AuditEntry,
+    CardNotice,
     CardState,
     Delivery,
     DeliveryState,
@@ -317,6 +319,88 @@ def test_markup_that_may_be_refused_is_no_answer_but_an_update(office, chat, lim
     assert (result.card, result.answer.text, result.is_urgent) == (None, "已开始处理", False)
     office.pass_time(seconds=1)
     assert shown(office, sent).footer == "林晓 已于 09:31 开始处理"
+
+
+# --- notices of single viewers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def noticing(office, chat, limit) -> Delivery:
+    """A group's card that shows a refusal to whoever pressed, and takes two of these away with an update."""
+    limit(answers_in_reply=True, reply_reaches_all=False, notices_per_update=2)
+    return told(office, chat, office.lin)
+
+
+def noticed() -> list[str]:
+    return list(db.session.scalars(select(CardNotice.external_user_id).order_by(CardNotice.told_at, CardNotice.id)))
+
+
+def test_whoever_was_refused_loses_the_notice_with_the_next_update(office, noticing):
+    make_link(office.integration, make_member("zhou", Role.VIEWER))
+    for number, name in enumerate(("Nobody", "zhou", "zhou")):
+        office.press(shown(office, noticing), "直接关闭", by=name, event_key=f"press {number}")
+    assert noticed() == ["Nobody", "zhou"], "once each, as the platform spells them"
+
+    office.press(shown(office, noticing), "开始处理")
+    assert noticed() == ["Nobody", "zhou"], "what is done costs nothing more"
+    office.pass_time(seconds=2)
+
+    assert sorted(office.platform.told) == [(), ("Nobody", "zhou")], "the person's own card is none of a group"
+    assert noticed() == []
+    office.press(shown(office, noticing), "直接关闭")
+    office.pass_time(seconds=2)
+    assert office.platform.told[-1] == ()
+
+
+def test_an_update_takes_away_as_many_notices_as_the_platform_lets_it(office, noticing):
+    for name in ("one", "two", "three"):
+        office.clock.shift(timedelta(seconds=1))
+        office.press(shown(office, noticing), "直接关闭", by=name)
+    office.press(shown(office, noticing), "开始处理")
+    office.pass_time(seconds=2)
+    assert noticed() == ["three"], "the oldest first; the others with the update after this one"
+    office.press(shown(office, noticing), "直接关闭")
+    office.pass_time(seconds=2)
+    assert noticed() == []
+
+
+def test_whoever_is_refused_again_during_the_update_keeps_it_until_the_next(office, noticing, monkeypatch):
+    office.press(shown(office, noticing), "直接关闭", by="nobody")
+    office.press(shown(office, noticing), "开始处理")
+    update_card, seen = office.platform.update_card, shown(office, noticing)
+
+    def meanwhile(handle, card):
+        update_card(handle, card)
+        if handle.told:
+            office.clock.shift(timedelta(milliseconds=10))
+            office.press(seen, "直接关闭", by="nobody", event_key="again")
+
+    monkeypatch.setattr(office.platform, "update_card", meanwhile)
+    office.pass_time(seconds=2)
+    assert noticed() == ["nobody"]
+
+
+def test_a_notice_stays_remembered_while_the_platform_takes_no_update(office, noticing):
+    office.press(shown(office, noticing), "直接关闭", by="nobody")
+    office.press(shown(office, noticing), "开始处理")
+    office.platform.errors = deque([NetworkFailed("down")] * 2)
+    office.pass_time(seconds=2)
+    assert noticed() == ["nobody"]
+    office.pass_time(minutes=5)
+    assert ("nobody",) in office.platform.told
+    assert noticed() == []
+
+
+def test_nobody_is_remembered_where_nothing_stays_on_a_card(office, noticing, limit):
+    office.press(office.platform.messages[-1].shown, "直接关闭", by="x" * 200)
+    mine = next(one for one in office.platform.messages if one.to == "lin")
+    office.press(mine.shown, "直接关闭", by="nobody")
+    limit(notices_per_update=0)
+    office.press(shown(office, noticing), "直接关闭", by="nobody")
+    assert noticed() == []
+
+
+# --- two at once --------------------------------------------------------------------------------------------------
 
 
 def test_two_who_press_at_the_same_moment_do_not_get_one_anothers_answer(office, chat):

@@ -41,9 +41,27 @@ from tests.fakes import FakePlatform
 INCIDENTS = 400
 LARGE = (
     *("incidents", "responders", "alerts", "alert_events", "timeline_entries", "notifications", "deliveries"),
-    *("delivery_attempts", "cards", "card_codes", "jobs", "receipts", "sign_in_attempts", "audit_entries"),
+    *(
+        "delivery_attempts",
+        "cards",
+        "card_codes",
+        "card_notices",
+        "jobs",
+        "receipts",
+        "sign_in_attempts",
+        "audit_entries",
+    ),
 )
-OF_ONE = ("responders", "alerts", "alert_events", "timeline_entries", "notifications", "cards", "card_codes")
+OF_ONE = (
+    "responders",
+    "alerts",
+    "alert_events",
+    "timeline_entries",
+    "notifications",
+    "cards",
+    "card_codes",
+    "card_notices",
+)
 """Tables that are read for one incident at a time: an organisation's rows are too many."""
 
 
