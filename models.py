@@ -643,7 +643,10 @@ class LinkState(enum.StrEnum):
 
 
 class AccountLink(Base):
-    """A person here ↔ a person on the platform, inside one integration. Ids are folded where case does not matter."""
+    """A person here ↔ a person on the platform, inside one integration. Ids are folded where case does not matter.
+
+    external_union_id  as of platforms.base.PlatformIdentity; "": not told yet, or never
+    """
 
     __tablename__ = "account_links"
     __table_args__ = (
@@ -656,6 +659,7 @@ class AccountLink(Base):
     integration_id: Mapped[int] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     external_user_id: Mapped[str] = mapped_column(String(128))
+    external_union_id: Mapped[str] = mapped_column(String(128), default="", server_default="")
     external_name: Mapped[str] = mapped_column(String(128), default="")
     state: Mapped[LinkState] = mapped_column(EnumText(LinkState), default=LinkState.ACTIVE)
     source: Mapped[str] = mapped_column(String(32))

@@ -45,10 +45,14 @@ class GroupList:
 
 @dataclass(frozen=True)
 class PlatformIdentity:
-    """Who the platform says is using the in-app page; None as id: not a member of the connected company."""
+    """Who the platform says is using the in-app page; None as id: not a member of the connected company.
+
+    external_union_id  what stays with the person whoever has their id in the company later; "": the platform tells none
+    """
 
     external_user_id: str | None
     name: str = ""
+    external_union_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ e-mail address never proves anything. Where the platform does not mind the case 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,8 @@ from texts import N_, Text
 
 STATE_LIFETIME = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=5)
+
+log = logging.getLogger(__name__)
 
 
 class SignInExpired(AppError):
@@ -127,8 +130,25 @@ def seen(link: AccountLink, identity: PlatformIdentity, *, now: datetime) -> Non
         link.state = _state_of(place(link.user, link.tenant_id))
     if identity.name and identity.name != link.external_name:
         link.external_name = identity.name
+    if identity.external_union_id:
+        link.external_union_id = identity.external_union_id
     if link.last_seen_at is None or now - link.last_seen_at > SEEN_EVERY:
         link.last_seen_at = now
+
+
+def was_given_on(link: AccountLink, identity: PlatformIdentity) -> bool:
+    """Whether the company has given the linked person's id to somebody else: what stays with a person differs."""
+    known, told = link.external_union_id, identity.external_union_id
+    return bool(known and told) and known != told
+
+
+def end_given_on(link: AccountLink) -> None:
+    """End a link whose account on the platform is another person's by now, like unlink(); nobody here did it."""
+    target = f"{link.user.username}: {link.external_user_id}"
+    log.warning("The account of a link belongs to somebody else now: %s", target)
+    audit.record("link.ended", tenant_id=link.tenant_id, target=target)
+    db.session.delete(link)
+    db.session.flush()
 
 
 def link(
@@ -158,6 +178,7 @@ def link(
         integration_id=integration.id,
         user_id=user.id,
         external_user_id=external_id,
+        external_union_id=identity.external_union_id,
         external_name=identity.name,
         state=_state_of(member),
         source=source,

@@ -223,6 +223,9 @@ def oauth() -> ResponseReturnValue:
         raise linking.NotAMember
     checks.passed(integration, "home_page", now=utcnow(), person=identity.name or identity.external_user_id)
     link = linking.find(integration, identity.external_user_id)
+    if link is not None and linking.was_given_on(link, identity):
+        linking.end_given_on(link)
+        link = None
     if link is None or link.user.is_disabled:
         db.session.commit()
         remember_identity(identity, opened.next_path)

@@ -124,6 +124,7 @@ def remember_identity(identity: PlatformIdentity, next_path: str) -> None:
         "integration": visit().integration.id,
         "external_user_id": identity.external_user_id,
         "name": identity.name,
+        "union_id": identity.external_union_id,
         "next": next_path,
         "at": time.time(),
     }
@@ -133,7 +134,7 @@ def remembered_identity() -> tuple[PlatformIdentity, str] | None:
     found = session.get(BINDING_KEY)
     if not found or found["integration"] != visit().integration.id or time.time() - found["at"] > BINDING_SECONDS:
         return None
-    return PlatformIdentity(found["external_user_id"], found["name"]), found["next"]
+    return PlatformIdentity(found["external_user_id"], found["name"], found.get("union_id", "")), found["next"]
 
 
 def forget_identity() -> None:

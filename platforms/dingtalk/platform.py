@@ -325,14 +325,16 @@ class DingTalk(Application):
         person = self.client.get_person_by_auth_code(code)
         if person["corpId"] and person["corpId"] != self.settings.corp_id:
             return PlatformIdentity(None)
-        return PlatformIdentity(self.client.get_user_id_by_union_id(person["unionId"]), str(person.get("nick") or ""))
+        union_id = str(person["unionId"])
+        return PlatformIdentity(self.client.get_user_id_by_union_id(union_id), str(person.get("nick") or ""), union_id)
 
     def _identify_in_client(self, code: str) -> PlatformIdentity:
         try:
             user = self.client.get_user_by_code(code)
         except UserGone:
             return PlatformIdentity(None)
-        return PlatformIdentity(str(user.get("userid") or "") or None, str(user.get("name") or ""))
+        said = {name: str(user.get(name) or "") for name in ("userid", "name", "unionid")}
+        return PlatformIdentity(said["userid"] or None, said["name"], said["unionid"])
 
     # --- groups and checks ----------------------------------------------------------------------------------------
 

@@ -189,8 +189,8 @@ class Feishu(Application):
             user = self.client.get_user(code, "" if in_client else redirect_uri or self.settings.redirect_url)
         except NotAvailable:
             return PlatformIdentity(None)
-        open_id = str(user.get("open_id") or "")
-        return PlatformIdentity(open_id or None, str(user.get("name") or ""))
+        said = {name: str(user.get(name) or "") for name in ("open_id", "name", "union_id")}
+        return PlatformIdentity(said["open_id"] or None, said["name"], said["union_id"])
 
     def read_groups(self, known: Sequence[Group]) -> GroupList:
         """Every group that the robot is in; dissolved ones stay in Feishu's list for their history."""

@@ -381,6 +381,8 @@ def test_a_browsers_code_says_who_it_is(connection, platform):
     identity = platform.identify(connection.sign_in_code("lin", "oauth"), in_client=False)
     assert identity.external_user_id == "Lin0001"
     assert identity.name
+    in_client = platform.identify(connection.sign_in_code("lin"), in_client=True)
+    assert identity.external_union_id == in_client.external_union_id
 
 
 def test_a_browser_also_lets_strangers_as_far_as_us(connection, platform):

@@ -305,6 +305,19 @@ def test_a_code_says_who_opened_the_page(connection, platform):
     assert (identity.external_user_id, identity.name) == (connection.id_of("lin"), connection.name_of("lin"))
 
 
+def test_what_stays_with_a_person_is_told_and_is_nobody_elses(connection, platform):
+    told = {
+        name: platform.identify(connection.sign_in_code(name), in_client=True).external_union_id
+        for name in ("lin", "wu")
+    }
+    if platform.slug == "wecom":
+        assert told == {"lin": "", "wu": ""}, "it has no such id"
+    else:
+        assert told["lin"] and told["wu"] and told["lin"] != told["wu"]
+    again = platform.identify(connection.sign_in_code("lin"), in_client=True)
+    assert again.external_union_id == told["lin"]
+
+
 def test_somebody_of_another_company_is_nobody_here(connection, platform):
     assert platform.identify(connection.sign_in_code("stranger"), in_client=True).external_user_id is None
 

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from extensions import db
-from models import AccountLink, Integration, LinkState, Membership
+from models import AccountLink, AuditEntry, Integration, LinkState, Membership
 from platforms.base import PlatformIdentity
 from platforms.wecom.platform import WeCom
 from tests.factories import make_integration, make_link, make_tenant
@@ -224,3 +224,58 @@ def test_a_session_by_password_of_somebody_linked_is_not_told_to_link(
     assert "尚未关联企业微信账号" not in client.get(f"{home(integration)}/incidents", headers=INSIDE).text
     link.state = LinkState.BROKEN
     assert "尚未关联企业微信账号" in client.get(f"{home(integration)}/incidents", headers=INSIDE).text
+
+
+# --- an id that the company gave to somebody else -------------------------------------------------------------------
+
+
+@pytest.fixture
+def union_ids(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What stays with whoever has an id now, by the id."""
+    known: dict[str, str] = {}
+
+    def identify(_self: FakePlatform, code: str, **_how: object) -> PlatformIdentity:
+        return PlatformIdentity(code, code, known.get(code, ""))
+
+    monkeypatch.setattr(FakePlatform, "identify", identify)
+    return known
+
+
+def test_who_was_given_the_id_of_somebody_before_is_not_let_in_as_them(
+    client: Browser,
+    app: Flask,
+    integration: Integration,
+    responder: Membership,
+    viewer: Membership,
+    union_ids: dict[str, str],
+):
+    link = make_link(integration, responder)
+    assert come_back(client, integration, "lin").endswith("/incidents")
+    assert link.external_union_id == ""
+    union_ids["lin"] = "first person"
+    assert come_back(client, integration, "lin").endswith("/incidents"), "links of before learn it on the way"
+    assert link.external_union_id == "first person"
+
+    union_ids["lin"] = "somebody else"
+    newcomer = app.test_client()
+    assert isinstance(newcomer, Browser)
+    assert come_back(newcomer, integration, "lin").endswith("/bind")
+    assert links() == 0
+    assert client.get("/incidents").status_code == 303, "nor does the session of before go on"
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "link.ended")).one()
+    assert (entry.actor_name, entry.target, entry.tenant_id) == ("", "lin: lin", integration.tenant_id)
+
+    bind = f"{home(integration)}/bind"
+    newcomer.submit(bind, {"username": viewer.user.username, "password": PASSWORD})
+    newcomer.submit(f"{bind}/confirm", page=f"{bind}/confirm")
+    made = db.session.scalars(select(AccountLink)).one()
+    assert (made.user_id, made.external_union_id) == (viewer.user_id, "somebody else")
+    assert come_back(newcomer, integration, "lin").endswith("/incidents")
+
+
+def test_a_platform_that_tells_nothing_more_ends_no_link(
+    client: Browser, integration: Integration, responder: Membership, union_ids: dict[str, str]
+):
+    make_link(integration, responder, external_union_id="known")
+    assert come_back(client, integration, "lin").endswith("/incidents")
+    assert db.session.scalars(select(AccountLink)).one().external_union_id == "known"
