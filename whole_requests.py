@@ -175,14 +175,14 @@ class WholeRequests(ThreadWorker):
     def accept(self, listener: Any) -> None:
         """Whoever keeps a connection for the next request gives it up where a new one needs the place.
 
-        Where the process may open nothing more, as many as there are now are all that it ever takes.
+        Where the process may open nothing more, as many as there are now are all that it takes for a moment.
         """
         try:
             super().accept(listener)
         except OSError as error:
             if error.errno not in NOTHING_MORE:
                 raise
-            self.worker_connections = max(1, self.nr_conns)
+            self.worker_connections = self.nr_conns
         if self.nr_conns >= self.worker_connections and self.keepalived_conns:
             self._end(self.keepalived_conns.popleft())
 
@@ -218,6 +218,7 @@ class WholeRequests(ThreadWorker):
         if now < self.look_again_at and self.alive:
             return
         self.look_again_at = now + LOOK_EVERY_SECONDS
+        self.worker_connections = self.cfg.worker_connections  # accept() finds out whether more fit by now
         for coming in list(self.incoming.values()):
             if now > coming.until or not (self.alive or coming.data):
                 self._drop(coming, TOO_SLOW if coming.data else b"")
