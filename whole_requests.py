@@ -28,12 +28,16 @@ IDLE_SECONDS = 30.0
 """How long a new connection may stay silent."""
 WHOLE_SECONDS = 15.0
 """How long a request may take from its first byte to its last: a megabyte over a slow line of half a megabit."""
+HELD_SECONDS = 30.0
+"""How long a request waits for a thread: whoever sent it has given up by then."""
+ANSWER_SECONDS = 30.0
+"""How long a peer may take for a page, or for a piece of a file: twice as long as for a request of the same length."""
 LARGEST_HEAD = 64 * 1024
 LONGEST_BODY = arrival.LARGEST_BODY + 1024
 LARGEST_REQUEST = LARGEST_HEAD + LONGEST_BODY
 """Bytes. What is longer is not waited for: the application reads no more than that, and refuses it in its words."""
 ALL_WAITING = 64 * 1024 * 1024
-"""Bytes of all unfinished requests of this process together; whose request goes beyond them is sent away."""
+"""Bytes of all requests of this process together that no thread has yet; whose request goes beyond is sent away."""
 PIECE = 64 * 1024
 LINGER_SECONDS = 2.0
 MOST_LEAVING = 200
@@ -168,7 +172,7 @@ class WholeRequests(ThreadWorker):
         self.look_again_at = 0.0
         self.most_patient = max(1, self.cfg.threads - math.ceil(self.cfg.threads * KEPT_FOR_HURRIED))
         self.patient = 0
-        self.held_back: deque[Any] = deque()
+        self.held_back: deque[Incoming] = deque()
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -219,6 +223,8 @@ class WholeRequests(ThreadWorker):
             return
         self.look_again_at = now + LOOK_EVERY_SECONDS
         self.worker_connections = self.cfg.worker_connections  # accept() finds out whether more fit by now
+        while self.held_back and now > self.held_back[0].until:
+            self._drop(self.held_back.popleft(), TOO_MANY)
         for coming in list(self.incoming.values()):
             if now > coming.until or not (self.alive or coming.data):
                 self._drop(coming, TOO_SLOW if coming.data else b"")
@@ -232,11 +238,29 @@ class WholeRequests(ThreadWorker):
 
     # --- threads ------------------------------------------------------------------------------------------------------
 
-    def _begin(self, connection: Any) -> None:
+    def _hand_over(self, one: Incoming) -> None:
         """Give a request to a thread, unless that is one of those kept for who is in a hurry."""
-        if connection.is_patient and self.patient >= self.most_patient:
-            self.held_back.append(connection)
+        now, connection = time.monotonic(), one.connection
+        connection.came_at, connection.is_too_long = now, one.is_too_long
+        connection.is_patient = not HURRIED.match(one.data)
+        self._stop_reading(one)
+        if not connection.is_patient or self.patient < self.most_patient:
+            self._begin(one)
+        elif self.bytes_waiting > ALL_WAITING:
+            self._drop(one, TOO_MANY)
+        else:
+            one.until = now + HELD_SECONDS
+            self.held_back.append(one)
+
+    def _begin(self, one: Incoming) -> None:
+        connection = one.connection
+        try:
+            connection.init()
+        except OSError:  # its peer has gone meanwhile
+            self._drop(one)
             return
+        self.bytes_waiting -= len(one.data)
+        connection.parser.unreader.unread(bytes(one.data))
         super().enqueue_req(connection)
         self.patient += connection.is_patient
 
@@ -244,14 +268,18 @@ class WholeRequests(ThreadWorker):
         """The loop calls this when a thread is done with a request."""
         if getattr(conn, "is_patient", False):
             self.patient -= 1
-            if self.held_back:
+            while self.held_back and self.patient < self.most_patient:
                 self._begin(self.held_back.popleft())
         super().finish_request(conn, fs)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Called by threads."""
+        """Called by threads. A peer that does not take its answer is one that has gone."""
         arrival.note(getattr(conn, "came_at", None) or time.monotonic())
-        return super().handle_request(req, conn)
+        conn.sock.settimeout(ANSWER_SECONDS)
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError as error:
+            raise BrokenPipeError(errno.EPIPE, "the answer was not taken in time") from error
 
     # --- a request on its way in --------------------------------------------------------------------------------------
 
@@ -302,28 +330,15 @@ class WholeRequests(ThreadWorker):
             self.incoming[one.connection.sock] = one
             self.poller.register(one.connection.sock, selectors.EVENT_READ, partial(self._read_on, one))
 
-    def _hand_over(self, one: Incoming) -> None:
-        one.connection.is_too_long = one.is_too_long
-        try:
-            one.connection.init()
-        except OSError:  # its peer has gone meanwhile
-            self._drop(one)
-            return
-        self._forget(one)
-        one.connection.parser.unreader.unread(bytes(one.data))
-        one.connection.came_at = time.monotonic()
-        one.connection.is_patient = not HURRIED.match(one.data)
-        self._begin(one.connection)
-
     def _drop(self, one: Incoming, answer: bytes = b"") -> None:
-        self._forget(one)
+        self._stop_reading(one)
+        self.bytes_waiting -= len(one.data)
         self.nr_conns -= 1
         if answer:
             _say(one.connection.sock, answer)
         one.connection.close(graceful=bool(answer))
 
-    def _forget(self, one: Incoming) -> None:
-        self.bytes_waiting -= len(one.data)
+    def _stop_reading(self, one: Incoming) -> None:
         if self.incoming.pop(one.connection.sock, None):
             self.poller.unregister(one.connection.sock)
 

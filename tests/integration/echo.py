@@ -1,6 +1,7 @@
 """A WSGI application that says how long its request was, for tests of the server that is before it.
 
 /wait     is answered once /callback/go was
+/large    has an answer longer than what the system keeps for a peer that does not read
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from blueprints.programs import body_of
 if seconds := os.environ.get("PATIENCE"):
     whole_requests.IDLE_SECONDS = whole_requests.WHOLE_SECONDS = float(seconds)
     whole_requests.LOOK_EVERY_SECONDS = 0.05
-if most := os.environ.get("ALL_WAITING"):
-    whole_requests.ALL_WAITING = int(most)
+for limit in {"ALL_WAITING", "ANSWER_SECONDS", "HELD_SECONDS", "LOOK_EVERY_SECONDS"} & os.environ.keys():
+    setattr(whole_requests, limit, float(os.environ[limit]))
+LARGE = b"x" * 32 * 1024 * 1024
 
 gone = threading.Event()
 
@@ -35,6 +37,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
         gone.set()
     if environ["PATH_INFO"] == "/wait":
         gone.wait()
+    if environ["PATH_INFO"].endswith("/large"):
+        start_response("200 OK", [("Content-Length", str(len(LARGE)))])
+        return [LARGE]
     said = f"{environ['REQUEST_METHOD']} {length}".encode()
     start_response("200 OK", [("Content-Length", str(len(said)))])
     return [said]

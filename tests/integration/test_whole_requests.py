@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import selectors
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
 
 from tests.private_servers import free_port
 from tests.servers import KEPT_FROM_HERE, Process, os, wait_until
+from whole_requests import WholeRequests
 
 THREADS = 2
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -67,6 +72,12 @@ def ask(port: int, request: bytes) -> bytes:
         return answer(peer)
 
 
+def first_to_be_answered(*peers: socket.socket) -> socket.socket:
+    readable, _, _ = select.select(peers, [], [], 30)
+    assert len(readable) == 1
+    return readable[0]
+
+
 def test_more_slow_peers_than_threads_hold_nobody_up(serve: Serve):
     port = serve()
     beginnings = (
@@ -101,6 +112,45 @@ def test_a_callback_finds_a_thread_however_many_other_requests_wait(serve: Serve
             assert answer(peer).endswith(b"GET 0")
             peer.sendall(HEAD + b"Content-Length: 3\r\n\r\nabc")
             assert answer(peer).endswith(b"POST 3")
+
+
+def test_who_waits_too_long_for_a_thread_is_told_to_come_again(serve: Serve):
+    port = serve(HELD_SECONDS="0.3", LOOK_EVERY_SECONDS="0.05")
+    with closing(connect(port)) as first, closing(connect(port)) as second:
+        for peer in (first, second):
+            peer.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        refused = first_to_be_answered(first, second)
+        said = answer(refused)
+        assert said.startswith(b"HTTP/1.1 503 ") and b"Retry-After: " in said
+        assert ask(port, b"GET /callback/go HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        assert answer(second if refused is first else first).endswith(b"GET 0")
+    assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
+
+
+def test_what_waits_for_a_thread_has_the_limit_of_what_is_on_its_way(serve: Serve):
+    port = serve(ALL_WAITING="100000")
+    long = HEAD + b"Content-Length: 60000\r\n\r\n" + b"x" * 60_000
+    with closing(connect(port)) as busy, closing(connect(port)) as first, closing(connect(port)) as second:
+        for peer, request in ((busy, b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"), (first, long)):
+            peer.sendall(request)
+            assert ask(port, b"GET /callback/x HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        second.sendall(long)
+        assert answer(second).startswith(b"HTTP/1.1 503 ")
+        assert ask(port, b"GET /callback/go HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        assert answer(first).endswith(b"POST 60000")
+    for _ in range(5):
+        assert ask(port, long).endswith(b"POST 60000"), "and what was answered counts no more"
+
+
+def test_peers_that_do_not_take_their_answers_keep_no_threads(serve: Serve):
+    port = serve(ANSWER_SECONDS="0.3")
+    with ExitStack() as stack:
+        for path in (b"/large", b"/callback/large") * THREADS:
+            peer = stack.enter_context(closing(connect(port)))
+            peer.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert peer.recv(1)
+        assert ask(port, b"GET /callback/x HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET 0")
+        assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
 
 
 KEPT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -222,6 +272,28 @@ def test_of_too_many_unfinished_requests_the_oldest_makes_room(serve: Serve):
             peer = stack.enter_context(closing(connect(port)))
             peer.sendall(HEAD)
         assert ask(port, HEAD + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST 3")
+
+
+def test_who_was_sent_away_in_a_turn_of_the_loop_is_not_read_in_the_same_turn():
+    """Both have sent something by then: the newcomer, who takes the place, and the one whose place that was."""
+    limits = Config()
+    limits.set("worker_connections", 2)
+    worker = WholeRequests(0, os.getpid(), [], None, 30, limits, None)
+    with closing(worker.tmp), selectors.DefaultSelector() as worker.poller, ExitStack() as stack:
+        pairs = [[stack.enter_context(closing(end)) for end in socket.socketpair()] for _ in range(2)]
+        (first, sent_away), (_newcomer, newcomers) = pairs
+        for _, own_end in pairs:
+            own_end.setblocking(False)
+        worker.nr_conns = 2
+        worker.enqueue_req(TConn(limits, sent_away, ("", 0), ("", 0)))
+        first.sendall(HEAD)
+        turn = worker.poller.select(30)
+        worker.enqueue_req(TConn(limits, newcomers, ("", 0), ("", 0)))
+        for key, _ in turn:
+            key.data(key.fileobj)
+        assert list(worker.incoming) == [newcomers]
+        assert (worker.nr_conns, worker.bytes_waiting) == (1, 0)
+        assert first.recv(1000).startswith(b"HTTP/1.1 503 ")
 
 
 def test_who_asks_whether_to_go_on_is_told_so(serve: Serve):
