@@ -26,7 +26,7 @@ from jobs import outbox, periodic, wakeups
 from jobs.handlers import HANDLERS
 from jobs.runner import Runner
 from models import Heartbeat
-from services import circuits, instance, pacing
+from services import circuits, instance, pacing, tokens
 from services.clock import utcnow
 from services.outbox import on_commit_wake
 
@@ -290,6 +290,7 @@ class Worker:
             db.session.rollback()
             return
         outbox.after_step_back(step, now, self.lease)
+        tokens.after_step_back(step, now)
         db.session.commit()  # who records a sending locks the connection before the row
         circuits.after_step_back(step, now)
 

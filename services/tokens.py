@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app, g
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crashpoints import crash_here
 from extensions import db
 from models import EPOCH, PlatformToken
 from platforms.errors import PlatformBusy, PlatformError, recall, remember
-from services import vault
+from services import leases, vault
 from services.clock import utcnow
 
 FRESH = timedelta(seconds=300)
@@ -224,6 +224,19 @@ def forget(integration_id: int, tenant_id: int) -> None:
 def forget_provider(provider_id: int, tenant_id: int) -> None:
     """The same of a provider."""
     _forget(ProviderTokenStore(provider_id, tenant_id))
+
+
+def after_step_back(step: timedelta, now: datetime) -> None:
+    """Stage what a clock that was set back by `step` asks for: no token is thought younger, or waited for longer."""
+    ahead = or_(PlatformToken.expires_at > now, PlatformToken.retry_at > now)
+    known = select(PlatformToken.id, PlatformToken.expires_at, PlatformToken.retry_at).where(ahead)
+    for token_id, expires_at, retry_at in db.session.execute(known.order_by(PlatformToken.id).with_for_update()).all():
+        ends = {"expires_at": max(EPOCH, expires_at - step), "retry_at": max(EPOCH, retry_at - step)}
+        moved = update(PlatformToken).where(PlatformToken.id == token_id).values(**ends)
+        db.session.execute(moved.execution_options(synchronize_session=False))
+    longest = leases.until(now + LEASE, LEASE)
+    too_long = update(PlatformToken).where(PlatformToken.refreshing_until > longest).values(refreshing_until=longest)
+    db.session.execute(too_long.execution_options(synchronize_session=False))
 
 
 def _forget(store: DatabaseTokenStore) -> None:

@@ -20,7 +20,7 @@ from jobs.engine import BUSY_SWEEP_SECONDS, SWEEP_SECONDS, Clock, Worker, is_gon
 from jobs.handling import Go, Handler, Settle
 from jobs.outbox import Claim, Done, Later, Outcome
 from jobs.runner import Runner
-from models import Job, JobState
+from models import Job, JobState, PlatformToken
 from services import circuits, outbox, tenants
 from services.clock import utcnow
 from tests.factories import NOW, default_tenant, make_integration, make_member
@@ -186,6 +186,22 @@ def test_a_clock_set_back_before_a_worker_first_looks_keeps_nobody_waiting(app: 
         clock.shift(timedelta(hours=-1))
         process.sweep()
         assert abs(fresh(timer).due_at - utcnow() - timedelta(minutes=30)) < timedelta(seconds=1)
+
+
+def test_a_clock_that_was_set_back_leaves_no_platform_without_a_token(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        process = Worker(app)
+        process.runner.stopping.set()
+        process.sweep()
+        connection = make_integration()
+        db.session.flush()
+        token = PlatformToken(tenant_id=0, integration_id=connection.id, kind="a", retry_at=NOW + timedelta(seconds=5))
+        db.session.add(token)
+        db.session.commit()
+        clock.shift(timedelta(hours=-1))
+        process.sweep()
+        db.session.refresh(token)
+        assert abs(token.retry_at - utcnow() - timedelta(seconds=5)) < timedelta(seconds=1)
 
 
 def test_a_clock_set_back_while_the_database_is_away_is_seen_to_afterwards(app: Flask, monkeypatch: pytest.MonkeyPatch):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -18,7 +19,7 @@ from platforms.wecom.errors import SecretInvalid, TooFrequent, from_answer
 from services import tokens
 from services.clock import utcnow
 from services.tokens import DatabaseTokenStore
-from tests.factories import make_integration
+from tests.factories import NOW, make_integration
 
 KIND = "app:test"
 
@@ -125,6 +126,45 @@ def test_trouble_is_not_repeated_within_seconds(store):
     assert failing.count == 1
     assert failure.value.retry_after is not None
     assert failure.value.retry_after <= timedelta(seconds=5)
+
+
+def test_trouble_is_over_after_its_pause_though_the_clock_was_set_back(store):
+    with time_machine.travel(NOW, tick=False) as clock:
+        with pytest.raises(NetworkFailed):
+            store.get(KIND, Fetch(error=NetworkFailed("no route")))
+        set_back(clock)
+        clock.shift(tokens.RETRY)
+        assert store.get(KIND, Fetch()) == "token-1"
+
+
+def test_a_token_is_not_taken_for_younger_than_it_is_because_the_clock_was_set_back(app, store):
+    with time_machine.travel(NOW, tick=False) as clock:
+        fetch = Fetch()
+        store.get(KIND, fetch)
+        set_back(clock)
+        clock.shift(timedelta(seconds=7000))
+        forget_memo(app)
+        assert store.get(KIND, fetch) == "token-2"
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_token_whose_fetching_was_cut_short_is_fetched_though_the_clock_was_set_back(store):
+    def die() -> tuple[str, int]:
+        raise KeyboardInterrupt
+
+    with time_machine.travel(NOW, tick=False) as clock:
+        with pytest.raises(KeyboardInterrupt):
+            store.get(KIND, die)
+        change(refreshing_until=utcnow() + tokens.LEASE)
+        set_back(clock)
+        clock.shift(tokens.LEASE)
+        assert store.get(KIND, Fetch()) == "token-1"
+
+
+def set_back(clock: time_machine.Traveller) -> None:
+    clock.shift(timedelta(hours=-1))
+    tokens.after_step_back(timedelta(hours=1), utcnow())
+    db.session.commit()
 
 
 def test_trouble_is_over_after_its_pause(store):
