@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Interval, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -20,9 +21,9 @@ Moment = datetime | BindParameter[Any]
 Length = timedelta | BindParameter[Any]
 
 
-def has_ended(now: Moment) -> ColumnElement[bool]:
+def has_ended(now: Moment, lease: InstrumentedAttribute[datetime] = Job.lease_until) -> ColumnElement[bool]:
     """Whether nobody works on a row."""
-    return Job.lease_until <= _Clock(_typed(now, UtcDateTime()))
+    return lease <= _Clock(_typed(now, UtcDateTime()))
 
 
 def is_running(now: Moment) -> ColumnElement[bool]:

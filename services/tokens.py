@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app, g
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crashpoints import crash_here
@@ -75,7 +75,8 @@ class DatabaseTokenStore:
         _refuse_inside_transaction()
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            row, now = self._read(kind), utcnow()
+            now = utcnow()
+            row = self._read(kind, now)
             usable = self._open(kind, row) if row and row.value and row.expires_at > now else ""
             if row and usable and row.expires_at - now > FRESH:
                 return self._remembered(kind, usable, row.expires_at - now)
@@ -83,7 +84,7 @@ class DatabaseTokenStore:
                 if usable:
                     return usable
                 raise self._kept_error(row, now)
-            if row is None or row.refreshing_until <= now:
+            if row is None or row.is_free:
                 lease = self._claim(kind, now, row.expires_at if row else EPOCH, row.retry_at if row else EPOCH)
                 if lease:
                     return self._refresh(kind, fetch, lease, usable)
@@ -102,7 +103,7 @@ class DatabaseTokenStore:
     def drop(self, kind: str, value: str) -> None:
         """Forget `value`; what is stored stays if it is another token."""
         self._memos().pop(self._memo_key(kind), None)
-        row = self._read(kind)
+        row = self._read(kind, utcnow())
         if row is None or not row.value or self._open(kind, row) != value:
             return
         with db.engine.begin() as connection:
@@ -134,14 +135,14 @@ class DatabaseTokenStore:
 
         seen  expires_at and retry_at as they were read: if either has changed, somebody else fetched meanwhile
         """
-        lease = now + LEASE
         with db.engine.begin() as connection:
             self._ensure(connection, kind)
-            free = self._where(update(PlatformToken), kind).where(PlatformToken.refreshing_until <= now)
+            free = self._where(update(PlatformToken), kind).where(_is_free(now))
             if seen:
                 free = free.where(PlatformToken.expires_at == seen[0], PlatformToken.retry_at == seen[1])
-            won = connection.execute(free.values(refreshing_until=lease)).rowcount
-        return lease if won else None
+            taken = free.values(refreshing_until=leases.until(now + LEASE, LEASE))
+            lease: datetime | None = connection.scalar(taken.returning(PlatformToken.refreshing_until))
+        return lease
 
     def _ensure(self, connection: Connection, kind: str) -> None:
         if connection.execute(self._where(select(PlatformToken.id), kind)).first():
@@ -160,14 +161,14 @@ class DatabaseTokenStore:
         with _refreshed:
             _refreshed.notify_all()
 
-    def _read(self, kind: str) -> Row[Any] | None:
+    def _read(self, kind: str, now: datetime) -> Row[Any] | None:
         with _reading() as connection:
             columns = select(
                 PlatformToken.value,
                 PlatformToken.expires_at,
-                PlatformToken.refreshing_until,
                 PlatformToken.retry_at,
                 PlatformToken.error,
+                _is_free(now).label("is_free"),
             )
             return connection.execute(self._where(columns, kind)).first()
 
@@ -245,6 +246,11 @@ def _forget(store: DatabaseTokenStore) -> None:
     memos = current_app.extensions.get("platform_token_memos", {})
     for key in [key for key in memos if key[:2] == (store.owner_column, store.owner_id)]:
         memos.pop(key, None)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether nobody fetches it."""
+    return leases.has_ended(now, PlatformToken.refreshing_until)
 
 
 def _refuse_inside_transaction() -> None:

@@ -16,8 +16,10 @@ from jobs.handlers import HANDLERS
 from jobs.outbox import Claim
 from jobs.runner import Runner
 from models import EPOCH
-from services import cards, notifications, outbox
+from platforms.errors import PlatformBusy
+from services import cards, notifications, outbox, tokens
 from services.clock import utcnow
+from services.tokens import DatabaseTokenStore
 from tests.factories import NOW, default_tenant, make_channel, make_incident, make_integration, make_link, make_member
 from tests.fakes import FakePlatform
 
@@ -81,6 +83,26 @@ def test_a_row_whose_worker_died_is_free_as_soon_as_by_any_other_clock(
     job.lease_until -= LEASE
     db.session.commit()
     assert take()
+
+
+@APART
+def test_a_token_is_not_fetched_twice_because_the_second_machines_clock_differs(
+    app: Flask, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, ahead: int
+):
+    monkeypatch.setattr(tokens, "WAIT_SECONDS", 0.01)
+    integration = make_integration()
+    db.session.commit()
+    store = DatabaseTokenStore(integration.id, integration.tenant_id)
+
+    def fetch_while_the_second_asks() -> tuple[str, int]:
+        clock.shift(ahead)
+        with pytest.raises(PlatformBusy):
+            store.get("app", lambda: ("of the second", 7200))
+        clock.shift(-ahead)
+        return "of the first", 7200
+
+    assert store.get("app", fetch_while_the_second_asks) == "of the first"
+    assert store.get("app", lambda: ("of the second", 7200)) == "of the first"
 
 
 @APART
