@@ -37,6 +37,8 @@ SWEEP_SECONDS, BUSY_SWEEP_SECONDS, SHORTEST_SWEEP_SECONDS = 0.5, 0.1, 0.02
 off for a moment; at least, if the next row is due before."""
 STEP_BACK_SECONDS = 1.5
 """A clock that lost more than this between two sweeps was set back."""
+DOUBT_SECONDS = 60.0
+"""How long after it started, or after a step back, a worker looks for rows of a clock that was ahead."""
 HEARTBEAT_SECONDS = 3.0
 KEPT_SECONDS = 5.0
 """How long a thread without work waits for some."""
@@ -204,6 +206,7 @@ class Worker:
         self.claims_seen = 0
         self.clock = Clock()
         self.step_back = timedelta()  # that nothing was done about yet
+        self.doubted_until = time.monotonic() + DOUBT_SECONDS
         self.peers = pacing.Peers(self.name)
         on_commit_wake(app, self.drains.wake)  # what this process commits, it can do itself
 
@@ -261,11 +264,14 @@ class Worker:
             log.warning("The clock was set back by %.0f s.", self.step_back.total_seconds())
             self._put_right(self.step_back, now)
             self.step_back = timedelta()
+            self.doubted_until = time.monotonic() + DOUBT_SECONDS
         if time.monotonic() - self.kept_at > self.lease.total_seconds() / 4:
             self.runner.keep()
             self.kept_at = time.monotonic()
         if time.monotonic() - self.beaten_at > HEARTBEAT_SECONDS:
             self._beat()
+            if time.monotonic() < self.doubted_until:
+                self._count_anew(now)
         if not periodic.is_staged(now, self.slots):
             periodic.stage_due(now, self.slots)
             db.session.commit()
@@ -293,6 +299,14 @@ class Worker:
         tokens.after_step_back(step, now)
         db.session.commit()  # who records a sending locks the connection before the row
         circuits.after_step_back(step, now)
+
+    def _count_anew(self, now: datetime) -> None:
+        with reading() as on:
+            ahead = outbox.staged_ahead(on, now)
+        if ahead:
+            log.warning("%s rows that a clock which was ahead has staged count from now.", len(ahead))
+            outbox.count_anew(ahead, now)
+            db.session.commit()
 
     def _beat(self) -> None:
         now = utcnow()

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, func, literal_column, select, update
 
 from extensions import db
 from models import EPOCH, Integration, Job, JobState
 from services import leases
+from services.clock import CLOCKS_DIFFER
 from services.outbox import URGENCIES
 from services.statements import Statement
 from services.tenants import PARKED_FROM
@@ -319,13 +320,35 @@ def after_step_back(step: timedelta, now: datetime, lease: timedelta) -> None:
     longest = leases.until(now + lease, lease)
     too_long = update(Job).where(PENDING, Job.lease_until > longest).values(lease_until=longest)
     db.session.execute(too_long, execution_options=_UNSYNCED)
+    for job_id, due_at, created_at in db.session.execute(_counted_from_staging(now).with_for_update()).all():
+        times = {"due_at": due_at - step, "created_at": created_at - step if created_at > now else created_at}
+        db.session.execute(update(Job).where(Job.id == job_id).values(**times), execution_options=_UNSYNCED)
+
+
+def staged_ahead(on: Connection, now: datetime) -> list[int]:
+    """Ids of rows that a clock which was ahead has staged, and that wait for it.
+
+    Whoever did had begun before that clock was put right, or no worker was there when it was.
+    """
+    return list(on.execute(_staged_ahead(now).with_only_columns(Job.id)).scalars())
+
+
+def count_anew(ids: Collection[int], now: datetime) -> None:
+    """Stage that rows which were staged ahead count from now."""
+    ahead = _staged_ahead(now).where(Job.id.in_(ids)).with_for_update(skip_locked=True)
+    for job_id, due_at, created_at in db.session.execute(ahead).all():
+        times = {"due_at": now + (due_at - created_at), "created_at": now}
+        db.session.execute(update(Job).where(Job.id == job_id).values(**times), execution_options=_UNSYNCED)
+
+
+def _staged_ahead(now: datetime) -> Select[int, datetime, datetime]:
+    return _counted_from_staging(now).where(Job.created_at > now + CLOCKS_DIFFER, Job.due_at >= Job.created_at)
+
+
+def _counted_from_staging(now: datetime) -> Select[int, datetime, datetime]:
+    """Rows that are not due yet, and when they will be, which nobody was promised."""
     ahead = (Job.due_at > now, Job.due_at < PARKED_FROM)
-    waiting = db.session.execute(
-        select(Job.id, Job.due_at).where(PENDING, Job.kind.not_in(PROMISED), *ahead).with_for_update()
-    ).all()
-    for job_id, due_at in waiting:
-        moved = update(Job).where(Job.id == job_id).values(due_at=due_at - step)
-        db.session.execute(moved, execution_options=_UNSYNCED)
+    return select(Job.id, Job.due_at, Job.created_at).where(PENDING, Job.kind.not_in(PROMISED), *ahead)
 
 
 def release(lane: int, why: str, now: datetime) -> int:

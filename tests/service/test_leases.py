@@ -204,6 +204,39 @@ def test_a_clock_that_was_set_back_leaves_no_platform_without_a_token(app: Flask
         assert abs(token.retry_at - utcnow() - timedelta(seconds=5)) < timedelta(seconds=1)
 
 
+def test_rows_of_a_clock_that_was_put_right_before_the_worker_started_count_from_now(app: Flask):
+    with time_machine.travel(NOW, tick=False) as clock:
+        now_due, timer, promised = stage(), stage("policy_step", 2, seconds=1800), stage("snooze_expiry", 3, seconds=60)
+        clock.shift(timedelta(hours=-1))
+        kept = stage("policy_step", 4, seconds=1200)
+        for _ in range(2):
+            started = Worker(app)
+            started.runner.stopping.set()
+            started.sweep()
+            assert fresh(now_due).due_at == utcnow()
+            assert fresh(timer).due_at == utcnow() + timedelta(minutes=30)
+            assert fresh(promised).due_at == NOW + timedelta(seconds=60)
+            assert fresh(kept).due_at == utcnow() + timedelta(minutes=20)
+
+
+def test_rows_of_who_began_before_the_clock_was_set_back_count_from_now(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jobs.engine.HEARTBEAT_SECONDS", 0.0)
+    with time_machine.travel(NOW, tick=False) as clock:
+        process = Worker(app)
+        process.runner.stopping.set()
+        process.sweep()
+        timer = stage("policy_step", 2, seconds=1800)
+        clock.shift(timedelta(hours=-1))
+        process.sweep()
+        clock.shift(timedelta(hours=1))
+        late = stage()
+        clock.shift(timedelta(hours=-1))
+        process.clock = Clock()  # which saw none of this
+        process.sweep()
+        assert fresh(late).due_at == utcnow()
+        assert fresh(timer).due_at - utcnow() == pytest.approx(timedelta(minutes=30), abs=timedelta(seconds=1))
+
+
 def test_a_clock_set_back_while_the_database_is_away_is_seen_to_afterwards(app: Flask, monkeypatch: pytest.MonkeyPatch):
     with time_machine.travel(NOW, tick=False) as clock:
         process = Worker(app)
