@@ -36,9 +36,13 @@ class BriefPool(ConnectionPool):
     def release(self, connection: Any) -> None:
         """redis-py closes a connection that could not be made, or on which a command failed, and gives it back."""
         if not connection.is_connected:
-            self.silent_until = time.monotonic() + SILENT_SECONDS
-            log.warning("Redis does not answer and is asked again in %g s: %s", SILENT_SECONDS, sys.exception())
+            self.rest("does not answer", sys.exception())
         super().release(connection)
+
+    def rest(self, what: str, error: BaseException | None) -> None:
+        """Ask nothing for a while. what: Redis does, for the log."""
+        self.silent_until = time.monotonic() + SILENT_SECONDS
+        log.warning("Redis %s and is asked again in %g s: %s", what, SILENT_SECONDS, error)
 
 
 @cache

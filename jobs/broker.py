@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redis.connection import ConnectionPool
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from redis_pool import pool_of
 from slim_imports import without
@@ -28,7 +27,8 @@ class Broker:
     def __init__(self, url: str) -> None:
         self._url = url
         self._heard: Callable[[], None] = lambda: None
-        self._wake_up = self._task_of(_huey_on(pool_of(url)))
+        self._pool = pool_of(url)
+        self._wake_up = self._task_of(_huey_on(self._pool))
 
     def _task_of(self, huey: Huey) -> Callable[[], object]:
         task: Callable[[], object] = huey.task(name="wake_up")(self._hear)
@@ -38,8 +38,12 @@ class Broker:
         self._heard()
 
     def send(self) -> None:
-        with suppress(ConnectionError, TimeoutError):  # the pool has said so
+        try:
             self._wake_up()
+        except (ConnectionError, TimeoutError):
+            pass  # the pool has said so
+        except RedisError as error:  # its memory or its disk is full, or it is a copy of another
+            self._pool.rest("takes nothing", error)
 
     def listen(self, heard: Callable[[], None], stopping: threading.Event) -> None:
         self._heard = heard

@@ -13,6 +13,7 @@ import redis
 import redis_pool
 from blueprints.intake import rates
 from config import Settings
+from jobs.broker import Broker
 from services import outbox
 from tests.conftest import make_settings
 from tests.private_servers import free_port
@@ -88,6 +89,24 @@ def test_nobody_asks_again_for_a_while(call, app, silence, settings, caplog):
     assert silence.asked <= 1
     assert caplog.text.count("Redis does not answer") == 1
     assert "could not be woken" not in caplog.text
+
+
+def test_one_that_takes_nothing_is_not_asked_for_every_commit(redis_url, monkeypatch, caplog):
+    """Its disk is full, say: it answers, and refuses to write."""
+    asked: list[str] = []
+
+    def refuse(_client: object, _connection: object, command: str, **_options: object) -> None:
+        asked.append(command)
+        raise redis.exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots")
+
+    monkeypatch.setattr(redis_pool.pool_of(redis_url), "silent_until", 0.0)
+    monkeypatch.setattr(redis.Redis, "parse_response", refuse)
+    broker = Broker(redis_url)
+    for _ in range(CALLS):
+        broker.send()
+
+    assert asked == ["LPUSH"]
+    assert caplog.text.count("MISCONF") == 1
 
 
 def test_it_is_asked_again_after_a_while(redis_url, monkeypatch, settings):
