@@ -153,8 +153,11 @@ class Drains:
             threads = list(self._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self.runner.return_begun()
-        self.runner.give_back()
+        try:
+            self.runner.return_begun()
+            self.runner.give_back()
+        except SQLAlchemyError as error:
+            log.warning("What was begun cannot be given back; it is free when its leases end: %s", error)
 
 
 class Clock:

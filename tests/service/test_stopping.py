@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from extensions import db
 from jobs.engine import Drains
@@ -86,6 +87,30 @@ def test_a_worker_that_ends_calls_nobody_more_and_frees_what_it_had_begun(app: F
     assert calls == [0]
     rows = db.session.execute(select(Job.state, Job.lease_until > utcnow()).order_by(Job.subject_id)).all()
     assert [tuple(row) for row in rows] == [(JobState.DONE, False)] + 3 * [(JobState.PENDING, False)]
+
+
+def test_a_worker_ends_in_peace_while_the_database_is_away(app: Flask, monkeypatch: pytest.MonkeyPatch, caplog):
+    default_tenant()
+    outbox.enqueue("call", tenant_id=0, subject_id=1, due_at=utcnow(), now=utcnow(), queue=4)
+    db.session.commit()
+    called, go_on = threading.Event(), threading.Event()
+
+    def call() -> Outcome:
+        called.set()
+        go_on.wait(PATIENCE)
+        return Done()
+
+    def refuse(*_about: object) -> None:
+        raise OperationalError("UPDATE jobs", {}, Exception("the database is away"))
+
+    drains = Drains(Runner(app, {"call": Handler(lambda mine: Go(call), joins_claim=True)}, LEASE), 1)
+    drains.wake()
+    assert called.wait(PATIENCE)
+    monkeypatch.setattr("jobs.runner.outbox.give_back", refuse)
+    drains.stop(0)
+    assert "cannot be given back" in caplog.text
+    go_on.set()
+    wait_until(lambda: not drains._threads, "the call to end")
 
 
 def test_messages_that_were_begun_and_given_back_are_sent_by_the_next_worker(app: Flask, platform: FakePlatform):
