@@ -298,10 +298,10 @@ class Worker:
         if self.beaten_at and self.name not in put_right:
             db.session.rollback()
             return
-        outbox.after_step_back(step, now, self.lease)
+        circuits.after_step_back(step, now)  # first: who records a sending locks the connection before the row, too
         tokens.after_step_back(step, now)
-        db.session.commit()  # who records a sending locks the connection before the row
-        circuits.after_step_back(step, now)
+        outbox.after_step_back(step, now, self.lease)
+        db.session.commit()
 
     def _count_anew(self, now: datetime) -> None:
         with reading() as on:

@@ -187,13 +187,12 @@ def return_probe(integration_id: int, now: datetime) -> None:
 
 
 def after_step_back(step: timedelta, now: datetime) -> None:
-    """Do what a clock that was set back by `step` asks for, and commit: no platform is left alone for longer."""
+    """Stage what a clock that was set back by `step` asks for: no platform is left alone for longer."""
     for known in (Integration.paused_until, Integration.probe_at):
         ahead = db.session.execute(select(Integration.id, known).where(known > now).with_for_update()).all()
         for integration_id, until in ahead:
             moved = update(Integration).where(Integration.id == integration_id).values({known: until and until - step})
             db.session.execute(moved.execution_options(synchronize_session=False))
-    db.session.commit()
 
 
 def note_sent_at(integration_id: int, now: datetime) -> None:
