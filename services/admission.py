@@ -13,6 +13,14 @@ from services import audit, linking, rights
 from texts import N_
 
 REASON_CHARS = 200
+SOURCES = {
+    "manual": N_("由管理员添加"),
+    "invite": N_("通过邀请链接"),
+    "house_number": N_("通过门牌号申请"),
+    "contact_sync": N_("通讯录同步"),
+    "sso": N_("单点登录"),
+}
+"""How somebody came, as memberships keep it."""
 LISTED = 200
 
 

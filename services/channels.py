@@ -19,7 +19,7 @@ MAX_NAME, MAX_DESCRIPTION = 59, 500
 MAX_TIMEOUT_MINUTES = 30 * 24 * 60
 CHANNELS_LISTED = 500
 AUDITED = (
-    *("name", "description", "team_id", "is_private", "is_enabled", "closes_on_recovery"),
+    *("name", "description", "is_private", "is_enabled", "closes_on_recovery"),
     *("close_timeout_minutes", "timeout_from_last_merge", "flapping"),
 )
 
@@ -75,7 +75,8 @@ def create(
     channel.team_id = ownership.check_owner(team_id, by)
     db.session.add(channel)
     db.session.flush()
-    audit.record("channel.created", by=by, target=channel.name, now=now, is_private=is_private, team_id=team_id)
+    owner = ownership.owner_name(channel)
+    audit.record("channel.created", by=by, target=channel.name, now=now, is_private=is_private, team=owner)
     return channel
 
 
@@ -171,7 +172,7 @@ def _has_sources(channel: Channel) -> bool:
 
 
 def _values(channel: Channel) -> dict[str, Any]:
-    return {name: getattr(channel, name) for name in AUDITED}
+    return {name: getattr(channel, name) for name in AUDITED} | {"team": ownership.owner_name(channel)}
 
 
 def _check_name_is_free(channel: Channel, name: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from extensions import db, read_only, reading, writing
 from models import AccountLink, ContactSync, ContactSyncState, Integration, SyncPerson, Tenant
 from platforms import PLATFORMS
-from services import audit, contact_decisions, contact_departments, contact_writing
+from services import audit, contact_decisions, contact_departments, contact_syncs, contact_writing
 from services.clock import utcnow
 from services.contact_facts import Row, Scope, facts_of
 from services.contact_writing import TakenOver
@@ -144,7 +144,7 @@ def _finish(scope: Scope, *, now: datetime) -> None:
         "contact_sync.finished",
         user=sync.confirmed_by,
         tenant_id=sync.tenant_id,
-        target=f"#{sync.id}",
+        target=contact_syncs.named(sync.id, sync.tenant_id),
         now=now,
         **about,
     )

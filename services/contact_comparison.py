@@ -231,6 +231,6 @@ def _change(sync: ContactSync, person: SyncPerson, seen: int, by: Membership, wh
         raise ComparisonChanged
     db.session.refresh(sync, ["version"])
     db.session.refresh(person)
-    about: dict[str, Any] = {"user_id": values["user_id"]} if values.get("user_id") else {}
-    target = f"#{sync.id} {person.name} ({person.shown_id})"
-    audit.record("contact_sync.compared", by=by, target=target, what=what, **about)
+    account = db.session.get(User, values["user_id"]) if values.get("user_id") else None
+    about: dict[str, Any] = {"sync": sync.id, "account": account.username if account else ""}
+    audit.record("contact_sync.compared", by=by, target=f"{person.name} ({person.shown_id})", what=what, **about)

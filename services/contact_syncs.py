@@ -208,6 +208,13 @@ def begin(integration: Integration, *, by: Membership, now: datetime) -> Contact
     return made
 
 
+def named(sync_id: int, tenant_id: int) -> str:
+    """A synchronisation as an administrator would name it: by its connection, and its number."""
+    of_it = select(Integration.name).join(ContactSync, ContactSync.integration_id == Integration.id)
+    name = db.session.scalar(of_it.where(ContactSync.id == sync_id, ContactSync.tenant_id == tenant_id))
+    return f"{name or ''} #{sync_id}".strip()
+
+
 def discard(sync: ContactSync, *, by: Membership, now: datetime) -> None:
     """Stage giving a comparison up. Raises NotComparing once it was confirmed."""
     rights.require(by, "member.edit")
@@ -215,7 +222,7 @@ def discard(sync: ContactSync, *, by: Membership, now: datetime) -> None:
         sync, ContactSyncState.DISCARDED, from_states=(ContactSyncState.READING, ContactSyncState.COMPARING), now=now
     )
     outbox.cancel(READ, tenant_id=sync.tenant_id, subject_id=sync.id)
-    audit.record("contact_sync.discarded", by=by, target=f"#{sync.id}", now=now)
+    audit.record("contact_sync.discarded", by=by, target=named(sync.id, sync.tenant_id), now=now)
 
 
 def confirm(
@@ -246,7 +253,7 @@ def confirm(
     audit.record(
         "contact_sync.confirmed",
         by=by,
-        target=f"#{sync.id}",
+        target=named(sync.id, sync.tenant_id),
         new_accounts=plan.new,
         initial_passwords=sync.initial_passwords,
         now=now,

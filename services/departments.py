@@ -117,11 +117,17 @@ def edit(
     rights.require(by, "member.edit")
     if department.source != "local":
         raise DepartmentSynced(name=department.name)
-    before = {"name": department.name, "parent_id": department.parent_id}
+    before = _values(department)
     _place(department, name, parent_id, by=by)
     db.session.flush()
-    if changed := audit.difference(before, {"name": department.name, "parent_id": department.parent_id}):
+    if changed := audit.difference(before, _values(department)):
         audit.record("department.changed", by=by, target=department.name, now=now, changed=changed)
+
+
+def _values(department: Department) -> dict[str, str]:
+    """What is written down about a change, as it is called on the pages."""
+    parent = db.session.get(Department, department.parent_id) if department.parent_id else None
+    return {"name": department.name, "parent_id": parent.name if parent else ""}
 
 
 def add_member(department: Department, text: str, *, by: Membership, now: datetime) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import exists, select, update
 from errors import AppError
 from extensions import db, reading, writing
 from models import AccountLink, ContactSync, GeneratedAccount, Membership, SyncPerson, User
-from services import audit, passwords, rights, vault
+from services import audit, contact_syncs, passwords, rights, vault
 from texts import N_
 
 LIFETIME = timedelta(hours=72)
@@ -134,7 +134,8 @@ def hand_out(sync_id: int, *, by: Membership, now: datetime) -> list[tuple[str, 
             mine = (SyncPerson.id.in_([row.id for row in rows]), SyncPerson.password.is_not(None))
             taken = on.execute(update(SyncPerson).where(*mine).values(password=None).returning(SyncPerson.id))
             shown += [opened[person_id] for person_id in sorted(taken.scalars()) if person_id in opened]
-    audit.record("contact_sync.passwords_shown", by=by, target=f"#{sync_id}", count=len(shown), now=now)
+    target = contact_syncs.named(sync_id, tenant_id)
+    audit.record("contact_sync.passwords_shown", by=by, target=target, count=len(shown), now=now)
     return shown
 
 

@@ -50,6 +50,12 @@ def own_teams(member: Membership) -> list[Team]:
     return list(db.session.scalars(mine.order_by(Team.name)))
 
 
+def owner_name(owned: Owned) -> str:
+    """The team that owns something, as the audit record names it; "" for the whole organisation."""
+    team = db.session.get(Team, owned.team_id) if owned.team_id is not None else None
+    return team.name if team is not None and team.tenant_id == owned.tenant_id else ""
+
+
 def may_edit(owned: Owned, member: Membership) -> bool:
     """Whether a member may change something: administrators, and the responders of the team that owns it."""
     return owned.tenant_id == member.tenant_id and is_own(owned.team_id, member)

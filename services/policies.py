@@ -24,7 +24,7 @@ PREVIEW_DAYS, PREVIEW_ALERTS = 7, 5000
 PRIORITY_DISTANCE = 10
 AUDITED = (
     *("name", "description", "priority", "is_enabled", "delay_seconds"),
-    *("time_windows", "filters", "levels", "template_id"),
+    *("time_windows", "filters", "levels"),
 )
 _OF_CHANNEL = (
     DispatchPolicy.tenant_id == bindparam("tenant_id"),
@@ -335,7 +335,8 @@ def _write(policy: DispatchPolicy, written: Draft) -> None:
 
 
 def _values(policy: DispatchPolicy) -> dict[str, Any]:
-    return {name: getattr(policy, name) for name in AUDITED}
+    template = db.session.get(Template, policy.template_id) if policy.template_id else None
+    return {name: getattr(policy, name) for name in AUDITED} | {"template": template.name if template else ""}
 
 
 def _told(written: Draft) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def save(platform: str, values: Mapping[str, str], *, by: User, now: datetime) -
     if changed:
         _forget_proofs(provider)
         check_later(platform, now=now)
-        audit.record("provider.changed", user=by, target=platform, now=now, fields=sorted(changed))
+        audit.record("provider.changed", user=by, target=mode(platform).label, now=now, fields=sorted(changed))
     db.session.flush()
     return provider
 

@@ -133,7 +133,8 @@ def begin(platform: str, mode: str, *, by: Membership, now: datetime) -> Integra
     )
     db.session.add(integration)
     db.session.flush()
-    audit.record("integration.created", by=by, target=f"{platform}/{mode} #{integration.id}", now=now)
+    chosen: dict[str, Any] = {"platform": platform, "mode": mode}
+    audit.record("integration.created", by=by, target=f"{integration.name} #{integration.id}", now=now, **chosen)
     return integration
 
 

@@ -25,7 +25,7 @@ from services.visibility import visible_channels
 from texts import N_
 
 MAX_NAME, MAX_DESCRIPTION, MAX_TEMPLATES = 39, 500, 200
-AUDITED = ("name", "description", "is_default", "team_id")
+AUDITED = ("name", "description", "is_default")
 
 
 class InUse(AppError):
@@ -169,6 +169,7 @@ def use_counts(viewer: Membership) -> dict[int, int]:
 
 def _values(template: Template) -> dict[str, Any]:
     kept: dict[str, Any] = {name: getattr(template, name) for name in AUDITED}
+    kept["team"] = ownership.owner_name(template)
     return kept | {kind: template.texts.get(kind, "") for kind in kinds()}
 
 

@@ -17,19 +17,11 @@ from services import admission, members
 from services.clock import utcnow
 from services.wording import error_sentence
 
-SOURCES = {
-    "manual": lambda: _("由管理员添加"),
-    "invite": lambda: _("通过邀请链接"),
-    "house_number": lambda: _("通过门牌号申请"),
-    "contact_sync": lambda: _("通讯录同步"),
-    "sso": lambda: _("单点登录"),
-}
-
 
 @bp.app_template_filter("membership_source")
 def membership_source(source: str) -> str:
     """How somebody came, in words."""
-    return SOURCES[source]() if source in SOURCES else source
+    return _(admission.SOURCES.get(source, source))
 
 
 @bp.context_processor

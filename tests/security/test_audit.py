@@ -116,7 +116,8 @@ def test_connections_are_recorded_without_their_secrets(app: Flask, admin: Membe
     changed = only("integration.changed")
     assert changed.detail == {"field": "corp_id", "before": "", "after": "ww1234567890abcdef"}
     for event in ("integration.created", "integration.disabled", "integration.deleted"):
-        assert only(event).actor_name == "wang"
+        assert (only(event).actor_name, only(event).target) == ("wang", f"企业微信 #{integration.id}")
+    assert only("integration.created").detail == {"platform": "wecom", "mode": "self_built"}
     assert not any("Canary" in repr(vars(entry)) for entry in entries())
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from errors import Conflict, InvalidInput, NotFound
 from extensions import db
-from models import AlertSource, Channel, DispatchPolicy, Progress, Role
+from models import AlertSource, AuditEntry, Channel, DispatchPolicy, Progress, Role, Team
 from services import channels, incident_queries, incidents, outbox
 from services.incident_queries import Search
 from tests.factories import NOW, make_channel, make_incident, make_member, make_policy, make_source, make_tenant
@@ -137,3 +137,15 @@ def test_what_is_left_of_a_private_channel_stays_private(app: Flask):
     with pytest.raises(NotFound):
         incidents.get(num, viewer=wu)
     assert incidents.get(num, viewer=admin).num == num
+
+
+def test_the_record_names_the_owning_team_not_its_number(app: Flask):
+    admin = boss()
+    teams = [Team(tenant_id=admin.tenant_id, name=name, created_at=NOW) for name in ("值班一组", "值班二组")]
+    db.session.add_all(teams)
+    db.session.flush()
+    channel = channels.create("支付核心", by=admin, now=NOW, team_id=teams[0].id)
+    channels.update(channel, **settings_of(channel), team_id=teams[1].id, by=admin, now=NOW)
+    recorded = {entry.event: entry.detail for entry in db.session.scalars(select(AuditEntry))}
+    assert recorded["channel.created"]["team"] == "值班一组"
+    assert recorded["channel.changed"]["changed"] == ["team: 值班一组 → 值班二组"]

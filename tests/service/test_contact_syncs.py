@@ -152,6 +152,21 @@ def test_only_administrators_synchronise(company):
         contact_syncs.begin(company.integration, by=make_member("lin"), now=utcnow())
 
 
+def test_the_record_names_the_connection_and_the_account_not_their_numbers(company):
+    company.employs(linxiao="林小")
+    lin = make_member("lin", real_name="林晓")
+    sync = company.read()
+    person = company.person(sync, "linxiao")
+    contact_comparison.pair(sync, person.id, lin.user_id, seen=person.version, by=company.admin)
+    company.confirm(sync)
+    company.work()
+    recorded = {entry.event: entry for entry in db.session.scalars(select(AuditEntry))}
+    assert recorded["contact_sync.compared"].target == "林小 (linxiao)"
+    assert recorded["contact_sync.compared"].detail["account"] == "lin"
+    named = f"{company.integration.name} #{sync.id}"
+    assert {recorded[f"contact_sync.{verb}"].target for verb in ("confirmed", "finished")} == {named}
+
+
 # --- applying -----------------------------------------------------------------------------------------------------
 
 
