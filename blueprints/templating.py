@@ -65,6 +65,12 @@ def channel_label(kind: str) -> str:
     return gettext(labels.get(kind, kind))
 
 
+def connection_name(integration: Integration) -> str:
+    """A connection by its platform, and by its own name where that says more."""
+    label = PLATFORMS[integration.platform].label if integration.platform in PLATFORMS else integration.platform
+    return gettext(label) if integration.name == label else f"{gettext(label)} · {integration.name}"
+
+
 def recipient(sent: Delivery) -> str:
     """Who a message is for; a group whose name nobody knew by the end of its id."""
     if sent.group_chat_id is not None and sent.recipient_name.startswith("…"):
@@ -106,7 +112,18 @@ def translated(words: Iterable[str]) -> list[str]:
 
 def register(app: Flask) -> None:
     """Make these known to every template."""
-    for rule in (markdown, via_label, channel_label, recipient, way, capped, minutes, clock_time, listed):
+    for rule in (
+        markdown,
+        via_label,
+        channel_label,
+        connection_name,
+        recipient,
+        way,
+        capped,
+        minutes,
+        clock_time,
+        listed,
+    ):
         app.add_template_filter(rule)
     app.jinja_env.globals.update(
         translated=translated,

@@ -156,7 +156,7 @@ def links() -> ResponseReturnValue:
     member = current_member()
     found = linking.links_of(member.user, tenant_id=member.tenant_id)
     offered = [(each, integrations.app_url(each)) for each in integrations.active_for(member.tenant_id)]
-    return render_template("me/links.html", links=found, offered=offered, platforms=PLATFORMS)
+    return render_template("me/links.html", links=found, offered=offered)
 
 
 @bp.post("/links/<int:link_id>/unlink")

@@ -268,6 +268,12 @@ def test_outside_the_client_there_is_a_qr_code_and_a_password(company: Company, 
     assert "/h5/wecom/" in other.url
 
 
+def test_words_in_the_search_field_stand_clear_of_any_picture(company: Company, phone: Page):  # noqa: F811
+    app = company.open_app(phone, "lin")
+    app.get_by_text("搜索与筛选").click()
+    expect(app.get_by_role("searchbox")).to_have_css("background-image", "none")
+
+
 def test_it_works_without_scripts(company: Company, new_phone: Phones):  # noqa: F811
     app = open_incident(company, new_phone(java_script_enabled=False), "lin")
     press(app, "开始处理")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select
 
 from extensions import db
@@ -88,6 +88,11 @@ WITHOUT_HEAD = """() => [...document.querySelectorAll(".table.data td")]
     .filter(one => /^[—\\d]+$/.test(one.innerText.trim()))
     .map(one => `only ${one.innerText.trim()} in ${one.closest(".table-frame").ariaLabel}`)"""
 """Cells whose value does not say what it is: the head of the table is not seen on a phone."""
+
+
+TALL = """() => [...document.querySelectorAll(".table.data td :is(a, .btn), .table.data td")]
+    .filter(one => one.innerText.trim().length > 1 && one.clientWidth && one.clientWidth < 40)
+    .map(one => `${one.innerText.trim().slice(0, 30)} within ${one.clientWidth} px`)"""
 
 
 def long(length: int, start: str = "") -> str:
@@ -179,3 +184,14 @@ def test_every_table_is_read_with_a_thumb(stretched: Company, new_phone: Callabl
         in_english(page)
     problems = [text for path in PAGES for text in problems_of(page, stretched.product.base_url + path)]
     assert not problems, "\n".join(dict.fromkeys(problems))
+
+
+def test_on_a_desk_a_cell_is_no_column_of_single_letters(company: Company, context: BrowserContext):  # noqa: F811
+    """Short names may wrap, but never to less than a few characters a line."""
+    page = context.new_page()
+    sign_in(page, company, "admin")
+    problems = []
+    for path in ("/incidents?scope=all", "/incidents/4", "/integrations/im/1", "/audit"):
+        page.goto(company.product.base_url + path)
+        problems += [f"{path}: {text}" for text in page.evaluate(TALL)]
+    assert not problems, "\n".join(problems)

@@ -178,3 +178,11 @@ def test_a_connection_with_a_problem_comes_before_those_that_are_well(admin_clie
     make_integration(name="停用的", status=IntegrationStatus.DISABLED)
     page = admin_client.get("/").text
     assert page.index("停用的") < page.index("正常的")
+
+
+def test_a_connection_named_as_its_platform_is_called_once(admin_client, admin):
+    make_link(make_integration(platform="dingtalk", name="钉钉"), admin)
+    make_link(make_integration(platform="feishu", name="海外"), admin)
+    page = admin_client.get("/me/links").text
+    assert "钉钉 · 钉钉" not in page
+    assert "飞书 · 海外" in page

@@ -213,7 +213,7 @@ def test_the_preview_counts_recent_alerts(admin_client, channel, path):
         make_alert(source, severity=severity, last_event_at=utcnow() - timedelta(days=number))
     make_alert(source, last_event_at=utcnow() - timedelta(days=8))
     page = admin_client.submit(path, basics() | condition() | {"change": "preview"}).text
-    assert "近 7 天有 2 条告警匹配" in page
+    assert "近 7 天的 3 条告警中有 2 条匹配" in page
     assert (
         "条件填写完整后显示预览"
         in admin_client.submit(path, basics() | condition(vals="") | {"change": "preview"}).text
