@@ -239,6 +239,9 @@ def test_another_organisation_is_a_password_away_and_then_a_tap(company: Company
     app.get_by_role("button", name="星河科技").click()
     says(app, "You are in “星河科技” now")
     assert urlsplit(app.url).path == home
+    app.get_by_label("Account: 吴迪").click()
+    app.get_by_role("button", name="切换到中文").click()
+    expect(app.get_by_label("账户：吴迪")).to_be_visible()
 
 
 def choose_organisation(app: Page, account: str = "账户：吴迪", entry: str = "切换组织") -> None:
