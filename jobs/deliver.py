@@ -41,12 +41,10 @@ from services.card_bodies import Wording
 from services.clock import utcnow
 from services.delivery_outcomes import Try
 from services.integrations import Connected
-from services.outbox import IN_ORDER, OUTAGE
+from services.outbox import IN_ORDER, OUTAGE, STALE_AFTER
 from services.send_scenes import Scene, Way
 from services.statements import Statement
 
-HELD_AFTER = timedelta(hours=1)
-"""What we did not get to for so long is not news any more: an administrator decides whether it is still sent."""
 DEDUPE_MARGIN = timedelta(minutes=5)
 MADE_UNSEEN = "made_unseen"
 """In Delivery.rendered: the platform has the message, but nobody has got it. An unanswered try then tells nothing."""
@@ -202,7 +200,7 @@ def _ending(mine: Claim, scene: Scene, now: datetime) -> tuple[DeliveryState, st
     if failure or scene.way is None:
         return DeliveryState.FAILED, failure or "integration_disabled"
     waiting_since = max(filter(None, (mine.due_at, circuits.blocked_at(scene.way))))
-    if scene.source != "test" and now - waiting_since > HELD_AFTER:
+    if scene.source != "test" and now - waiting_since > STALE_AFTER:
         return DeliveryState.FAILED, "outcome_unknown" if _is_unanswered(scene) else "held"
     is_forgotten = now - _first_tried_at(scene, now) > _dedupe_window(scene.way)
     if _is_unanswered(scene) and (is_forgotten or scene.rendered.get(MADE_UNSEEN)):

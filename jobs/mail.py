@@ -11,6 +11,7 @@ from jobs import outbox
 from jobs.outbox import Claim, Dead, Done, Later, Outcome
 from services import mail
 from services.clock import utcnow
+from services.outbox import STALE_AFTER
 
 TRIES, PAUSE = 3, timedelta(seconds=20)
 log = logging.getLogger(__name__)
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 def run(mine: Claim) -> Outcome:
     """Handle a "send_mail" row. payload: {"sealed": …, "tries": …}; the text is forgotten with the last try."""
+    if utcnow() - mine.due_at > STALE_AFTER:
+        outbox.note(mine, {})
+        return Dead("mail: too late, nobody waits for it any more")
     db.session.commit()
     try:
         mail.send_staged(mine.tenant_id, mine.payload["sealed"])

@@ -15,7 +15,7 @@ from platforms.errors import PlatformError
 from services import calls, circuits, integrations, retries
 from services.circuits import Bounds
 from services.clock import utcnow
-from services.outbox import OUTAGE
+from services.outbox import OUTAGE, STALE_AFTER
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ MOST_TRIES = 4
 
 def run(mine: Claim) -> Outcome:
     """Handle a "tell" row. payload: {"to": platform id, "text": what is said}; tried four times at most."""
+    if utcnow() - mine.due_at > STALE_AFTER:
+        return Dead("too late: nobody waits for it any more")
     integration = db.session.get(Integration, mine.subject_id)
     if integration is None or integration.tenant_id != mine.tenant_id:
         return Done()

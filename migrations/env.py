@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy.types import TypeDecorator
 
 import models  # noqa: F401  (fills the metadata)
+from crashpoints import crash_here
 from extensions import db
 
 
@@ -25,6 +26,11 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
         directives[:] = []
 
 
+def applied(*, step: Any, **_: Any) -> None:
+    """Called when a migration and its number are written and not yet committed."""
+    crash_here(f"migration.{step.up_revision_id}")
+
+
 def run() -> None:
     arguments = current_app.extensions["migrate"].configure_args | {"process_revision_directives": skip_empty}
     with db.engine.connect() as connection:
@@ -37,6 +43,7 @@ def run() -> None:
             target_metadata=db.metadata,
             render_item=render_item,
             transaction_per_migration=True,
+            on_version_apply=applied,
             **arguments,
         )
         with context.begin_transaction():

@@ -28,6 +28,8 @@ ONE_AT_A_TIME, QUICK, INTAKE = 0, 1, 2
 PICTURES, MAIL = -1, -3
 """Queues of what calls neither: a lane of its own, so that hosts that answer slowly hold up no timer and no alert."""
 QUICK_KINDS = frozenset({"policy_step", "snooze_expiry", "auto_close", "flapping_end", "refresh_cards"})
+STALE_AFTER = timedelta(hours=1)
+"""What is told to somebody and was not got to for so long is no news any more: a worker that was away, a backup."""
 URGENCIES = 4
 """Queues of each connection, the most urgent one first."""
 OUTAGE = "outage: "

@@ -16,6 +16,8 @@ import pytest
 import requests
 from sqlalchemy import MetaData, Text, create_engine, func, insert, select, text
 
+import schema
+from crashpoints import CRASH_STATUS
 from tests.conftest import ROOT
 from tests.servers import Product, wait_until
 
@@ -81,10 +83,20 @@ def move_rows(source: Path, url: str) -> None:
     there.dispose()
 
 
-def migrate(product: Product, revision: str = "head") -> None:
+def migrate(product: Product, revision: str = "head", *, killed_at: str = "") -> None:
+    """killed_at: the revision that is written and not yet committed when the program is killed."""
     command = [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade", revision]
-    done = subprocess.run(command, cwd=ROOT, env=product.env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    env = product.env | ({"DUTYBELL_CRASH_AT": f"migration.{killed_at}"} if killed_at else {})
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == (CRASH_STATUS if killed_at else 0), done.stderr
+
+
+def revision_of(url: str) -> str | None:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = schema.present(connection)
+    engine.dispose()
+    return found
 
 
 def row_counts(url: str) -> dict[str, int]:
@@ -108,6 +120,18 @@ def progress(product: Product, headers: dict[str, str], title: str) -> str:
     address = f"{product.base_url}/api/v1/incidents"
     listed = requests.get(address, params={"scope": "all"}, headers=headers, timeout=30).json()["data"]["items"]
     return next(str(item["progress"]) for item in listed if item["title"] == title)
+
+
+def test_an_upgrade_that_is_killed_again_and_again_goes_on_where_it_stood(product: Product):
+    before = row_counts(product.settings.database_url)
+    revisions = sorted(schema.known())
+    for position in (1, len(revisions) // 2, -1):
+        migrate(product, killed_at=revisions[position])
+        assert revision_of(product.settings.database_url) == revisions[position - 1]
+    migrate(product)
+    assert revision_of(product.settings.database_url) == revisions[-1]
+    after = row_counts(product.settings.database_url)
+    assert {name: after[name] for name in before} == before
 
 
 def test_the_first_releases_data_goes_on_working(product: Product):

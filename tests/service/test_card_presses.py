@@ -278,6 +278,13 @@ def test_why_a_press_was_refused_is_told_when_the_platform_takes_messages_again(
     assert len(told(office)) == 1
 
 
+def test_an_hour_later_nobody_waits_to_be_told_why_a_press_was_refused(office: Office, card):
+    office.press(card, "直接关闭", by="nobody")
+    office.clock.shift(timedelta(minutes=61))
+    assert told(office) == []
+    assert office.pending("tell") == []
+
+
 # --- at once ------------------------------------------------------------------------------------------------------
 
 

@@ -228,6 +228,24 @@ def test_a_day_of_failures_is_the_end(office: Office):
     assert not office.pending("deliver")
 
 
+def test_what_nobody_got_to_for_an_hour_is_left_to_an_administrator(office: Office):
+    """No worker was there, or a backup was restored: it may be over by now, and may have arrived."""
+    (delivery,) = office.deliveries(office.notify())
+    office.pass_time(minutes=61)
+    assert (delivery.state, delivery.failure_code, office.platform.calls) == (DeliveryState.FAILED, "held", 0)
+    again = deliveries.resend(delivery, by=office.lin, now=office.now())
+    office.work()
+    assert (again.state, office.platform.calls) == (DeliveryState.SENT, 1)
+
+
+def test_an_outage_of_hours_is_not_held_against_what_waited_for_its_end(office: Office):
+    office.platform.errors.extend([PlatformBusy("busy")] * 20)
+    delivery = office.tell()
+    for _ in range(20):
+        office.pass_time(minutes=15)
+    assert delivery.state is DeliveryState.SENT
+
+
 def test_closing_cancels_what_has_not_left(office: Office):
     office.platform.errors.append(PlatformBusy("busy"))
     delivery = office.tell()

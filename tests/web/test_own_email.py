@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def lin(client: Browser, responder: Membership) -> Membership:
 
 
 def deliver() -> list[Outcome]:
-    """Let the worker send what waits, once."""
+    """Let the worker send what waits, once; what came of each."""
     outcomes = []
     for job in db.session.scalars(select(Job).where(Job.kind == "send_mail", Job.state == "pending")).all():
         assert NEW not in str(job.payload)  # neither address nor code lies there in the clear
@@ -181,6 +182,15 @@ def test_a_server_that_takes_nothing_is_tried_three_times(client: Browser, lin: 
     assert outcome.payload is not None
     last = Claim(1, "send_mail", lin.tenant_id, 0, outcome.payload | {"tries": 2}, 1, utcnow(), 0)
     assert isinstance(mail_job.run(last), Dead)
+
+
+def test_a_code_that_nobody_waits_for_any_more_is_not_sent(client: Browser, lin: Membership, server: Server) -> None:
+    """No worker was there, or a backup was restored."""
+    ask(client)
+    with time_machine.travel(utcnow() + timedelta(minutes=61), tick=False):
+        (outcome,) = deliver()
+    assert isinstance(outcome, Dead)
+    assert server.messages == []
 
 
 def test_without_a_mail_server_the_page_says_so(client: Browser, lin: Membership, app) -> None:
