@@ -13,7 +13,7 @@ from extensions import db
 from jobs import outbox as jobs_outbox
 from jobs.handling import Overtaken
 from jobs.outbox import Claim, Done, Later, Outcome
-from services import outbox, stored_pushes
+from services import alert_sources, outbox, stored_pushes
 from services.clock import utcnow
 from write_queue import queue_of
 
@@ -84,6 +84,7 @@ def run_all(claims: Sequence[Claim]) -> None:
     db.session.rollback()
     with PACE.turn():
         left = PACE.events
+        alert_sources.hold_all([mine.subject_id for mine in claims])
         for mine in sorted(claims, key=lambda one: (one.tenant_id, one.subject_id)):  # as pushes lock them
             if left > 0:
                 left -= stored_pushes.drain(mine.subject_id, now=utcnow(), at_most=left, is_careful=False)

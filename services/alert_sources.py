@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +59,12 @@ _VALUES = (
 )
 _FOR_PUSH = Statement(_VALUES.where(AlertSource.is_enabled.is_(True), Tenant.status == TenantStatus.ACTIVE))
 _HELD = Statement(_VALUES.with_for_update(of=AlertSource, key_share=True))
+_HELD_ALL = (
+    select(AlertSource.id)
+    .where(AlertSource.id.in_(bindparam("ids", expanding=True)))
+    .order_by(AlertSource.tenant_id, AlertSource.id)
+    .with_for_update(key_share=True)
+)
 _MAY_PUSH = (
     select(IntegrationKey.key_hash)
     .join(AlertSource, AlertSource.id == IntegrationKey.source_id)
@@ -250,6 +256,17 @@ def hold(source_id: int) -> SourceValues | None:
     by now: what was accepted counts.
     """
     return _read(_HELD, source_id)
+
+
+def hold_all(source_ids: Collection[int]) -> None:
+    """Lock these sources until the transaction ends, in the order in which everybody does.
+
+    Whoever opens incidents of several pushes calls this before: the organisation's counter of incidents is locked by
+    the first of them, and who holds a source may be waiting for that.
+    """
+    on = db.session.connection()
+    if source_ids and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
+        on.execute(_HELD_ALL, {"ids": list(source_ids)})
 
 
 def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetime) -> set[str]:

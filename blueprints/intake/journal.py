@@ -85,7 +85,7 @@ def _write(connection: Connection, batch: Sequence[Entry]) -> bool:
     for entry in batch:
         entry.is_refused = entry.sender.key_hash not in good
     stored = [entry for entry in batch if not entry.is_refused]
-    for entry in stored:
+    for entry in sorted(stored, key=lambda one: (one.sender.tenant_id, one.sender.source_id)):
         if entry.rejections:
             alert_sources.count_rejections(connection, entry.sender.source_id, entry.rejections, now=now)
     rows = [row for entry in stored for row in entry.rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from crashpoints import crash_here
 from extensions import db
 from group_commit import GroupCommit
 from services import alert_sources, alerts, stored_pushes
+from services.alert_sources import SourceValues
 from sources import Push
 
 ATTEMPTS = 6
@@ -71,8 +72,7 @@ def _store_group(take: Callable[[], list[_Waiting]]) -> None:
     be_patient()
     try:
         db.session.connection()  # may wait for its turn to write; all who come meanwhile are taken along
-        for waiting in sorted(take(), key=lambda one: (one.sender.tenant_id, one.sender.source_id)):
-            _stage(waiting)
+        _stage(sorted(take(), key=lambda one: (one.sender.tenant_id, one.sender.source_id)))
         _commit()
     except BaseException:
         db.session.rollback()
@@ -82,7 +82,7 @@ def _store_group(take: Callable[[], list[_Waiting]]) -> None:
 def _store_alone(mine: _Waiting) -> None:
     for _ in range(ATTEMPTS):
         try:
-            _stage(mine)
+            _stage([mine])
             _commit()
         except (IntegrityError, StaleDataError) as error:
             _start_again(error)
@@ -105,16 +105,31 @@ def _start_again(error: Exception) -> None:
     log.info("push met another one, starting again: %s", type(error).__name__)
 
 
-def _stage(waiting: _Waiting) -> None:
-    sender, push, now = waiting.sender, waiting.push, waiting.now
-    waiting.refusal = None
-    source = alert_sources.for_push(sender.source_id)
-    if source is None:
-        waiting.refusal = RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
-        return
-    if stored_pushes.is_waiting(source.id):
-        _queue(waiting)
-        return
+def _stage(group: Sequence[_Waiting]) -> None:
+    """Sources are held before the first of their alerts is taken, as the worker does it."""
+    held = _hold({waiting.sender.source_id for waiting in group})
+    for waiting in group:
+        waiting.refusal = None
+        source = alert_sources.for_push(waiting.sender.source_id)
+        if source is None:
+            waiting.refusal = RefusedRequest(401, "Unauthorized", "integration_key is missing or unknown")
+        elif source.id not in held or stored_pushes.is_waiting(source.id):
+            _queue(waiting)
+        else:
+            _take(waiting, source)
+
+
+def _hold(source_ids: set[int]) -> set[int]:
+    """Hold those of which nothing waits: the worker holds the others, for as long as it takes what does."""
+    if db.engine.dialect.name == "sqlite":
+        return source_ids
+    idle = {source_id for source_id in source_ids if not stored_pushes.is_waiting(source_id)}
+    alert_sources.hold_all(idle)
+    return idle
+
+
+def _take(waiting: _Waiting, source: SourceValues) -> None:
+    push, now = waiting.push, waiting.now
     waiting.results = alerts.ingest(source, push.events, now=now, truncated=push.truncated)
     rejections = [f"alerts[{rejection.index}]: {rejection.reason}" for rejection in push.rejections]
     alert_sources.count_push(source, events=len(waiting.results), rejections=rejections, now=now)

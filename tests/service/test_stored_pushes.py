@@ -8,11 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from blueprints.envelope import RefusedRequest
-from blueprints.intake import journal
+from blueprints.intake import journal, storing
 from blueprints.intake.sender import Sender
 from errors import AccessDenied
 from extensions import db, wait_at_most
@@ -202,6 +202,50 @@ def test_who_writes_for_others_has_time_for_it_whatever_was_left_of_their_own(ap
             wait_until(lambda: line or pushed.done(), "it waits for its turn to write")
         pushed.result()
     assert count(StoredPush) == 1
+
+
+def of_both(*sources):
+    """What waits of several sources is taken by one transaction."""
+    for source in sources:
+        about = {"source_id": source.id, "tenant_id": source.tenant_id, "now": NOW}
+        rows = stored_pushes.rows_of(Push([event(key=f"k{source.id}")]), **about)
+        stored_pushes.insert_rows(db.session.connection(), rows, now=NOW)
+    db.session.commit()
+
+
+def is_somebody_waiting() -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with db.engine.connect() as look:
+        return bool(look.scalar(text(waiting)))
+
+
+@pytest.mark.parametrize("who", ["worker", "push"])
+def test_who_waits_for_a_source_has_not_locked_the_organisations_counter(app, source, sender, worker, who):
+    """Whoever holds the source may need the counter next: PostgreSQL would end such a circle after a second."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("there a transaction that writes holds everything")
+    second = make_source(make_channel("第二个"), type="prometheus")
+    if who == "worker":
+        of_both(source, second)
+    busy = second.id if who == "worker" else source.id
+    db.session.commit()
+
+    def work():
+        with app.app_context():
+            if who == "worker":
+                worker.run_due()
+            else:
+                storing.store(sender, Push([event()]), now=NOW)
+
+    with ThreadPoolExecutor(1) as pool:
+        with db.engine.connect() as other:
+            other.execute(select(AlertSource.id).where(AlertSource.id == busy).with_for_update(key_share=True))
+            working = pool.submit(work)
+            wait_until(is_somebody_waiting, "it waits for the source")
+            other.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            other.execute(text("UPDATE tenants SET last_incident_num = last_incident_num"))
+        working.result()
+    assert count(Incident) == (2 if who == "worker" else 1)
 
 
 def test_a_key_that_ended_since_it_was_looked_up_stores_nothing(sender):
