@@ -109,7 +109,8 @@ def _unless_there(dialect: str, table: Any, key: tuple[str, ...]) -> Any:
 def unindexed(column: Any) -> ColumnElement[int]:
     """A number by which no row is looked for, only compared.
 
-    SQLite is given no statistics. Of two indexes it may take the one whose values half of the table shares.
+    Without statistics, which SQLite is never given and PostgreSQL's new tables lack for a minute, a database may take
+    of two indexes the one whose values half of the table shares.
     """
     value: ColumnElement[int] = column + 0
     return value

@@ -1576,7 +1576,7 @@ class Delivery(Base):
     source: Mapped[str] = mapped_column(String(16), default="incident")
     """incident | test | api | resend | notice: of this system to administrators | storm: a summary of many"""
     channel_kind: Mapped[str] = mapped_column(String(16))
-    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"), index=True)
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))
     integration_name: Mapped[str] = mapped_column(String(40), default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     group_chat_id: Mapped[int | None]

@@ -192,7 +192,10 @@ def _dump(url: URL, target: Path) -> None:
 
 
 def _load(url: URL, data: Path) -> None:
-    """Put the data in place of what is there, in one transaction of the database."""
+    """Put the data in place of what is there, in one transaction of the database.
+
+    A dump holds no statistics: without any, PostgreSQL would plan for empty tables until it found the time.
+    """
     if _kind(url) == "sqlite":
         with (
             closing(_open_sqlite(f"file:{data}?mode=ro")) as source,
@@ -206,7 +209,7 @@ def _load(url: URL, data: Path) -> None:
     script = data.with_name("database.sql")
     _run(url, ["pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(data)])
     options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"]
-    _run(url, ["psql", *options, f"--command={EMPTY_SCHEMA}", f"--file={script}"])
+    _run(url, ["psql", *options, f"--command={EMPTY_SCHEMA}", f"--file={script}", "--command=ANALYZE"])
 
 
 def _open_sqlite(name: str) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, exists, or_, select
 
+from extensions import unindexed
 from models import (
     AccountLink,
     Card,
@@ -155,24 +156,28 @@ _SCENE = Statement(
             Delivery,
             and_(
                 Delivery.reference == bindparam("reference"),
-                Delivery.tenant_id == Integration.tenant_id,
-                Delivery.integration_id == Integration.id,
+                unindexed(Delivery.tenant_id) == Integration.tenant_id,
+                unindexed(Delivery.integration_id) == Integration.id,
             ),
         )
         .outerjoin(Notification, Notification.id == Delivery.notification_id)
-        .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, Incident.tenant_id == Integration.tenant_id))
+        .outerjoin(
+            Incident,
+            and_(Incident.id == Delivery.incident_id, unindexed(Incident.tenant_id) == Integration.tenant_id),
+        )
         .outerjoin(Card, Card.delivery_id == Delivery.id)
         .outerjoin(
             AccountLink,
             and_(
                 AccountLink.integration_id == Integration.id,
-                AccountLink.tenant_id == Integration.tenant_id,
+                unindexed(AccountLink.tenant_id) == Integration.tenant_id,
                 AccountLink.external_user_id == bindparam("external_user_id"),
             ),
         )
         .outerjoin(User, User.id == AccountLink.user_id)
         .outerjoin(
-            Membership, and_(Membership.tenant_id == Integration.tenant_id, Membership.user_id == AccountLink.user_id)
+            Membership,
+            and_(unindexed(Membership.tenant_id) == Integration.tenant_id, Membership.user_id == AccountLink.user_id),
         )
         .outerjoin(
             IntegrationCheck, and_(IntegrationCheck.integration_id == Integration.id, IntegrationCheck.name == "press")
@@ -185,8 +190,8 @@ _HELD = (
     .join(Delivery, Delivery.incident_id == Incident.id)
     .where(
         Delivery.reference == bindparam("reference"),
-        Delivery.tenant_id == bindparam("tenant_id"),
-        Incident.tenant_id == bindparam("tenant_id"),
+        unindexed(Delivery.tenant_id) == bindparam("tenant_id"),
+        unindexed(Incident.tenant_id) == bindparam("tenant_id"),
     )
     .with_for_update(of=Incident)
 )

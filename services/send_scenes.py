@@ -113,7 +113,7 @@ def same_recipient(other: Any) -> ColumnElement[bool]:
 _OTHER = Delivery.__table__.alias("other")
 _TO = func.coalesce(AccountLink.external_user_id, Delivery.external_user_id)
 _SAME_PERSON = (
-    _OTHER.c.tenant_id == Delivery.tenant_id,
+    unindexed(_OTHER.c.tenant_id) == Delivery.tenant_id,
     _OTHER.c.integration_id == Delivery.integration_id,
     _OTHER.c.external_user_id == _TO,
 )
@@ -178,21 +178,25 @@ _SCENE = Statement(
             *incident_values.COLUMNS,
         )
         .select_from(Delivery)
-        .join(Tenant, Tenant.id == Delivery.tenant_id)
-        .outerjoin(Integration, and_(Integration.id == Delivery.integration_id, Integration.tenant_id == Tenant.id))
+        .join(Tenant, Tenant.id == bindparam("tenant_id"))
         .outerjoin(
-            AccountLink, and_(AccountLink.integration_id == Integration.id, AccountLink.user_id == Delivery.user_id)
+            Integration,
+            and_(Integration.id == Delivery.integration_id, unindexed(Integration.tenant_id) == Tenant.id),
         )
-        .outerjoin(GroupChat, and_(GroupChat.id == Delivery.group_chat_id, GroupChat.tenant_id == Tenant.id))
+        .outerjoin(
+            AccountLink,
+            and_(AccountLink.integration_id == Delivery.integration_id, AccountLink.user_id == Delivery.user_id),
+        )
+        .outerjoin(GroupChat, and_(GroupChat.id == Delivery.group_chat_id, unindexed(GroupChat.tenant_id) == Tenant.id))
         .outerjoin(Notification, Notification.id == Delivery.notification_id)
-        .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, Incident.tenant_id == Tenant.id))
-        .where(Delivery.id == bindparam("delivery_id"), Delivery.tenant_id == bindparam("tenant_id"))
+        .outerjoin(Incident, and_(Incident.id == Delivery.incident_id, unindexed(Incident.tenant_id) == Tenant.id))
+        .where(Delivery.id == bindparam("delivery_id"), unindexed(Delivery.tenant_id) == bindparam("tenant_id"))
         .with_for_update(of=Delivery, skip_locked=True)
     )
 )
 _THESE = (
     Delivery.id.in_(bindparam("delivery_ids", expanding=True)),
-    Delivery.tenant_id == bindparam("tenant_id"),
+    unindexed(Delivery.tenant_id) == bindparam("tenant_id"),
 )
 _LINKS = (
     select(AccountLink.id)

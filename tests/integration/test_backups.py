@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 import schema
 from config import EncryptionKey, Settings
@@ -62,6 +62,9 @@ def test_what_was_backed_up_comes_back(settings: Settings, tmp_path: Path):
     restored = flask(settings, "restore", "--yes", file)
     assert restored.exit_code == 0, restored.output
     assert titles(settings) == ["磁盘写满"]
+    with running_app(settings), read_only():
+        if db.engine.dialect.name == "postgresql":
+            assert db.session.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'incidents'")) == 1
 
 
 def test_a_restore_with_other_keys_changes_nothing(settings: Settings, tmp_path: Path):

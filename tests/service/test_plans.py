@@ -31,11 +31,21 @@ from models import (
     Role,
     Severity,
 )
-from services import deliveries, delivery_queries, held_cards, incident_queries, notifications, overview, timeline
+from services import (
+    deliveries,
+    delivery_queries,
+    held_cards,
+    incident_queries,
+    notifications,
+    overview,
+    press_scenes,
+    send_scenes,
+    timeline,
+)
 from services.clock import utcnow
 from services.instance import current_settings
 from tests.conftest import running_app
-from tests.factories import make_channel, make_incident
+from tests.factories import make_channel, make_incident, make_integration
 from tests.fakes import FakePlatform
 
 INCIDENTS = 400
@@ -254,6 +264,21 @@ def test_a_message_looks_at_what_its_incident_and_its_recipient_got(
     states = select(Delivery.state, func.count()).where(Delivery.incident_id == incident.id).group_by(Delivery.state)
     assert [tuple(row) for row in db.session.execute(states)] == [(DeliveryState.SENT, 2 * len(told))]
     assert [step for step in steps if re.search("ix_(deliveries|cards)_integration_id", step)] == []
+
+
+def test_what_is_decided_about_one_message_is_found_by_it_in_an_empty_database_too(app: Flask):
+    """A plan that was made while tables were empty is kept until they are analysed, through the first storm."""
+    integration = make_integration()
+    about = {"tenant_id": integration.tenant_id, "now": utcnow()}
+    press = {"receipt": ("scope", "key"), "reference": "none", "external_user_id": "lin", "now": utcnow()}
+    with explained() as steps:
+        send_scenes.read(db.session.connection(), 1, **about)
+        press_scenes.read(db.session.connection(), integration, **press)
+    of_all = re.compile(
+        r"\b(ix_(deliveries|incidents)_(tenant|started|listed|open)|uq_incidents_tenant)|_integration_id on"
+    )
+    assert steps
+    assert [step for step in steps if of_all.search(step)] == []
 
 
 def test_a_push_of_an_open_alert(app: Flask, viewer: Membership):
