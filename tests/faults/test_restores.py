@@ -60,9 +60,9 @@ def operator(fleet: Fleet, *words: object) -> None:
 
 def as_of(moment: float, history: History) -> History:
     """The same things tried, of which nothing was answered yet that was answered after `moment` (since 1970)."""
-    parts = history.pushes, history.recoveries, history.presses
-    return History(*(list(_as_of(moment, part)) for part in parts))
+    pushes, recoveries = _as_of(moment, history.pushes), _as_of(moment, history.recoveries)
+    return History(pushes, recoveries, _as_of(moment, history.presses))
 
 
-def _as_of(moment: float, tried: Iterable[Tried]) -> Iterable[Tried]:
-    return (replace(one, answers=[answer for answer in one.answers if answer.at < moment]) for one in tried)
+def _as_of(moment: float, tried: Iterable[Tried]) -> list[Tried]:
+    return [replace(one, answers=[answer for answer in one.answers if answer.at < moment]) for one in tried]

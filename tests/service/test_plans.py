@@ -269,8 +269,13 @@ def test_a_message_looks_at_what_its_incident_and_its_recipient_got(
 def test_what_is_decided_about_one_message_is_found_by_it_in_an_empty_database_too(app: Flask):
     """A plan that was made while tables were empty is kept until they are analysed, through the first storm."""
     integration = make_integration()
-    about = {"tenant_id": integration.tenant_id, "now": utcnow()}
-    press = {"receipt": ("scope", "key"), "reference": "none", "external_user_id": "lin", "now": utcnow()}
+    about: dict[str, Any] = {"tenant_id": integration.tenant_id, "now": utcnow()}
+    press: dict[str, Any] = {
+        "receipt": ("scope", "key"),
+        "reference": "none",
+        "external_user_id": "lin",
+        "now": utcnow(),
+    }
     with explained() as steps:
         send_scenes.read(db.session.connection(), 1, **about)
         press_scenes.read(db.session.connection(), integration, **press)
