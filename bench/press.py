@@ -18,6 +18,7 @@ from bench.load import OpenLoop, Outcome, Wire, generate, request, spread
 from bench.payloads import Numbering, Reports, Webhooks, sign_in
 from bench.platforms import PLATFORMS
 from bench.platforms.base import Button
+from bench.processes import Program
 from bench.product import Product
 from bench.results import Row, median, percentile
 from bench.stage import Stage
@@ -40,14 +41,16 @@ WRONG_GUESSES = 3
 
 @dataclass(frozen=True)
 class Size:
-    """So many runs of so many rounds, after a few that do not count."""
+    """So many runs of so many rounds in each place, after a few that do not count."""
 
     runs: int
     rounds: int
     warm_up: int
 
 
-QUICK, FULL = Size(3, 60, 20), Size(5, 300, 50)
+QUICK, FULL = Size(3, 30, 10), Size(5, 150, 25)
+PLACES = list(itertools.permutations(USABLE[:2])) if len(USABLE) > 1 else [()]
+"""The processors of the product and of its yardstick."""
 Times = tuple[list[float], list[float]]
 """Milliseconds of one run: the product's and the yardstick's."""
 
@@ -99,33 +102,50 @@ def measure_ratios(stage: Stage, size: Size) -> list[Row]:
     """Alternately one press and one bare commit, one at a time; then one forged press and one bare answer.
 
     The platforms take turns run by run, so that one's figures can be set beside another's. Each server has a processor:
-    on the same one the yardstick would wait for what the product does after its answer, and be charged for it.
+    on the same one the yardstick would wait for what the product does after its answer, and be charged for it. Halfway
+    through each run they change places: the disk interrupts one of the two, and who is there has its commit sooner.
     """
     product, bare = stage.prepare(company), bare_flask(stage)
-    count = 1 + size.warm_up + size.runs * size.rounds
+    servers = product.web, bare
+    count = 1 + len(PLACES) * (size.warm_up + size.runs * size.rounds)
     pressers = [
         Presser(organisation, deliver_cards(product, organisation, count))
         for organisation in Company.of(product.home).by_platform.values()
     ]
     with stage.running(product), bare:
-        if len(USABLE) > 1:
-            product.web.stay_on(USABLE[0])
-            bare.stay_on(USABLE[1])
         wires = Wire(product.port), Wire(bare.port or 0)
         for presser in pressers:
             _check_answer(wires[0], presser)
-            compare(wires, presser.presses(size.warm_up), COMMIT)
+            for _ in _in_each_place(servers):
+                compare(wires, presser.presses(size.warm_up), COMMIT)
         for _ in range(size.runs):
             for presser in pressers:
                 before = product.web.cpu_seconds()
-                presser.pairs.append(compare(wires, presser.presses(size.rounds), COMMIT))
+                halves = [compare(wires, presser.presses(size.rounds), COMMIT) for _ in _in_each_place(servers)]
+                presser.pairs.append(_joined(halves))
                 presser.cpu_seconds += product.web.cpu_seconds() - before
         for presser in pressers:
             _check_applied(product, presser)
         for _ in range(size.runs):
             for presser in pressers:
-                presser.refusals.append(compare(wires, presser.forged(size.rounds), NOTHING, expected=403))
-    return [row for presser in pressers for row in presser.rows(size.rounds)]
+                halves = [
+                    compare(wires, presser.forged(size.rounds), NOTHING, expected=403) for _ in _in_each_place(servers)
+                ]
+                presser.refusals.append(_joined(halves))
+    return [row for presser in pressers for row in presser.rows(size.rounds * len(PLACES))]
+
+
+def _in_each_place(servers: tuple[Program, Program]) -> Iterator[None]:
+    """With the servers where they are to be, once for each of PLACES."""
+    for place in PLACES:
+        for server, processor in zip(servers, place, strict=False):
+            server.stay_on(processor)
+        yield
+
+
+def _joined(halves: Iterable[Times]) -> Times:
+    ours, floor = zip(*halves, strict=True)
+    return list(itertools.chain(*ours)), list(itertools.chain(*floor))
 
 
 def compare(wires: tuple[Wire, Wire], ours_sent: Iterable[bytes], bare: bytes, *, expected: int = 200) -> Times:
