@@ -81,15 +81,16 @@ def run_all(claims: Sequence[Claim]) -> None:
 
     Whatever one of them broke is raised; then each is run alone.
     """
+    in_order = sorted(claims, key=lambda one: (one.tenant_id, one.subject_id))  # as pushes lock their sources
     db.session.rollback()
     with PACE.turn():
         left = PACE.events
-        alert_sources.hold_all([mine.subject_id for mine in claims])
-        for mine in sorted(claims, key=lambda one: (one.tenant_id, one.subject_id)):  # as pushes lock them
+        alert_sources.hold_all([mine.subject_id for mine in in_order])
+        for mine in in_order:
             if left > 0:
                 left -= stored_pushes.drain(mine.subject_id, now=utcnow(), at_most=left, is_careful=False)
         now = utcnow()
-        for mine in sorted(claims, key=lambda one: (one.tenant_id, one.subject_id)):
+        for mine in in_order:
             outbox.hold(mine.id)
             is_waiting = stored_pushes.is_waiting(mine.subject_id)
             if not jobs_outbox.finish(mine, Later(now) if is_waiting else Done(), now):
