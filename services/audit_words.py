@@ -12,7 +12,7 @@ from flask_babel import format_datetime, gettext
 from models import AuditEntry, Role, Severity
 from platforms import PLATFORMS
 from services import admission, api_tokens, field_names
-from services.wording import listed
+from services.wording import LANGUAGES, listed
 from sources import SOURCES
 from texts import N_
 
@@ -88,8 +88,10 @@ VALUES = {
         "reopen": N_("重新打开"),
         "snooze_expired": N_("屏蔽到期"),
     },
+    "locale": LANGUAGES,
     "outcome": {"accepted": N_("已受理")},
     "source": admission.SOURCES | {"login": N_("本人登录")},
+    "theme": {"auto": N_("跟随系统"), "light": N_("浅色"), "dark": N_("深色")},
     "via": {
         "api": N_("API"),
         "card": N_("卡片"),
@@ -168,6 +170,7 @@ def _words(name: str) -> dict[str, str]:
     platforms = {slug: kind.label for slug, kind in PLATFORMS.items()}
     channels = {kind.capabilities.channel_kind: kind.label for kind in PLATFORMS.values()}
     found = {
+        "app": {kind.capabilities.sending_name: kind.label for kind in PLATFORMS.values()},
         "channel_kind": channels,
         "kinds": channels,
         "mode": {mode.slug: mode.label for kind in reversed(PLATFORMS.values()) for mode in kind.modes},

@@ -21,7 +21,9 @@ from services import field_names
 from services.clock import utcnow
 from texts import N_, Text
 
-LOCALES = ("zh_CN", "en")
+LANGUAGES = {"zh_CN": "中文", "en": "English"}
+"""Each in its own words."""
+LOCALES = tuple(LANGUAGES)
 DEFAULT_LOCALE = "zh_CN"
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 PLACE = re.compile(r"%\((\w+)\)s")

@@ -17,6 +17,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from models import Severity
 from services.api_tokens import NAME_CHARS, Scope
 from services.members import SEVERITIES
+from services.wording import LANGUAGES
 
 COMMON_ZONES = ("Asia/Shanghai", "Asia/Hong_Kong", "Asia/Singapore", "Asia/Tokyo", "Europe/London", "America/New_York")
 NEVER = "0"
@@ -36,7 +37,7 @@ def choices_field(label: object, **values: object) -> SelectMultipleField:
 
 class ProfileForm(FlaskForm):
     real_name = StringField(_l("姓名"), [DataRequired(_l("请填写姓名")), Length(max=64)])
-    locale = SelectField(_l("语言"), choices=offered({"": _l("跟随浏览器"), "zh_CN": "中文", "en": "English"}))
+    locale = SelectField(_l("语言"), choices=offered({"": _l("跟随浏览器")} | LANGUAGES))
     theme = SelectField(
         _l("外观"),
         [InputRequired()],

@@ -6,13 +6,13 @@ from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectField, StringField
-from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from blueprints.forms import EditForm
-from blueprints.me.forms import COMMON_ZONES
+from blueprints.me.forms import COMMON_ZONES, offered
 from blueprints.row_numbers import row_id
 from services.tenants import HOUSE_NUMBER_CHARS, NAME_CHARS
+from services.wording import LANGUAGES
 
 
 class OwnOrganisationForm(EditForm):
@@ -20,7 +20,7 @@ class OwnOrganisationForm(EditForm):
     locale = SelectField(
         _l("语言"),
         [InputRequired()],
-        choices=[SelectChoice("zh_CN", "中文"), SelectChoice("en", "English")],
+        choices=offered(LANGUAGES),
         description=_l("卡片和消息使用的语言；页面按各人的选择显示。"),
     )
     timezone = SelectField(

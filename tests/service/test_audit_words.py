@@ -40,6 +40,15 @@ def test_a_change_is_said_in_words_without_what_only_programs_read(app: Flask) -
     assert said["修改的字段"] == "名称：支付 → 支付核心、私有：否 → 是、超时自动关闭：— → 60、分派环节"
 
 
+def test_languages_looks_and_platforms_are_called_as_on_the_pages(app: Flask) -> None:
+    changed = ["locale: zh_CN → en", "theme: auto → dark"]
+    with app.test_request_context():
+        own = dict(audit_words.describe(AuditEntry(event="account.changed", detail={"changed": changed})))
+        sent = dict(audit_words.describe(AuditEntry(event="message.sent", detail={"app": "WECHAT_ENTERPRISE"})))
+    assert own["修改的字段"] == "语言：中文 → English、外观：跟随系统 → 深色"
+    assert sent == {"聊天平台": "企业微信"}
+
+
 def test_codes_and_times_are_said_in_words(app: Flask) -> None:
     detail = {
         "platform": "wecom",
