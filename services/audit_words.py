@@ -90,7 +90,7 @@ VALUES = {
     },
     "locale": LANGUAGES,
     "outcome": {"accepted": N_("已受理")},
-    "source": admission.SOURCES | {"login": N_("本人登录")},
+    "source": admission.SOURCES | {"admin": admission.SOURCES["manual"], "login": N_("本人登录")},
     "theme": {"auto": N_("跟随系统"), "light": N_("浅色"), "dark": N_("深色")},
     "via": {
         "api": N_("API"),
@@ -121,7 +121,9 @@ def describe(entry: AuditEntry) -> list[tuple[str, str]]:
 
 def _kind(entry: AuditEntry, name: str) -> str:
     """Under which name the words of a value are found: what changed says what its two values are."""
-    return CHANGED.get(entry.event, name) if name in {"before", "after", "old", "new"} else name
+    if name not in {"before", "after", "old", "new"}:
+        return name
+    return CHANGED.get(entry.event) or str(entry.detail.get("field", name))
 
 
 CHANGED = {"integration.mode_changed": "mode", "incident.severity": "severity", "member.role_changed": "role"}

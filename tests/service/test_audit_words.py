@@ -45,6 +45,10 @@ def test_languages_looks_and_platforms_are_called_as_on_the_pages(app: Flask) ->
     with app.test_request_context():
         own = dict(audit_words.describe(AuditEntry(event="account.changed", detail={"changed": changed})))
         sent = dict(audit_words.describe(AuditEntry(event="message.sent", detail={"app": "WECHAT_ENTERPRISE"})))
+        one = {"field": "locale", "before": "zh_CN", "after": "en"}
+        theirs = dict(audit_words.describe(AuditEntry(event="organisation.changed", detail=one)))
+        linked = dict(audit_words.describe(AuditEntry(event="link.created", detail={"source": "admin"})))
+    assert (theirs["之前"], theirs["之后"], linked["来源"]) == ("中文", "English", "由管理员添加")
     assert own["修改的字段"] == "语言：中文 → English、外观：跟随系统 → 深色"
     assert sent == {"聊天平台": "企业微信"}
 
