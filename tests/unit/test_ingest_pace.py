@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.ingest import FEWEST_EVENTS, HOLD_SECONDS, Pace
+from jobs.ingest import ALERTS_A_SECOND, FEWEST_EVENTS, HOLD_SECONDS, Pace, Turn, pause_after
 from services.stored_pushes import EVENTS_A_TURN
 
 SECONDS_AN_ALERT, SLOW_SECONDS_AN_ALERT = 0.0008, 0.004
@@ -29,3 +29,21 @@ def test_whoever_is_alone_takes_many_again():
     for _ in range(10):
         pace.follow(1.0, is_wanted=False)
     assert pace.events == EVENTS_A_TURN
+
+
+def test_whoever_waits_gets_the_database_for_longer_than_the_worker_had_it():
+    held = 15 * SECONDS_AN_ALERT
+    pause = pause_after(held, Turn(taken=15, is_wanted=True))
+    assert pause > 1.5 * held
+    assert 15 / (held + pause) > ALERTS_A_SECOND
+
+
+def test_a_slow_machine_pauses_less_so_that_it_takes_what_comes():
+    held = FEWEST_EVENTS * SLOW_SECONDS_AN_ALERT
+    pause = pause_after(held, Turn(taken=FEWEST_EVENTS, is_wanted=True))
+    assert held <= pause
+    assert FEWEST_EVENTS / (held + pause) > 100
+
+
+def test_nobody_is_left_time_who_does_not_wait():
+    assert pause_after(0.05, Turn(taken=50)) < 0.01
