@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
+from under_way import under_way
 from write_queue import WriteQueue, queue_of
 
 NAMING = {
@@ -147,18 +148,26 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
-def writing() -> Iterator[Connection]:
+def writing(meanwhile: Callable[[], None] | None = None) -> Iterator[Connection]:
     """A transaction of statements, committed at the end: for paths that have no time for the session's unit of work.
 
     What the session holds is let go first.
+    meanwhile  asks no database; called once all is given to the database, on SQLite while its disk is waited for, so
+               it may prepare what is not to leave before the commit
     """
     if db.session.registry.has():
         db.session.rollback()
     g.reads_only = False
     with _kept_open() as connection:
         transactions: SQLiteTransactions | None = connection.info.get("transactions")
-        with connection.begin() if transactions is None else transactions.writing(connection):
+        if transactions is not None:
+            with transactions.writing(connection, meanwhile):
+                yield connection
+            return
+        with connection.begin():
             yield connection
+        if meanwhile is not None:
+            meanwhile()
 
 
 @contextmanager
@@ -191,8 +200,10 @@ class SQLiteTransactions:
     failing, and queue in write_queue.py first. All of this talks to the driver itself: it is on every request's way.
     """
 
-    def __init__(self, queue: WriteQueue) -> None:
+    def __init__(self, queue: WriteQueue, *, is_file: bool) -> None:
+        """is_file: not a database in memory, which belongs to one thread."""
         self._queue = queue
+        self._is_file = is_file
 
     def begin(self, connection: Connection) -> None:
         """What SQLAlchemy begins with, unless writing() has begun."""
@@ -210,7 +221,7 @@ class SQLiteTransactions:
         self._end(connection, "ROLLBACK")
 
     @contextmanager
-    def writing(self, connection: Connection) -> Iterator[None]:
+    def writing(self, connection: Connection, meanwhile: Callable[[], None] | None) -> Iterator[None]:
         """connection.begin() without its hundred calls, for who gives SQLAlchemy few statements or none.
 
         SQLAlchemy begins a transaction of its own at the first statement that it is given; then it is to end both.
@@ -218,16 +229,26 @@ class SQLiteTransactions:
         self._begin_write(connection)
         try:
             yield
-            if connection.in_transaction():
-                connection.commit()
-            else:
-                self.commit(connection)
+            if meanwhile is None:
+                self._commit(connection)
+            elif self._is_file and not self._queue.has_line:
+                with under_way(partial(self._commit, connection)):
+                    meanwhile()
+            else:  # a thread that waits here has work for the processor
+                self._commit(connection)
+                meanwhile()
         except BaseException:
             if connection.in_transaction():
                 connection.rollback()
             else:
                 self.rollback(connection)
             raise
+
+    def _commit(self, connection: Connection) -> None:
+        if connection.in_transaction():
+            connection.commit()
+        else:
+            self.commit(connection)
 
     def _begin_write(self, connection: Connection) -> None:
         patience = _patience() or _Patience(time.monotonic() + SQLITE_BUSY_SECONDS, is_hurried=False)
@@ -261,8 +282,8 @@ def tune_sqlite(engine: Engine) -> None:
     """
     kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
     database = engine.url.database
-    queue = queue_of(str(Path(database).resolve()) if database and database != ":memory:" else None)
-    transactions = SQLiteTransactions(queue)
+    file = str(Path(database).resolve()) if database and database != ":memory:" else None
+    transactions = SQLiteTransactions(queue_of(file), is_file=file is not None)
 
     @event.listens_for(engine, "connect")
     def connect(dbapi_connection: Any, record: Any) -> None:

@@ -74,6 +74,11 @@ class WriteQueue:
         self._unlock(NEXT)
         return False
 
+    @property
+    def has_line(self) -> bool:
+        """Whether another thread of this process waits."""
+        return bool(self._hurried or self._patient)
+
     def leave(self) -> None:
         if not self._hand_on_file():
             self._unlock(WRITER)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -61,6 +62,8 @@ DIGEST_LENGTH = 16
 DISABLED = Text(N_("集成已停用，请联系管理员"))
 BUSY = Text(N_("系统繁忙，请再点一次"))
 
+Reply = TypeVar("Reply")
+
 log = logging.getLogger(__name__)
 
 
@@ -76,20 +79,24 @@ class Unrecorded(Exception):
         self.delivery_id = delivery_id
 
 
-def apply(integration: Integration, press: CardPress, *, now: datetime) -> PressResult:
+def apply(
+    integration: Integration, press: CardPress, *, now: datetime, reply: Callable[[PressAnswer], Reply]
+) -> tuple[PressResult, Reply]:
     """Do what a verified press does, in a transaction of its own; the caller wakes the worker if it is urgent.
 
     A repeat of the same event changes nothing and gets the same answer. Another press under the key of one that was
     taken is asked for again: DingTalk's key is the card and a moment.
     integration  apart from the session (services/integrations.py, connected), as it was when the press was verified;
                  raises Outdated if it is not so any more
+    reply        writes down what the platform is told, while the disk is waited for; returned with the result
     Raises StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
     receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
     who = linking.stored_id(integration, press.external_user_id)
     pressed = hashlib.sha256(json_text.written([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
+    replies: list[Reply] = []
     try:
-        with writing() as on:
+        with writing(meanwhile=lambda: replies.append(reply(result.answer))) as on:
             scene = press_scenes.read(
                 on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
             )
@@ -100,8 +107,8 @@ def apply(integration: Integration, press: CardPress, *, now: datetime) -> Press
             crash_here("callback.before_commit")
     except Unrecorded as early:
         _note_arrival(early.delivery_id, press, tenant_id=integration.tenant_id, now=now)
-        return apply(integration, press, now=now)
-    return result
+        return apply(integration, press, now=now, reply=reply)
+    return result, replies[0]
 
 
 def _note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: datetime) -> None:

@@ -222,13 +222,15 @@ def _note_arrival(caller: Connected, wanted: CallbackRequest) -> None:
 
 
 def _press(caller: Connected, press: CardPress, now: datetime) -> Answer:
+    def reply(given: PressAnswer) -> Answer:
+        return answer_with(caller.platform.answer(press, given))
+
     try:
-        result = card_presses.apply(caller.integration, press, now=now)
+        result, answer = card_presses.apply(caller.integration, press, now=now, reply=reply)
     except card_presses.Outdated:
         integrations.forget(caller)
         raise Again from None
     crash_here("callback.after_commit")
-    answer = answer_with(caller.platform.answer(press, result.answer))
     if result.is_urgent:
         answer.afterwards.append(outbox.waking_worker())
     if result.answered is not None:

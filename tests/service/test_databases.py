@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -84,6 +85,73 @@ def test_a_transaction_of_statements_that_fails_leaves_nothing_and_holds_nothing
     db.session.add(Tenant(name="星河科技", house_number="XH0001", created_at=NOW))
     db.session.commit()
     assert names() == ["星河科技"]
+
+
+def test_what_is_done_meanwhile_comes_once_all_is_written(app):
+    done: list[str] = []
+    for asks_sqlalchemy, house_number in ((False, "XH0001"), (True, "BC0001")):
+        with writing(meanwhile=lambda: done.append("meanwhile")) as on:
+            add(on, "星河科技", house_number)
+            if asks_sqlalchemy:
+                on.execute(RENAME)
+            done.append("written")
+
+    assert done == ["written", "meanwhile"] * 2
+    assert names() == ["星河科技!", "星河科技!"]
+
+
+def test_nothing_is_done_meanwhile_for_a_transaction_that_fails(app):
+    done: list[str] = []
+    with pytest.raises(IntegrityError), writing(meanwhile=lambda: done.append("meanwhile")) as on:
+        add(on, "星河科技", "XH0001")
+        add(on, "北辰物流", "XH0001")
+
+    assert [done, names()] == [[], []]
+
+
+def test_what_fails_meanwhile_undoes_nothing_and_holds_nothing(app):
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    for house_number in ("XH0001", "BC0001"):
+        with pytest.raises(ZeroDivisionError), writing(meanwhile=fail) as on:
+            add(on, house_number, house_number)
+
+    assert names() == ["BC0001", "XH0001"]
+
+
+def test_a_commit_that_fails_raises_whatever_was_done_meanwhile(app):
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("its foreign keys are looked at with each statement")
+    done: list[str] = []
+    with pytest.raises(IntegrityError), writing(meanwhile=lambda: done.append("meanwhile")) as on:
+        driver: Any = on.connection.dbapi_connection
+        driver.execute("PRAGMA defer_foreign_keys = ON")
+        driver.execute("INSERT INTO receipts (tenant_id, scope, key, at) VALUES (4711, 'x', 'x', '2026-03-02 09:31')")
+        done.append("written")
+    assert "written" in done
+    wait_at_most(0.2)
+    with writing() as on:
+        add(on, "星河科技", "XH0001")
+
+    assert names() == ["星河科技"]
+
+
+def test_who_waits_to_write_does_not_wait_for_what_is_done_meanwhile(app):
+    came, wrote = threading.Event(), []
+
+    def write_too() -> None:
+        with app.app_context(), writing() as on:
+            add(on, "北辰物流", "BC0001")
+        came.set()
+
+    other = threading.Thread(target=write_too)
+    with writing(meanwhile=lambda: wrote.append(came.wait(20))) as on:
+        add(on, "星河科技", "XH0001")
+        other.start()
+    other.join()
+
+    assert wrote == [True]
 
 
 def test_a_look_beside_the_session_sees_what_is_there_when_it_asks(app):

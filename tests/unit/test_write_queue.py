@@ -101,6 +101,18 @@ def test_threads_enter_in_order_but_first_those_with_a_deadline():
     assert entered == ["hurried", "first", "second"]
 
 
+@pytest.mark.parametrize("name", ["patient", "hurried"])
+def test_whoever_is_in_sees_that_another_thread_waits(name: str):
+    queue = WriteQueue(None)
+    queue.enter(1)
+    assert not queue.has_line
+    thread = _waiting(queue, name, [])
+    assert queue.has_line
+    queue.leave()
+    thread.join()
+    assert not queue.has_line
+
+
 def test_a_crowd_with_a_deadline_goes_in_together_while_another_process_waits(
     path: str, monkeypatch: pytest.MonkeyPatch
 ):
