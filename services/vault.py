@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from Crypto.Cipher import AES
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -19,6 +18,7 @@ from config import ConfigError, EncryptionKey
 from errors import AppError
 from extensions import db
 from models import Canary, CorpAuth, Integration, IntegrationKey, PlatformToken, Provider, SsoProvider
+from platforms.crypto import AES
 from services.instance import current_settings
 from texts import N_
 

@@ -11,9 +11,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from Crypto.Cipher import AES
-
-from platforms.crypto import ReadyCipher, cbc, padded, unpadded
+from platforms.crypto import AES, ReadyCipher, cbc, padded, unpadded
 from platforms.errors import CallbackRefused
 
 
