@@ -275,14 +275,21 @@ class SQLiteTransactions:
                 self._queue.leave()
 
 
+def sqlite_file(engine: Engine) -> str | None:
+    """The whole path of an SQLite database, by which its writers queue; None if it is in memory, or of another kind."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        return None
+    return str(Path(database).resolve())
+
+
 def tune_sqlite(engine: Engine) -> None:
     """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
 
     In the application's context, which is where connections are kept open for the next (_kept_open) until it ends.
     """
     kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
-    database = engine.url.database
-    file = str(Path(database).resolve()) if database and database != ":memory:" else None
+    file = sqlite_file(engine)
     transactions = SQLiteTransactions(queue_of(file), is_file=file is not None)
 
     @event.listens_for(engine, "connect")

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from crashpoints import crash_here
-from extensions import db
+from extensions import db, sqlite_file
 from jobs import outbox as jobs_outbox
 from jobs.handling import Overtaken
 from jobs.outbox import Claim, Done, Later, Outcome
@@ -47,9 +46,8 @@ class Turn:
 
     def before_commit(self) -> None:
         """See who waits for the write lock while it is still held."""
-        database = db.engine.url.database
-        if db.engine.dialect.name == "sqlite" and database and database != ":memory:":
-            self.is_wanted = queue_of(str(Path(database).resolve())).is_wanted()
+        if file := sqlite_file(db.engine):
+            self.is_wanted = queue_of(file).is_wanted()
 
 
 class Pace:
