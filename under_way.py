@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 
 Call = Callable[[], None]
 
@@ -34,39 +35,38 @@ def under_way(call: Call) -> Iterator[None]:
 
 
 class _Helper:
-    """A thread that makes one call after another. Each lock is held until what it is called after has happened."""
+    """A thread that makes one call after another."""
 
     def __init__(self) -> None:
-        self._asked, self._begun, self._done = threading.Lock(), threading.Lock(), threading.Lock()
-        for lock in (self._asked, self._begun, self._done):
-            lock.acquire()
-        self._call: Call | None = None
-        self._error: BaseException | None = None
+        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._begun = threading.Lock()  # held until a call has begun
+        self._begun.acquire()
         threading.Thread(target=self._run, name="under way", daemon=True).start()
 
     def begin(self, call: Call) -> None:
         """Waits for its beginning: the interpreter would stay here for milliseconds, and the call wait for it."""
-        self._call = call
-        self._asked.release()
+        self._calls.put(call)
         self._begun.acquire()
 
     def end(self) -> None:
-        self._done.acquire()
-        error, self._call, self._error = self._error, None, None
+        error = self._ends.get()
         _idle.append(self)
         if error is not None:
             raise error
 
     def _run(self) -> None:
         while True:
-            self._asked.acquire()
-            self._begun.release()
-            try:
-                if self._call is not None:
-                    self._call()
-            except BaseException as error:
-                self._error = error
-            self._done.release()
+            self._make(self._calls.get())
+
+    def _make(self, call: Call) -> None:
+        error: BaseException | None = None
+        self._begun.release()
+        try:
+            call()
+        except BaseException as raised:
+            error = raised
+        self._ends.put(error)
 
 
 def _helper() -> _Helper | None:
