@@ -89,13 +89,14 @@ def settle(app: SimulatedApp, mine: dict[str, Any], control: Control) -> None:
 
 
 def arrived_group(integration: Integration, external_id: str) -> GroupChat:
-    """The group, once the platform's event about it has arrived."""
+    """The group, once the platform's event about it has arrived and the worker has read a name that was not in it."""
     for _ in range(round(SECONDS / POLL_SECONDS)):
         db.session.rollback()
-        if (chat := groups.find(integration, external_id)) is not None:
+        chat = groups.find(integration, external_id)
+        if chat is not None and chat.name:
             return chat
         time.sleep(POLL_SECONDS)
-    raise SetupFailed(f"{integration.platform}: no event told of the group {external_id}.")
+    raise SetupFailed(f"{integration.platform}: nobody told of the group {external_id} and its name.")
 
 
 def extend_policies(integration: Integration, chat: GroupChat | None) -> None:
