@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -62,9 +62,12 @@ def request(connection: socket.socket) -> bytes:
 
 
 def answering(answer: bytes) -> Callable[[socket.socket], None]:
+    """Until the other side hangs up, which it may do in the middle of an answer."""
+
     def serve(connection: socket.socket) -> None:
-        while request(connection):
-            connection.sendall(answer)
+        with suppress(OSError):
+            while request(connection):
+                connection.sendall(answer)
 
     return serve
 
