@@ -11,12 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import func, select
+
+from models import Heartbeat
+from services import backups
+from services.clock import utcnow
 from tests.conftest import ROOT
 from tests.faults.feeder import Feeder, Load
 from tests.faults.fleet import Company, Fleet
 from tests.faults.history import History, Press, Push, violations
-from tests.faults.snapshot import Ledger
+from tests.faults.snapshot import Ledger, reading
 from tests.private_servers import postgresql_programs
+from tests.servers import wait_until
 
 FEW = Load(alerts=4, pressed=2, senders=2, pressers=2)
 Tried = TypeVar("Tried", Push, Press)
@@ -33,6 +39,7 @@ def test_a_backup_taken_under_load_comes_back_whole(
     ledger.check(feeder.history)
     for process in (*fleet.webs, *fleet.workers):
         process.stop()
+    wait_until(lambda: is_nobody_seen(fleet), "whom another test killed, and who could not say so, is forgotten")
     operator(fleet, "restore", "--yes", file)
     held = as_of(began, feeder.history)
     fleet.start()
@@ -56,6 +63,12 @@ def operator(fleet: Fleet, *words: object) -> None:
     command = [sys.executable, "-m", "flask", "--app", "app", *map(str, words)]
     done = subprocess.run(command, cwd=ROOT, env=fleet.env | {"PATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def is_nobody_seen(fleet: Fleet) -> bool:
+    with reading(fleet) as engine, engine.connect() as on:
+        last_at = on.scalar(select(func.max(Heartbeat.at)))
+    return last_at is None or utcnow() - last_at > backups.WORKER_SEEN_WITHIN
 
 
 def as_of(moment: float, history: History) -> History:
