@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flask import current_app, g, has_app_context
 from flask_babel import Babel
@@ -133,7 +133,7 @@ def read_only() -> Iterator[None]:
 def reading() -> Iterator[Connection]:
     """A short look at the database beside the session.
 
-    On SQLite each Statement (services/statements.py) sees what is there when it runs; what SQLAlchemy executes is one
+    Each Statement (services/statements.py) sees what is there when it runs; what SQLAlchemy executes is one
     transaction.
     """
     before = g.get("reads_only", False)
@@ -158,39 +158,71 @@ def writing(meanwhile: Callable[[], None] | None = None) -> Iterator[Connection]
     if db.session.registry.has():
         db.session.rollback()
     g.reads_only = False
-    with _kept_open() as connection:
-        transactions: SQLiteTransactions | None = connection.info.get("transactions")
-        if transactions is not None:
-            with transactions.writing(connection, meanwhile):
-                yield connection
-            return
-        with connection.begin():
-            yield connection
-        if meanwhile is not None:
-            meanwhile()
+    with _kept_open() as connection, _transactions(connection).writing(connection, meanwhile):
+        yield connection
 
 
 @contextmanager
 def _kept_open() -> Iterator[Connection]:
     """A connection, closed after an exception.
 
-    On SQLite it stays open for the next one: to take it from the pool and give it back takes longer than half of the
+    Else it stays open for the next one: to take it from the pool and give it back takes longer than half of the
     statements.
     """
-    kept: list[Connection] = current_app.extensions.get("connections_kept", [])
+    kept: list[Connection] = current_app.extensions["connections_kept"]
     try:
         connection = kept.pop()
     except IndexError:
+        connection = db.engine.connect()
+    if not _transactions(connection).is_there(connection):
+        connection.close()  # the pool finds out more
         connection = db.engine.connect()
     try:
         yield connection
     except BaseException:
         connection.close()
         raise
-    if "transactions" in connection.info and len(kept) < CONNECTIONS_KEPT:
+    if len(kept) < CONNECTIONS_KEPT:
         kept.append(connection)
     else:
         connection.close()
+
+
+def keep_connections(engine: Engine, transactions: Transactions) -> None:
+    """Have this engine's connections begin and end like that, and a few of them kept open for the next one.
+
+    In the application's context: they are kept until the engine is disposed of.
+    """
+    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
+
+    @event.listens_for(engine, "connect")
+    def connect(_driver: Any, record: Any) -> None:
+        record.info["transactions"] = transactions
+
+    @event.listens_for(engine, "engine_disposed")
+    def close_kept(_engine: Engine) -> None:
+        while kept:
+            connection = kept.pop()
+            connection.detach()  # from a pool that is gone
+            connection.close()
+
+
+class Transactions(Protocol):
+    """How the transactions of an engine's connections begin and end."""
+
+    def writing(self, connection: Connection, meanwhile: Callable[[], None] | None) -> AbstractContextManager[None]:
+        """connection.begin() without its hundred calls, for who gives SQLAlchemy few statements or none.
+
+        SQLAlchemy begins a transaction of its own at the first statement that it is given; then this ends both.
+        """
+
+    def is_there(self, connection: Connection) -> bool:
+        """Whether a connection that was kept can be used without asking anybody."""
+
+
+def _transactions(connection: Connection) -> Transactions:
+    found: Transactions = connection.info["transactions"]
+    return found
 
 
 class SQLiteTransactions:
@@ -220,12 +252,11 @@ class SQLiteTransactions:
     def rollback(self, connection: Connection) -> None:
         self._end(connection, "ROLLBACK")
 
+    def is_there(self, connection: Connection) -> bool:
+        return True
+
     @contextmanager
     def writing(self, connection: Connection, meanwhile: Callable[[], None] | None) -> Iterator[None]:
-        """connection.begin() without its hundred calls, for who gives SQLAlchemy few statements or none.
-
-        SQLAlchemy begins a transaction of its own at the first statement that it is given; then it is to end both.
-        """
         self._begin_write(connection)
         try:
             yield
@@ -284,17 +315,14 @@ def sqlite_file(engine: Engine) -> str | None:
 
 
 def tune_sqlite(engine: Engine) -> None:
-    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time.
-
-    In the application's context, which is where connections are kept open for the next (_kept_open) until it ends.
-    """
-    kept: list[Connection] = current_app.extensions.setdefault("connections_kept", [])
+    """Give SQLite the manners of a server: WAL, full durability, foreign keys, one writer at a time."""
     file = sqlite_file(engine)
     transactions = SQLiteTransactions(queue_of(file), is_file=file is not None)
 
+    keep_connections(engine, transactions)
+
     @event.listens_for(engine, "connect")
-    def connect(dbapi_connection: Any, record: Any) -> None:
-        record.info["transactions"] = transactions
+    def connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None
         busy = f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}"
         for pragma in (
@@ -305,13 +333,6 @@ def tune_sqlite(engine: Engine) -> None:
             busy,
         ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "engine_disposed")
-    def close_kept(_engine: Engine) -> None:
-        while kept:
-            connection = kept.pop()
-            connection.detach()  # from a pool that is gone
-            connection.close()
 
     event.listen(engine, "begin", transactions.begin)
     event.listen(engine, "commit", transactions.commit)
@@ -339,4 +360,14 @@ def _execute(connection: Connection, statement: str) -> None:
     try:
         driver.execute(statement)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
+        raise as_sqlalchemy_says(connection, statement, error) from error
+
+
+def as_sqlalchemy_says(connection: Connection, statement: str, error: Exception) -> Exception:
+    """What SQLAlchemy would raise for an error of the driver, without the values."""
+    dialect, driver = connection.dialect, connection.connection.dbapi_connection
+    is_gone = dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    if is_gone:
+        connection.invalidate(error)
+    base: Any = dialect.dbapi.Error  # type: ignore[union-attr]
+    return DBAPIError.instance(statement, None, error, base, connection_invalidated=is_gone, dialect=dialect)

@@ -58,7 +58,7 @@ def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:
         if is_file:
             tune_sqlite(db.engine)
         else:
-            from postgresql_waits import tune_postgresql  # noqa: PLC0415 - others do without its driver
+            from postgresql_trips import tune_postgresql  # noqa: PLC0415 - others do without its driver
 
             tune_postgresql(db.engine)
     engine.connect(app)
@@ -91,7 +91,7 @@ def _engine_options(is_file: bool) -> dict[str, object]:
     options["json_serializer"] = json_text.written
     if is_file:
         return options
-    return options | {"pool_pre_ping": True, "connect_args": {"options": "-c jit=off -c join_collapse_limit=4"}}
+    return options | {"connect_args": {"options": "-c jit=off -c join_collapse_limit=4"}}
 
 
 def _keep_little() -> None:

@@ -12,9 +12,7 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
-from flask import g
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, event
 
 from extensions import seconds_left
 
@@ -64,19 +62,3 @@ def _until(end: float, steps: Steps[Result]) -> Steps[Result]:
         result: Result = done.value
         return result
     raise psycopg.OperationalError("PostgreSQL takes no connection in time")
-
-
-def tune_postgresql(engine: Engine) -> None:
-    @event.listens_for(engine, "do_connect")
-    def connect(_dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> BriefConnection:
-        return BriefConnection.connect(*arguments, **(DEFAULTS | named))
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        """Who only reads waits for no lock."""
-        left = seconds_left()
-        if left is not None and not g.get("reads_only", False):
-            milliseconds = max(1, int(left * 1000))
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}"
-            )

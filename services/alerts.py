@@ -380,7 +380,7 @@ def _event_values(push: _Push, event: IncomingEvent) -> dict[str, Any]:
 def _store_rows(push: _Push) -> None:
     """Insert the events, and count duplicates without raising versions: a chatty monitor must not beat people."""
     if push.event_rows:
-        _EVENTS.run_each(db.session.connection(), push.event_rows)
+        _EVENTS.later_each(db.session.connection(), push.event_rows)
     if push.repeats:
         rows = [{"incident_id": incident_id, "repeats": count} for incident_id, count in push.repeats.items()]
         db.session.connection().execute(_count_repeats(push), rows)

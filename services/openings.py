@@ -216,7 +216,7 @@ def _write_notifications(openings: Iterable[Opening], now: datetime) -> None:
         return
     on = db.session.connection()
     if people := [_about(each) | person for each in told for person in each.beginning.responders]:
-        _RESPONDERS.run_each(on, people)
+        _RESPONDERS.later_each(on, people)
     found = _NOTIFICATIONS.rows_each(on, [_about(each) | (each.beginning.notification or {}) for each in told])
     ids = {incident_id: id for id, incident_id in found}
     deliveries: dict[str, tuple[Values, Severity]] = {}

@@ -118,7 +118,7 @@ def is_urgent(values: dict[str, Any]) -> bool:
 def write(on: Connection, rows: list[dict[str, Any]]) -> None:
     """Stage rows by one statement. Whoever commits calls wake_worker() if one of them is urgent."""
     if rows:
-        _WRITE.run_each(on, [_PENDING | one for one in rows])
+        _WRITE.later_each(on, [_PENDING | one for one in rows])
 
 
 def stage(rows: Iterable[dict[str, Any]]) -> None:

@@ -185,7 +185,7 @@ _SCENE = Statement(
         .where(Integration.id == bindparam("integration_id"), Integration.tenant_id == bindparam("tenant_id"))
     )
 )
-_HELD = (
+_HELD = Statement(
     select(Incident.id)
     .join(Delivery, Delivery.incident_id == Incident.id)
     .where(
@@ -212,7 +212,7 @@ def read(
     """
     known = {"tenant_id": integration.tenant_id, "reference": reference}
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_HELD, known)
+        _HELD.later(on, known)
     asked = {"scope": receipt[0], "key": receipt[1], "external_user_id": external_user_id, "now": now}
     found = _SCENE.rows(on, known | asked | {"integration_id": integration.id})
     return _scene(on, found[0], reference) if found else None

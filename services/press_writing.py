@@ -100,7 +100,7 @@ def apply(
     if decision.takes_on:
         _take_on(on, incident, by, now)
     if decision.ends:
-        _timers_end(decision.ends).run(on, {"of_tenant": incident.tenant_id, "of_subject": incident.id})
+        _timers_end(decision.ends).later(on, {"of_tenant": incident.tenant_id, "of_subject": incident.id})
     if decision.ends_alerts:
         on.execute(alerts_closed(incident.id, incident.tenant_id, now))
     if decision.ends_messages:
@@ -150,13 +150,13 @@ def _take_on(on: Connection, incident: IncidentValues, by: Presser, now: datetim
     joining = {"is_current": True, "source": "self", "assigned_at": now}
     if mine is None:
         about = {"tenant_id": incident.tenant_id, "incident_id": incident.id, "user_id": by.user_id}
-        _RESPONDER.run(on, about | joining | {"acknowledged_at": now})
+        _RESPONDER.later(on, about | joining | {"acknowledged_at": now})
         incident.responders.append(Assignee(0, by.user_id, True, now, by.user))
         return
     if mine.is_current:
-        _TAKEN_ON.run(on, {"of_responder": mine.id, "acknowledged_at": now})
+        _TAKEN_ON.later(on, {"of_responder": mine.id, "acknowledged_at": now})
     else:
-        _JOINED.run(on, joining | {"of_responder": mine.id, "acknowledged_at": now})
+        _JOINED.later(on, joining | {"of_responder": mine.id, "acknowledged_at": now})
     mine.is_current, mine.acknowledged_at = True, now
 
 
@@ -164,7 +164,7 @@ def add_code(on: Connection, card_id: int, code: str, *, tenant_id: int, hours: 
     """Keep the right to update that a press brought. The same one again is the one that we have."""
     values = {"tenant_id": tenant_id, "card_id": card_id, "code": code, "origin": "press"}
     times = {"received_at": now, "expires_at": now + timedelta(hours=hours)}
-    _code(insert_unless_there(on, CardCode, ("card_id", "code"))).run(on, values | times)
+    _code(insert_unless_there(on, CardCode, ("card_id", "code"))).later(on, values | times)
 
 
 @cache
@@ -176,14 +176,14 @@ def _code(insertion: Insert) -> Statement:
 def shown(on: Connection, card: PressedCard, fingerprint: str, now: datetime) -> None:
     """Note what the presser's card shows by the answer."""
     state = CardState.LIVE if card.state is CardState.STALE else card.state
-    _CARD.run(on, {"of_card": card.id, "fingerprint": fingerprint, "new_state": state, "at": now})
+    _CARD.later(on, {"of_card": card.id, "fingerprint": fingerprint, "new_state": state, "at": now})
 
 
 def take_receipt(
     on: Connection, scope: str, key: str, *, tenant_id: int, answer: dict[str, Any], now: datetime
 ) -> None:
     """Raises IntegrityError if the same event was taken at this moment."""
-    _RECEIPT.run(on, {"tenant_id": tenant_id, "scope": scope, "key": key, "answer": answer, "at": now})
+    _RECEIPT.later(on, {"tenant_id": tenant_id, "scope": scope, "key": key, "answer": answer, "at": now})
 
 
 def prove(on: Connection, integration: Integration, now: datetime) -> None:
@@ -192,9 +192,9 @@ def prove(on: Connection, integration: Integration, now: datetime) -> None:
     if _PASSED.run(on, about):
         return
     values = {"tenant_id": integration.tenant_id, "integration_id": integration.id, "name": "press"}
-    _CHECK.run(on, values | {"state": CheckState.PASSED, "since": now, "at": now, "detail": {}})
+    _CHECK.later(on, values | {"state": CheckState.PASSED, "since": now, "at": now, "detail": {}})
 
 
 def note_callback(on: Connection, integration: Integration, now: datetime) -> None:
     """Past the version column: presses must not wait for one another, nor be read again for it."""
-    _CALLED.run(on, {"of_integration": integration.id, "at": now})
+    _CALLED.later(on, {"of_integration": integration.id, "at": now})

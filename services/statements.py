@@ -1,24 +1,24 @@
-"""Statements for the shortest paths: rendered once, then run on SQLite's own cursor.
+"""Statements for the shortest paths: rendered once, then run on the driver itself.
 
-SQLAlchemy spends 40 to 60 µs on each execution of a statement that SQLite answers in 5. A press on a card has ten of
-them and a budget of a millisecond, so there they are rendered once, with the conversions of their values. On other
-databases, whose answer has to travel, SQLAlchemy executes them.
+SQLAlchemy spends 40 to 60 µs on each execution of a statement, which SQLite answers in 5. A press on a card has ten of
+them and a budget of a millisecond, so there they are rendered once, with the conversions of their values. On PostgreSQL
+those that nobody asks anything of travel with those that somebody does (postgresql_trips.py).
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache
 from json import JSONDecoder
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Executable, bindparam, insert
+from sqlalchemy import JSON, Connection, Executable, Insert, bindparam, insert
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from extensions import as_sqlalchemy_says
 from models import EnumText, UtcDateTime
 
 Convert = Callable[[Any], Any]
@@ -29,46 +29,43 @@ class Statement:
 
     def __init__(self, statement: Any) -> None:
         self.statement: Executable = statement
-        self._rendered: _Rendered | None = None
+        self._rendered: dict[str, _Rendered] = {}
 
     def rows(self, on: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """What a select finds."""
-        if on.dialect.name != "sqlite":
-            return on.execute(self.statement, values).all()
         rendered = self._render(on.dialect)
-        cursor = rendered.execute(on, values)
-        return [rendered.converted(row) for row in cursor.fetchall()]
+        return [rendered.converted(row) for row in rendered.ask(on, values).fetchall()]
 
     def run(self, on: Connection, values: Mapping[str, Any]) -> int:
         """Execute it and return how many rows it met."""
-        if on.dialect.name != "sqlite":
-            return on.execute(self.statement, values).rowcount
-        return self._render(on.dialect).execute(on, values).rowcount
+        met: int = self._render(on.dialect).ask(on, values).rowcount
+        return met
+
+    def later(self, on: Connection, values: Mapping[str, Any]) -> None:
+        """Execute it before whatever is asked next; on PostgreSQL what is wrong with it is raised only there."""
+        self._render(on.dialect).later(on, values)
 
     def rows_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[Sequence[Any]]:
         """What executing it once for each of the rows returns, in any order: for an insert with RETURNING."""
-        if on.dialect.name != "sqlite":
+        if on.dialect.name != "sqlite" and len(rows) > 1:
             return on.execute(self.statement, rows).all()
         return [found for values in rows for found in self.rows(on, values)]
 
-    def run_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it once for each of the rows."""
-        if on.dialect.name != "sqlite":
-            on.execute(self.statement, rows)
-            return
+    def later_each(self, on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The same as later(), once for each of the rows."""
         rendered = self._render(on.dialect)
         for values in rows:
-            rendered.execute(on, values)
+            rendered.later(on, values)
 
     def prepare(self, on: Connection) -> None:
         """Render it now, not at its first execution."""
-        if on.dialect.name == "sqlite":
-            self._render(on.dialect)
+        self._render(on.dialect)
 
     def _render(self, dialect: Dialect) -> _Rendered:
-        if self._rendered is None:
-            self._rendered = _Rendered(self.statement, dialect)
-        return self._rendered
+        try:
+            return self._rendered[dialect.name]
+        except KeyError:
+            return self._rendered.setdefault(dialect.name, _Rendered(self.statement, dialect))
 
 
 def inserting(table: Any, *names: str, returning: Sequence[str] = ()) -> Statement:
@@ -78,7 +75,7 @@ def inserting(table: Any, *names: str, returning: Sequence[str] = ()) -> Stateme
 
 
 class _Rendered:
-    """The text of a statement with what turns values into SQLite's and back.
+    """The text of a statement with what turns values into the driver's and back.
 
     fixed     the values of all parameters, as far as they are part of the statement
     changing  those that are not: position, name and conversion
@@ -86,14 +83,17 @@ class _Rendered:
     """
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        if isinstance(statement, Insert):
+            statement = statement.inline()  # else PostgreSQL would be asked for the new row's id
+        compiled: Any = statement.compile(dialect=_by_position(dialect))  # type: ignore[attr-defined]
+        self.is_sqlite = dialect.name == "sqlite"
         self.text = str(compiled)
         self.fixed: list[Any] = []
         self.changing: list[tuple[int, str, Convert | None]] = []
         defaults = {column.key: column.default for column in compiled.insert_prefetch or ()}
         for position, name in enumerate(compiled.positiontup):
             bound = compiled.binds[name]
-            convert = _to_sqlite(bound.type, dialect)
+            convert = _to_driver(bound.type, dialect)
             if name in defaults:
                 default = defaults[name].arg if defaults[name].is_scalar else defaults[name].arg({})
                 self.fixed.append(convert(default) if convert else default)
@@ -103,18 +103,29 @@ class _Rendered:
             else:
                 self.fixed.append(convert(bound.effective_value) if convert else bound.effective_value)
         columns: Any = getattr(statement, "exported_columns", ())  # of a select, or of what is returned
-        found = enumerate(_from_sqlite(column.type, dialect) for column in columns)
+        found = enumerate(_from_driver(column.type, dialect) for column in columns)
         self.results = [(position, convert) for position, convert in found if convert is not None]
 
-    def execute(self, on: Connection, values: Mapping[str, Any]) -> Any:
+    def ask(self, on: Connection, values: Mapping[str, Any]) -> Any:
+        """The driver's cursor, which has executed it."""
+        driver: Any = on.connection.dbapi_connection
+        return self._tell(on, driver.execute if self.is_sqlite else driver.ask, values)
+
+    def later(self, on: Connection, values: Mapping[str, Any]) -> None:
+        driver: Any = on.connection.dbapi_connection
+        self._tell(on, driver.execute if self.is_sqlite else driver.later, values)
+
+    def _tell(self, on: Connection, driver: Callable[[str, list[Any]], Any], values: Mapping[str, Any]) -> Any:
+        try:
+            return driver(self.text, self._given(values))
+        except on.dialect.dbapi.Error as error:  # type: ignore[union-attr]
+            raise as_sqlalchemy_says(on, self.text, error) from error
+
+    def _given(self, values: Mapping[str, Any]) -> list[Any]:
         given = self.fixed.copy()
         for position, name, convert in self.changing:
             given[position] = convert(values[name]) if convert else values[name]
-        driver: Any = on.connection.dbapi_connection
-        try:
-            return driver.execute(self.text, given)
-        except sqlite3.Error as error:
-            raise DBAPIError.instance(self.text, None, error, sqlite3.Error) from error
+        return given
 
     def converted(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)
@@ -123,26 +134,36 @@ class _Rendered:
         return values
 
 
+def _by_position(dialect: Dialect) -> Dialect:
+    """A dialect whose statements say ? or $1 for their values, which the driver need not look for and replace."""
+    if dialect.positional:
+        return dialect
+    other = copy(dialect)
+    other.paramstyle, other.positional = "numeric_dollar", True
+    other.identifier_preparer = other.preparer(other)
+    return other
+
+
 # --- the same conversions as the types' own, which take several times as long -------------------------------------
 
 
-def _to_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    if isinstance(kind, UtcDateTime):
-        return _time_text
+def _to_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, EnumText):
         texts: dict[Any, Any] = {None: None} | {member: member.value for member in kind.kind}
         return texts.__getitem__
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return _time_text
     convert: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return convert
 
 
-def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    if isinstance(kind, UtcDateTime):
-        return _time_of
+def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, EnumText):
         members: dict[Any, Any] = {None: None} | {member.value: member for member in kind.kind}
         return members.__getitem__
-    if isinstance(kind, JSON):
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return _time_of
+    if isinstance(kind, JSON) and dialect.name == "sqlite":
         return _json_of
     convert: Convert | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return convert

@@ -78,7 +78,7 @@ def rows_of(push: Push, *, source_id: int, tenant_id: int, now: datetime) -> lis
 
 def insert_rows(connection: Connection, rows: list[dict[str, Any]], *, now: datetime) -> bool:
     """Stage rows of any sources, and that they will be taken. True if the worker must be woken for it."""
-    _STORE.run_each(connection, rows)
+    _STORE.later_each(connection, rows)
     sources = {(row["tenant_id"], row["source_id"]) for row in rows}
     is_new = [_have_taken(connection, source_id, tenant_id, now) for tenant_id, source_id in sorted(sources)]
     return any(is_new)
@@ -230,7 +230,7 @@ def _set_aside(source: SourceValues, row: Waiting, stored: dict[str, Any], error
 
 def _delete(rows: Iterable[Waiting]) -> None:
     """By their ids and nothing else: an id below the last one may belong to a push that is just being stored."""
-    _DELETE.run_each(db.session.connection(), [{"of_id": row.id} for row in rows])
+    _DELETE.later_each(db.session.connection(), [{"of_id": row.id} for row in rows])
 
 
 def _to_json(event: IncomingEvent) -> dict[str, Any]:

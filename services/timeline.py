@@ -54,7 +54,7 @@ def _audit(incident: Incident, entry: TimelineEntry, by: Membership) -> None:
 
 def write(on: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append entries, given with all their columns but the id."""
-    _ROWS.run_each(on, rows)
+    _ROWS.later_each(on, rows)
 
 
 def prepare(on: Connection) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -47,6 +49,7 @@ from services.instance import current_settings
 from tests.conftest import running_app
 from tests.factories import make_channel, make_incident, make_integration
 from tests.fakes import FakePlatform
+from tests.noted import noted
 
 INCIDENTS = 400
 LARGE = (
@@ -94,53 +97,47 @@ def viewer(app: Flask) -> Membership:
 @contextmanager
 def explained() -> Iterator[list[str]]:
     """The plans of the statements that are executed inside the block, one line a step, once it ends."""
-    seen: list[tuple[str, Any]] = []
     steps: list[str] = []
-    is_sqlite = db.engine.dialect.name == "sqlite"
-    with _noted_by_sqlite(seen) if is_sqlite else _noted_by_sqlalchemy(seen):
+    with _noted_by_sqlite() if db.engine.dialect.name == "sqlite" else noted() as seen:
         yield steps
     db.session.rollback()
     raw = db.engine.raw_connection()
-    cursor = raw.cursor()
-    if not is_sqlite:  # it reads small tables whole unless told not to
-        cursor.execute("SET LOCAL enable_seqscan = off")
-    for statement, values in seen:
-        if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
-            cursor.execute(("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + statement, values)
-            steps += [str(row[-1]).strip() for row in cursor.fetchall()]
-    raw.rollback()
-    raw.close()
+    driver: Any = raw.driver_connection
+    if db.engine.dialect.name == "postgresql":  # it reads small tables whole unless told not to
+        raw.cursor().execute("SET enable_seqscan = off")
+    for one in seen:
+        if one.text.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+            steps += one.explained(driver)
+    raw.invalidate()
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """A statement with its values filled in."""
+
+    text: str
+
+    def explained(self, driver: sqlite3.Connection) -> list[str]:
+        return [str(row[-1]).strip() for row in driver.execute(f"EXPLAIN QUERY PLAN {self.text}").fetchall()]
 
 
 @contextmanager
-def _noted_by_sqlite(seen: list[tuple[str, Any]]) -> Iterator[None]:
+def _noted_by_sqlite() -> Iterator[list[_Noted]]:
     """By the driver, which also sees what does not go through SQLAlchemy, values filled in."""
     db.session.rollback()
     db.engine.dispose()  # so that every connection is made inside
+    seen: list[_Noted] = []
     noting = True
 
     def connect(driver: Any, _record: Any) -> None:
-        driver.set_trace_callback(lambda statement: seen.append((statement, ())) if noting else None)
+        driver.set_trace_callback(lambda statement: seen.append(_Noted(statement)) if noting else None)
 
     event.listen(db.engine, "connect", connect)
     try:
-        yield
+        yield seen
     finally:
         noting = False
         event.remove(db.engine, "connect", connect)
-
-
-@contextmanager
-def _noted_by_sqlalchemy(seen: list[tuple[str, Any]]) -> Iterator[None]:
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
-        if not many:
-            seen.append((statement, values))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def assert_reads_little(steps: list[str]) -> None:

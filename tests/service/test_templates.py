@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from blueprints.templating import markdown
 from errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -35,6 +35,7 @@ from tests.factories import (
     make_tenant,
 )
 from tests.fakes import FakePlatform
+from tests.noted import noted
 from tests.service.messaging import Office
 
 KIND = "wecom_app"
@@ -136,10 +137,9 @@ def test_a_press_is_answered_with_the_template_and_no_further_statement(office: 
             result = office.press(card, "状态刷新")
             db.session.connection().connection.driver_connection.set_trace_callback(None)
         else:
-            listener = lambda _c, _cur, statement, *_rest: seen.append(statement)  # noqa: E731
-            event.listen(db.engine, "before_cursor_execute", listener)
-            result = office.press(card, "状态刷新")
-            event.remove(db.engine, "before_cursor_execute", listener)
+            with noted() as seen_by_driver:
+                result = office.press(card, "状态刷新")
+            seen += [one.text for one in seen_by_driver]
         assert result.card is not None
         bodies.append(result.card.body)
         return len(seen)

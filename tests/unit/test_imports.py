@@ -17,7 +17,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"blueprints", "jobs"}),
     frozenset({"services", "metrics"}),
     frozenset({"platforms", "sources", "models"}),
-    frozenset({"schema", "web_extensions", "postgresql_waits"}),
+    frozenset({"schema", "web_extensions", "postgresql_trips"}),
+    frozenset({"postgresql_waits"}),
     frozenset({"extensions", "logs", "crashpoints", "write_queue", "whole_requests"}),
     frozenset(
         {
