@@ -275,7 +275,8 @@ def _send_all(organisation: Organisation, now: datetime) -> Iterator[Button]:
         delivery.state, delivery.sent_at = DeliveryState.SENT, now
         card = cards.open_card(delivery, incident, message_id=f"om_{delivery.id}", fingerprint="", now=now)
         if gives_codes:
-            cards.add_code(card, f"code-{delivery.id}", origin="send", hours=72, now=now)
+            about: dict[str, Any] = {"tenant_id": card.tenant_id, "origin": "send", "hours": 72}
+            cards.add_code(db.session.connection(), card.id, f"code-{delivery.id}", **about, now=now)
         key = card_keys.make(secret, "acknowledge", delivery.reference)
         yield Button(delivery.external_user_id or "", delivery.reference, key, places[delivery.integration_id or 0])
     of_tenant = Job.tenant_id == organisation.tenant_id, Job.kind == "deliver", Job.state == JobState.PENDING

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, or_, select
 
-from extensions import db, insert_once, unindexed
+from extensions import db, insert_into, unindexed
 from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Integration, Job, User
 from platforms import PLATFORMS
 from services import groups, leases, outbox, timeline, war_room_news
+from services.statements import Statement
 
 UPDATE, REFRESH = "update_card", "refresh_cards"
 """Kinds of rows: one card's update, and finding those of an incident that need one (its presses stage one row)."""
@@ -128,10 +130,20 @@ def is_turn_of(job_id: int, card_id: int, now: datetime) -> bool:
 # --- rights to update ---------------------------------------------------------------------------------------------
 
 
-def add_code(card: Card, code: str, *, origin: str, hours: int, now: datetime) -> None:
-    """Keep a right to update; origin: send | press. The same one again is the one that we have."""
-    values = {"tenant_id": card.tenant_id, "card_id": card.id, "code": code, "origin": origin, "received_at": now}
-    insert_once(CardCode, values | {"expires_at": now + timedelta(hours=hours)}, key=("card_id", "code"))
+def add_code(
+    on: Connection, card_id: int, code: str, *, tenant_id: int, origin: str, hours: int, now: datetime
+) -> None:
+    """Stage a right to update that a press or a sending (`origin`) brought. The same one again is the one we have."""
+    values = {"tenant_id": tenant_id, "card_id": card_id, "code": code, "origin": origin}
+    times = {"received_at": now, "expires_at": now + timedelta(hours=hours)}
+    _code(on.dialect.name).later(on, values | times)
+
+
+@cache
+def _code(dialect: str) -> Statement:
+    names = ("tenant_id", "card_id", "code", "origin", "received_at", "expires_at")
+    statement = insert_into(dialect, CardCode.__table__).values({name: bindparam(name) for name in names})
+    return Statement(statement.on_conflict_do_nothing(index_elements=["card_id", "code"]))
 
 
 def next_code(card: Card, now: datetime) -> CardCode | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,6 @@ from extensions import db, insert_unless_there
 from models import (
     AccountLink,
     Card,
-    CardCode,
     CardState,
     CheckState,
     Delivery,
@@ -86,7 +85,7 @@ class Arrived:
 # --- it arrived ---------------------------------------------------------------------------------------------------
 
 _OLDER, _LATER = Card.__table__.alias("older"), Delivery.__table__.alias("later")
-_HELD = select(Incident.id).where(Incident.id == bindparam("incident_id")).with_for_update()
+_HELD = Statement(select(Incident.id).where(Incident.id == bindparam("incident_id")).with_for_update())
 _STATE = Statement(
     select(
         Incident.version,
@@ -149,13 +148,13 @@ def sent(arrived: Arrived, *, now: datetime) -> None:
     scene = arrived.scene
     on, incident = db.session.connection(), scene.incident
     if incident is not None and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_HELD, {"incident_id": incident.id})
+        _HELD.later(on, {"incident_id": incident.id})
     found = _STATE.rows(on, {"delivery_id": scene.id})
     if not found:
         return
     version, link_state, has_older, has_later, connection_id = found[0]
-    _SENT.run(on, _sent_values(arrived, now))
-    _TRY.run(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
+    _SENT.later(on, _sent_values(arrived, now))
+    _TRY.later(on, _try_values(scene.id, arrived.integration.tenant_id, arrived.made))
     if connection_id is not None:
         calls.note(arrived.integration, now, people=_people_reached(arrived))
     if link_state is LinkState.BROKEN and scene.user_id is not None:
@@ -216,25 +215,18 @@ def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
     elif has_older:
         cards.supersede_older(db.session.get_one(Card, card_id), now=now)
     if message.update_code:
-        on.execute(insert_unless_there(on, CardCode, ("card_id", "code")), _code_values(arrived, card_id, now))
+        about: dict[str, Any] = {
+            "tenant_id": arrived.integration.tenant_id,
+            "origin": "send",
+            "hours": arrived.code_hours,
+        }
+        cards.add_code(on, int(card_id), message.update_code, **about, now=now)
     return int(card_id)
 
 
 @cache
 def _opening(insertion: Insert, names: tuple[str, ...]) -> Statement:
     return Statement(insertion.values({name: bindparam(name) for name in names}).returning(_CARDS.c.id))
-
-
-def _code_values(arrived: Arrived, card_id: int, now: datetime) -> dict[str, Any]:
-    """A right to update, which sending brought."""
-    expires_at = now + timedelta(hours=arrived.code_hours)
-    known = {
-        "tenant_id": arrived.integration.tenant_id,
-        "card_id": card_id,
-        "code": arrived.message.update_code,
-        "origin": "send",
-    }
-    return known | {"received_at": now, "expires_at": expires_at}
 
 
 def _mend_link(integration_id: int, user_id: int) -> None:

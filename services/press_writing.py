@@ -8,17 +8,15 @@ told is written down while the disk is waited for (under_way.py).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, bindparam, null, or_, update
+from sqlalchemy import Connection, bindparam, null, or_, update
 from sqlalchemy.orm.exc import StaleDataError
 
-from extensions import insert_unless_there
 from models import (
     Card,
-    CardCode,
     CardState,
     CheckState,
     Incident,
@@ -158,19 +156,6 @@ def _take_on(on: Connection, incident: IncidentValues, by: Presser, now: datetim
     else:
         _JOINED.later(on, joining | {"of_responder": mine.id, "acknowledged_at": now})
     mine.is_current, mine.acknowledged_at = True, now
-
-
-def add_code(on: Connection, card_id: int, code: str, *, tenant_id: int, hours: int, now: datetime) -> None:
-    """Keep the right to update that a press brought. The same one again is the one that we have."""
-    values = {"tenant_id": tenant_id, "card_id": card_id, "code": code, "origin": "press"}
-    times = {"received_at": now, "expires_at": now + timedelta(hours=hours)}
-    _code(insert_unless_there(on, CardCode, ("card_id", "code"))).later(on, values | times)
-
-
-@cache
-def _code(insertion: Insert) -> Statement:
-    names = ("tenant_id", "card_id", "code", "origin", "received_at", "expires_at")
-    return Statement(insertion.values({name: bindparam(name) for name in names}))
 
 
 def shown(on: Connection, card: PressedCard, fingerprint: str, now: datetime) -> None:

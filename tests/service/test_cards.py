@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -208,7 +209,9 @@ def test_an_older_card_without_a_right_is_left_as_it_is(office: Office):
 def test_a_dead_right_is_dropped_for_the_next_one(office: Office):
     delivery = office.tell()
     message = office.platform.by_reference(delivery.reference)
-    cards.add_code(office.card(delivery), "from a press", origin="press", hours=72, now=office.now())
+    card = office.card(delivery)
+    about: dict[str, Any] = {"tenant_id": card.tenant_id, "origin": "press", "hours": 72}
+    cards.add_code(db.session.connection(), card.id, "from a press", **about, now=office.now())
     office.platform.errors.append(UpdateCodeSpent("60140"))
     office.change(incidents.close)
     office.pass_time(seconds=2.5)
