@@ -17,7 +17,7 @@ from models import AccountLink, Integration, IntegrationStatus, LinkState, Membe
 from platforms import PLATFORMS
 from services.incident_values import Account
 from services.policy_levels import UNIFIED, Personal
-from services.statements import Statement
+from services.statements import Statement, among
 
 
 @dataclass(slots=True)
@@ -83,11 +83,10 @@ _IN_USE = Statement(
     .order_by(Integration.id)
 )
 _ONE: Any = bindparam("user_id")
-_SOME: Any = bindparam("user_ids", expanding=True)
 _MEMBER = Statement(_MEMBERS.where(Membership.user_id == _ONE))
-_THESE_MEMBERS = _MEMBERS.where(Membership.user_id.in_(_SOME))
+_THESE_MEMBERS = Statement(_MEMBERS.where(among(Membership.user_id, "user_ids")))
 _LINKS_OF_ONE = Statement(_LINKS.where(AccountLink.user_id == _ONE))
-_LINKS_OF_THESE = _LINKS.where(AccountLink.user_id.in_(_SOME))
+_LINKS_OF_THESE = Statement(_LINKS.where(among(AccountLink.user_id, "user_ids")))
 
 
 class AddressBook:
@@ -164,8 +163,8 @@ def link_failure(link: AccountLink | LinkValues | None) -> str | None:
     return "link_pending" if link.state is LinkState.PENDING else None
 
 
-def _of_each(on: Connection, one: Statement, some: Any, tenant_id: int, user_ids: Sequence[int]) -> list[Any]:
+def _of_each(on: Connection, one: Statement, some: Statement, tenant_id: int, user_ids: Sequence[int]) -> list[Any]:
     """On SQLite asking once for each is quicker than putting a list together."""
     if on.dialect.name == "sqlite":
         return [row for user_id in user_ids for row in one.rows(on, {"tenant_id": tenant_id, "user_id": user_id})]
-    return list(on.execute(some, {"tenant_id": tenant_id, "user_ids": user_ids}))
+    return list(some.rows(on, {"tenant_id": tenant_id, "user_ids": list(user_ids)}))

@@ -17,7 +17,7 @@ from extensions import db
 from models import AlertSource, Channel, Flapping, IntegrationKey, Membership, Tenant, TenantStatus
 from services import audit, channels, rights, vault
 from services.instance import current_settings
-from services.statements import Statement
+from services.statements import Statement, among
 from services.visibility import visible_channels
 from sources import SOURCES
 from texts import N_
@@ -59,9 +59,9 @@ _VALUES = (
 )
 _FOR_PUSH = Statement(_VALUES.where(AlertSource.is_enabled.is_(True), Tenant.status == TenantStatus.ACTIVE))
 _HELD = Statement(_VALUES.with_for_update(of=AlertSource, key_share=True))
-_HELD_ALL = (
+_HELD_ALL = Statement(
     select(AlertSource.id)
-    .where(AlertSource.id.in_(bindparam("ids", expanding=True)))
+    .where(among(AlertSource.id, "ids"))
     .order_by(AlertSource.tenant_id, AlertSource.id)
     .with_for_update(key_share=True)
 )
@@ -75,7 +75,7 @@ _MAY_PUSH = (
         Tenant.status == TenantStatus.ACTIVE,
     )
 )
-_OPEN_KEYS = _MAY_PUSH.where(IntegrationKey.key_hash.in_(bindparam("key_hashes", expanding=True)))
+_OPEN_KEYS = Statement(_MAY_PUSH.where(among(IntegrationKey.key_hash, "key_hashes")))
 _OPEN_KEY = Statement(_MAY_PUSH.where(IntegrationKey.key_hash == bindparam("key_hash")))
 _SOURCES: Any = AlertSource.__table__
 _COUNT = Statement(
@@ -266,7 +266,7 @@ def hold_all(source_ids: Collection[int]) -> None:
     """
     on = db.session.connection()
     if source_ids and on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_HELD_ALL, {"ids": list(source_ids)})
+        _HELD_ALL.later(on, {"ids": list(source_ids)})
 
 
 def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetime) -> set[str]:
@@ -274,7 +274,7 @@ def open_keys(connection: Connection, key_hashes: Iterable[str], *, now: datetim
     asked = sorted(set(key_hashes))
     if connection.dialect.name == "sqlite":  # where asking once for each is quicker than putting a list together
         return {key_hash for key_hash in asked if _OPEN_KEY.rows(connection, {"key_hash": key_hash, "now": now})}
-    return set(connection.scalars(_OPEN_KEYS, {"key_hashes": asked, "now": now}))
+    return {key_hash for (key_hash,) in _OPEN_KEYS.rows(connection, {"key_hashes": asked, "now": now})}
 
 
 def count_push(source: AlertSource | SourceValues, *, events: int, rejections: list[str], now: datetime) -> None:

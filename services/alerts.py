@@ -16,7 +16,7 @@ from models import Alert, AlertEvent, AlertState, Flapping, Incident, Severity
 from services import flapping, incidents, openings, timeline
 from services.incident_access import note_held
 from services.openings import AnySource
-from services.statements import Statement, inserting
+from services.statements import Statement, among, inserting
 from sources import IncomingEvent
 from sources.base import LABELS
 
@@ -46,15 +46,20 @@ _IS_FIRING = (
     Alert.tenant_id == bindparam("of_tenant"),
     Alert.source_id == bindparam("of_source"),
     Alert.state == literal_column("'firing'"),
-    Alert.alert_key.in_(bindparam("keys", expanding=True)),
 )
-_FIRING_INCIDENTS = select(Alert.alert_key, Alert.incident_id).where(*_IS_FIRING)
-_FIRING_INCIDENT = Statement(select(Alert.incident_id).where(*_IS_FIRING[:3], Alert.alert_key == bindparam("key")))
+_FIRING_INCIDENTS = Statement(
+    select(Alert.alert_key, Alert.incident_id).where(*_IS_FIRING, among(Alert.alert_key, "keys"))
+)
+_FIRING_INCIDENT = Statement(select(Alert.incident_id).where(*_IS_FIRING, Alert.alert_key == bindparam("key")))
 _CLOSED_AT = Statement(
     select(func.max(Alert.ended_at)).where(*_IS_FIRING[:2], IS_CLOSED, Alert.alert_key == bindparam("key"))
 )
 _FIRING = (
-    select(Alert).where(*_IS_FIRING).order_by(Alert.id).with_for_update().execution_options(populate_existing=True)
+    select(Alert)
+    .where(*_IS_FIRING, Alert.alert_key.in_(bindparam("keys", expanding=True)))
+    .order_by(Alert.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
 )
 
 
@@ -161,7 +166,7 @@ def _firing_incidents(source: AnySource, keys: Iterable[str]) -> dict[str, int |
     """Ids by key, of the open alerts. On SQLite asking once for each is quicker than putting a list together."""
     on, wanted = db.session.connection(), _about(source, keys)
     if on.dialect.name != "sqlite":
-        return {row.alert_key: row.incident_id for row in on.execute(_FIRING_INCIDENTS, wanted)}
+        return {row[0]: row[1] for row in _FIRING_INCIDENTS.rows(on, wanted)}
     return {key: row[0] for key in wanted["keys"] for row in _FIRING_INCIDENT.rows(on, wanted | {"key": key})}
 
 

@@ -51,7 +51,7 @@ _LATEST = (
 _OF_KEY = Statement(_LATEST.where(Alert.alert_key == bindparam("key")))
 _ASKED = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key").render_derived()
 _EACH = _LATEST.where(Alert.alert_key == _ASKED.c.key).lateral()
-_OF_KEYS = select(_EACH).select_from(_ASKED.join(_EACH, true()))
+_OF_KEYS = Statement(select(_EACH).select_from(_ASKED.join(_EACH, true())))
 """The same for all keys of a push, where each statement has to travel."""
 
 
@@ -152,7 +152,7 @@ def _latest(source: AnySource, keys: Collection[str]) -> Sequence[Sequence[Any]]
     on = db.session.connection()
     about = {"of_tenant": source.tenant_id, "of_source": source.id}
     if on.dialect.name != "sqlite":
-        return on.execute(_OF_KEYS, about | {"keys": sorted(keys)}).all()
+        return _OF_KEYS.rows(on, about | {"keys": sorted(keys)})
     return [row for key in keys for row in _OF_KEY.rows(on, about | {"key": key})]
 
 

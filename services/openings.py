@@ -109,8 +109,9 @@ def open_all(alerts: Sequence[Values], source: AnySource, *, now: datetime) -> l
     Raises IntegrityError if another push made one of these alerts at this moment.
     """
     beginnings = Beginnings(source, now)
-    first = next_nums(source.tenant_id, len(alerts))
-    openings = [Opening(alert, beginnings.of(alert), num) for num, alert in enumerate(alerts, first)]
+    begun = [beginnings.of(alert) for alert in alerts]
+    first = next_nums(source.tenant_id, len(alerts))  # last: other transactions wait for it
+    openings = [Opening(*one, num) for num, one in enumerate(zip(alerts, begun, strict=True), first)]
     _write_incidents(openings, source, now)
     _write_alerts(openings)
     _write_notifications(openings, now)

@@ -54,7 +54,7 @@ _COLUMNS = ("kind", "tenant_id", "subject_id", "due_at", "created_at", "payload"
 _ONE_OF_A_KIND = ("unique_key", *_COLUMNS)
 _WRITE = inserting(Job, *_COLUMNS)
 
-_HELD = select(Job.id).where(Job.id == bindparam("of_id")).with_for_update()
+_HELD = Statement(select(Job.id).where(Job.id == bindparam("of_id")).with_for_update())
 _PENDING_OF = Statement(select(Job.id).where(Job.unique_key == bindparam("unique_key"), IS_PENDING))
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def hold(job_id: int) -> None:
     """Lock a row until the transaction ends: whoever wants it pending once more waits, and finds it ended."""
     on = db.session.connection()
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_HELD, {"of_id": job_id})
+        _HELD.later(on, {"of_id": job_id})
 
 
 def _once(values: dict[str, Any]) -> Job:

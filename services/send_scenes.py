@@ -31,7 +31,7 @@ from services import incident_values
 from services.clock import CLOCKS_DIFFER
 from services.incident_cards import Message
 from services.incident_values import IncidentValues
-from services.statements import Statement
+from services.statements import Statement, among
 
 COUNTED_MOST = 1000
 """How many messages to one recipient are counted; no platform allows more in an hour."""
@@ -195,7 +195,7 @@ _SCENE = Statement(
     )
 )
 _THESE = (
-    Delivery.id.in_(bindparam("delivery_ids", expanding=True)),
+    among(Delivery.id, "delivery_ids"),
     unindexed(Delivery.tenant_id) == bindparam("tenant_id"),
 )
 _LINKS = (
@@ -217,7 +217,9 @@ _CHATS = (
     .with_for_update(of=GroupChat)
     .cte("chats")
 )
-_RECIPIENTS = select(*(select(func.count()).select_from(some).scalar_subquery() for some in (_LINKS, _CHATS)))
+_RECIPIENTS = Statement(
+    select(*(select(func.count()).select_from(some).scalar_subquery() for some in (_LINKS, _CHATS)))
+)
 
 
 def hold_recipients(on: Connection, delivery_ids: Collection[int], *, tenant_id: int) -> None:
@@ -228,7 +230,7 @@ def hold_recipients(on: Connection, delivery_ids: Collection[int], *, tenant_id:
     groups, by their ids. So nobody holds one of them and waits for another that waits for him.
     """
     if on.dialect.name != "sqlite":  # there, a transaction that may write holds everything
-        on.execute(_RECIPIENTS, {"delivery_ids": list(delivery_ids), "tenant_id": tenant_id})
+        _RECIPIENTS.later(on, {"delivery_ids": list(delivery_ids), "tenant_id": tenant_id})
 
 
 def read(on: Connection, delivery_id: int, *, tenant_id: int, now: datetime) -> Scene | None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from json import JSONDecoder
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Executable, Insert, bindparam, insert
+from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Executable, Insert, any_, bindparam, insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
@@ -72,6 +72,12 @@ def inserting(table: Any, *names: str, returning: Sequence[str] = ()) -> Stateme
     """The insertion of one row with these columns; the others have their defaults."""
     statement = insert(table.__table__).values({name: bindparam(name) for name in names})
     return Statement(statement.returning(*(table.__table__.c[name] for name in returning)) if returning else statement)
+
+
+def among(column: Any, name: str) -> ColumnElement[bool]:
+    """Whether a column's value is one of the list that is given as `name`; on PostgreSQL alone."""
+    is_one: ColumnElement[bool] = column == any_(bindparam(name, type_=ARRAY(column.type)))
+    return is_one
 
 
 class _Rendered:
