@@ -16,10 +16,11 @@ from sqlalchemy.pool import QueuePool
 import json_text
 import logs
 from config import ConfigError, Settings
-from extensions import babel, db, tune_sqlite
+from extensions import babel, db
 from jobs import engine
 from services import vault
 from services.wording import DEFAULT_LOCALE, DEFAULT_TIMEZONE
+from sqlite_transactions import tune_sqlite
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def lay(app: Flask, settings: Settings, **selectors: Callable[[], str]) -> None:
         if is_file:
             tune_sqlite(db.engine)
         else:
-            from postgresql_trips import tune_postgresql  # noqa: PLC0415 - others do without its driver
+            from postgresql_transactions import tune_postgresql  # noqa: PLC0415 - others do without its driver
 
             tune_postgresql(db.engine)
     engine.connect(app)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from crashpoints import crash_here
-from extensions import db, sqlite_file
+from extensions import db
 from jobs import outbox as jobs_outbox
 from jobs.handling import Overtaken
 from jobs.outbox import Claim, Done, Later, Outcome
 from services import alert_sources, outbox, stored_pushes
 from services.clock import utcnow
+from sqlite_transactions import sqlite_file
 from write_queue import queue_of
 
 SLICE_SECONDS = 5.0

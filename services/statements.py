@@ -2,7 +2,7 @@
 
 SQLAlchemy spends 40 to 60 µs on each execution of a statement, which SQLite answers in 5. A press on a card has ten of
 them and a budget of a millisecond, so there they are rendered once, with the conversions of their values. On PostgreSQL
-those that nobody asks anything of travel with those that somebody does (postgresql_trips.py).
+those that nobody asks anything of travel with those that somebody does (postgresql_transactions.py).
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ MUTATIONS = (
     ),
     Mutation(
         "do not wait for the disk",
-        "extensions.py",
+        "sqlite_transactions.py",
         '"synchronous=FULL"',
         '"synchronous=NORMAL"',
         (
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         "begin to write as one who reads",
-        "extensions.py",
+        "sqlite_transactions.py",
         '_execute(connection, "BEGIN IMMEDIATE")',
         '_execute(connection, "BEGIN")',
         (

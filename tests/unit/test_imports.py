@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"blueprints", "jobs"}),
     frozenset({"services", "metrics"}),
     frozenset({"platforms", "sources", "models"}),
-    frozenset({"schema", "web_extensions", "postgresql_trips"}),
+    frozenset({"schema", "web_extensions", "sqlite_transactions", "postgresql_transactions"}),
     frozenset({"postgresql_waits"}),
     frozenset({"extensions", "logs", "crashpoints", "write_queue", "whole_requests"}),
     frozenset(
