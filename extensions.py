@@ -213,7 +213,8 @@ class Transactions(Protocol):
     def writing(self, connection: Connection, meanwhile: Callable[[], None] | None) -> AbstractContextManager[None]:
         """connection.begin() without its hundred calls, for who gives SQLAlchemy few statements or none.
 
-        SQLAlchemy begins a transaction of its own at the first statement that it is given; then this ends both.
+        SQLAlchemy begins a transaction of its own at the first statement that it is given; then this ends both. After
+        an exception the connection is closed, which undoes what is left.
         """
 
     def is_there(self, connection: Connection) -> bool:

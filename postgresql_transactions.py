@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import psycopg
@@ -50,10 +50,10 @@ class FewTrips(BriefConnection):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._is_begun = False
         self.savepoints = 0
         self._beginning: list[Asked] = []
         self._waiting: list[Asked] = []
+        self._is_begun = self._lacks_some = False
         self._answered_at = time.monotonic()
 
     def begin(self, seconds: float | None) -> None:
@@ -87,22 +87,32 @@ class FewTrips(BriefConnection):
             self._send()
 
     def commit(self) -> None:
-        self._is_begun = False
-        if self._waiting:
-            self._send((COMMIT, None))
-        elif self._beginning:  # and that was all
-            self._beginning = []
-        else:
-            super().commit()
+        """What fails is rolled back: SQLAlchemy takes a transaction whose commit failed for one that has ended."""
+        try:
+            if self._lacks_some:
+                raise psycopg.errors.InFailedSqlTransaction("a statement of this transaction could not be sent")
+            if self._waiting:
+                self._send((COMMIT, None))
+            elif self.pgconn.transaction_status != TransactionStatus.IDLE:
+                super().commit()
+        except BaseException:
+            with suppress(psycopg.Error):
+                self.rollback()
+            raise
+        self._end()
 
     def rollback(self) -> None:
         """psycopg's own forgets which statements PostgreSQL has prepared, which a rollback leaves as they are."""
-        self._is_begun, self._beginning, self._waiting = False, [], []
+        self._end()
         if self.pgconn.transaction_status == TransactionStatus.INTRANS:
             with self.lock:
                 self.wait(self._exec_command(ROLLBACK))
-        else:
+        elif self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().rollback()
+
+    def _end(self) -> None:
+        self._is_begun = self._lacks_some = False
+        self._beginning, self._waiting = [], []
 
     def is_surely_there(self) -> bool:
         """Whether it answered a moment ago and the other side has not said since that it ends."""
@@ -121,8 +131,17 @@ class FewTrips(BriefConnection):
         """Everything that waits, and the last; returns the last one's cursor."""
         sent = [*self._beginning, *self._waiting, *([last] if last else ())]
         self._beginning, self._waiting = [], []
-        if len(sent) == 1:
-            return self._execute(*sent[0])
+        try:
+            return self._execute(*sent[0]) if len(sent) == 1 else self._execute_all(sent)
+        except BaseException:
+            if not self._is_begun:  # no rollback follows; what was prepared may be what is wrong
+                self._prepared.clear()
+            elif self.pgconn.transaction_status == TransactionStatus.INTRANS:  # PostgreSQL knows of nothing wrong
+                self._lacks_some = not self.savepoints
+            raise
+
+    def _execute_all(self, sent: Sequence[Asked]) -> psycopg.Cursor[Any]:
+        """In one trip; returns the last one's cursor."""
         failure: psycopg.Error | None = None
         try:
             with self.pipeline():
@@ -163,18 +182,11 @@ class PostgreSQLTransactions:
     def writing(self, connection: Connection, meanwhile: Callable[[], None] | None) -> Iterator[None]:
         driver = _driver(connection)
         driver.begin(seconds_left())
-        try:
-            yield
-            if connection.in_transaction():
-                connection.commit()
-            else:
-                self._commit(connection, driver)
-        except BaseException:
-            if connection.in_transaction():
-                connection.rollback()
-            elif not driver.closed:
-                driver.rollback()
-            raise
+        yield
+        if connection.in_transaction():
+            connection.commit()
+        else:
+            self._commit(connection, driver)
         if meanwhile is not None:
             meanwhile()
 
@@ -188,7 +200,8 @@ class PostgreSQLTransactions:
         _driver(connection).savepoints += 1
 
     def savepoint_ends(self, connection: Connection, _name: str, _context: None) -> None:
-        _driver(connection).savepoints -= 1
+        if not connection.invalidated:  # a lost one has none, and would be made anew for the question
+            _driver(connection).savepoints -= 1
 
 
 def _driver(connection: Connection) -> FewTrips:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from extensions import db, reading, wait_at_most, writing
 from models import Tenant
+from postgresql_transactions import SURE_SECONDS
 from services.statements import Statement, inserting
 from tests.conftest import make_settings, running_app
 from tests.noted import noted
@@ -44,10 +45,13 @@ def names() -> list[str]:
         return [row[0] for row in NAMES.rows(other, {})]
 
 
+def plain_url() -> str:
+    return db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def end(backend: Any) -> None:
     """Have PostgreSQL end a connection, as it does all of them when it stops."""
-    url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url) as other:
+    with psycopg.connect(plain_url()) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
 
 
@@ -207,3 +211,75 @@ def test_a_look_by_statements_is_no_transaction(app: Flask):
         [[backend]] = MINE.rows(on, {})
         with db.engine.connect() as other:
             assert other.scalar(state, {"backend": backend}) == "idle"
+
+
+def test_a_connection_that_ends_within_a_savepoint_is_said_to_be_gone(app: Flask):
+    with pytest.raises(DBAPIError) as told, db.session.begin_nested():
+        end(db.session.scalar(MINE.statement))
+        db.session.execute(text("SELECT 1"))
+    db.session.rollback()
+
+    assert told.value.connection_invalidated
+    assert db.session.scalar(text("SELECT 1")) == 1
+
+
+def test_what_went_wrong_is_told_even_if_the_connection_has_ended_since(app: Flask):
+    with pytest.raises(ZeroDivisionError), writing() as on:
+        end(MINE.rows(on, {})[0][0])
+        raise ZeroDivisionError
+
+    with reading() as on:
+        assert NAMES.rows(on, {}) == []
+
+
+def test_a_connection_that_was_long_idle_is_asked_whether_it_is_there(app: Flask):
+    with reading() as on:
+        driver: Any = on.connection.dbapi_connection
+    with noted() as seen, reading() as on:
+        NAMES.rows(on, {})
+    assert len(seen) == 1
+
+    driver._answered_at -= 2 * SURE_SECONDS
+    with noted() as seen, reading() as on:
+        assert on.connection.dbapi_connection is driver
+        NAMES.rows(on, {})
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("wrong", ["北辰物流", "北辰\0物流"], ids=["for the database", "for the driver"])
+def test_nothing_of_a_commit_that_fails_is_left_to_whoever_uses_the_connection_next(app: Flask, wrong: str):
+    with db.engine.connect() as on:
+        on.begin()
+        add(on, "星河科技", "XH0001")
+        add(on, wrong, "XH0001")
+        with pytest.raises(DBAPIError):
+            on.commit()
+
+    with db.engine.connect() as on:
+        on.execute(text("SELECT 1"))
+        on.commit()
+    assert names() == []
+
+
+def test_a_transaction_that_lacks_a_statement_is_not_committed(app: Flask):
+    """Whoever asked next heard of it, and went on all the same."""
+    with pytest.raises(DBAPIError, match="could not be sent"), writing() as on:
+        add(on, "星河科技", "XH0001")
+        add(on, "北辰\0物流", "BC0001")
+        with pytest.raises(DBAPIError, match="NUL"):
+            NAMES.rows(on, {})
+
+    assert names() == []
+
+
+def test_what_was_prepared_before_a_column_changed_is_forgotten(app: Flask):
+    """As an upgrade does while others read."""
+    with reading() as on:
+        assert NAMES.rows(on, {}) == []
+    with psycopg.connect(plain_url(), autocommit=True) as other:
+        other.execute("ALTER TABLE tenants ALTER COLUMN name TYPE text")
+
+    with pytest.raises(DBAPIError), reading() as on:
+        NAMES.rows(on, {})
+    with reading() as on:
+        assert NAMES.rows(on, {}) == []
