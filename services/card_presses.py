@@ -316,8 +316,8 @@ class _Moment:
     def _add_code(self, card: PressedCard) -> None:
         if code := self.press.update_code:
             hours = self.capabilities.update_code_hours
-            about: dict[str, Any] = {"tenant_id": self.integration.tenant_id, "origin": "press", "hours": hours}
-            cards.add_code(self.on, card.id, code, **about, now=self.now)
+            tenant_id = self.integration.tenant_id
+            cards.add_code(self.on, card.id, code, tenant_id=tenant_id, origin="press", hours=hours, now=self.now)
 
     def _trial(self, delivery_id: int) -> tuple[IncidentCard | None, Text]:
         """A test card's button came back, whoever pressed it: that is the proof."""

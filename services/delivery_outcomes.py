@@ -215,12 +215,8 @@ def _open_card(arrived: Arrived, has_older: bool, now: datetime) -> int:
     elif has_older:
         cards.supersede_older(db.session.get_one(Card, card_id), now=now)
     if message.update_code:
-        about: dict[str, Any] = {
-            "tenant_id": arrived.integration.tenant_id,
-            "origin": "send",
-            "hours": arrived.code_hours,
-        }
-        cards.add_code(on, int(card_id), message.update_code, **about, now=now)
+        tenant_id, hours = arrived.integration.tenant_id, arrived.code_hours
+        cards.add_code(on, int(card_id), message.update_code, tenant_id=tenant_id, origin="send", hours=hours, now=now)
     return int(card_id)
 
 

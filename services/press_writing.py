@@ -167,12 +167,12 @@ def shown(on: Connection, card: PressedCard, fingerprint: str, now: datetime) ->
 def take_receipt(
     on: Connection, scope: str, key: str, *, tenant_id: int, answer: dict[str, Any], now: datetime
 ) -> None:
-    """Raises IntegrityError if the same event was taken at this moment."""
+    """If the same event was taken at this moment, this raises IntegrityError, or the commit does."""
     _RECEIPT.later(on, {"tenant_id": tenant_id, "scope": scope, "key": key, "answer": answer, "at": now})
 
 
 def prove(on: Connection, integration: Integration, now: datetime) -> None:
-    """Note the first press that came back. Raises IntegrityError if another one did at this moment."""
+    """Note the first press that came back. If another one did just now, this or the commit raises IntegrityError."""
     about = {"of_tenant": integration.tenant_id, "of_integration": integration.id, "of_name": "press", "now": now}
     if _PASSED.run(on, about):
         return
