@@ -1183,6 +1183,9 @@ class AlertState(enum.StrEnum):
         return {"firing": N_("告警中"), "recovered": N_("已恢复"), "closed": N_("已关闭")}[self.value]
 
 
+_LISTED = ("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private", "title")
+
+
 class Incident(Base):
     """What people handle: one or more alerts, or an entry made by hand.
 
@@ -1193,17 +1196,10 @@ class Incident(Base):
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("tenant_id", "num"),
-        # lists, their filters and the search read these alone; the rows are looked up for what is shown
-        Index(
-            "ix_incidents_listed",
-            *("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private", "title"),
-        ),
-        Index(
-            "ix_incidents_open",
-            *("tenant_id", "changed_at", "id", "progress", "severity", "channel_id", "is_private"),
-            **_only("progress != 'Closed'"),
-        ),
-        Index("ix_incidents_channel_changed", "channel_id", "changed_at", "id"),
+        # lists, their filters and the search read these alone; the rows are looked up for what is shown. An incident
+        # is in one of them: whatever happens to it moves it to the front there, and most are closed and rest
+        Index("ix_incidents_open", *_LISTED, **_only("progress != 'Closed'")),
+        Index("ix_incidents_closed", *_LISTED, **_only("progress = 'Closed'")),
         Index("ix_incidents_started", "tenant_id", "started_at", "id", "channel_id", "is_private"),
         {"sqlite_autoincrement": True},
     )
@@ -1211,7 +1207,7 @@ class Incident(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     num: Mapped[int]
-    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id", ondelete="SET NULL"))
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id", ondelete="SET NULL"), index=True)
     title: Mapped[str] = mapped_column(String(512))
     description: Mapped[str] = mapped_column(Text, default="")
     severity: Mapped[Severity] = mapped_column(EnumText(Severity))

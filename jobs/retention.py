@@ -41,6 +41,7 @@ from models import (
 from services import calls, generated_accounts
 from services.clock import utcnow
 from services.id_order import first_since
+from services.incident_queries import IS_CLOSED
 from services.instance import current_settings
 
 BATCH, SLICE = 500, 5
@@ -131,7 +132,7 @@ class Uploads:
 
 
 _CLOSED = (
-    Incident.progress == Progress.CLOSED,
+    IS_CLOSED,
     ~exists().where(Alert.incident_id == Incident.id, Alert.state == AlertState.FIRING),
 )
 Found = Rule | ClosedIncidents | SyncReports | Uploads

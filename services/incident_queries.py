@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal_column, or_, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from errors import NotFound
@@ -26,8 +27,8 @@ SCANNED, SCANNED_BY_ROW = 300_000, 50_000
 STATS_DAYS, DAY_CAP, MEDIAN_OF = 14, 20_000, 2_000
 MICROSECOND = timedelta(microseconds=1)
 BY_SEVERITY = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
-IS_OPEN = Incident.progress != literal_column("'Closed'")
-"""Spelt out instead of bound: so both databases see that the index of open incidents answers."""
+IS_OPEN, IS_CLOSED = (Incident.progress != literal_column("'Closed'"), Incident.progress == literal_column("'Closed'"))
+"""Spelt out instead of bound: so both databases see that the index of the open or of the closed incidents answers."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,16 @@ def page(viewer: Membership, search: Search, *, cursor: str | None = None, limit
     """One page of what the viewer sees. A cursor that cannot be read means the first page."""
     limit = max(1, min(limit, MAX_PAGE_SIZE))
     place = _read_cursor(cursor)
-    by = _order(search)
+    by, parts = _order(search), _parts(search)
     conditions = [visible_incidents(viewer), *_conditions(viewer, search)]
     if place is not None and place.is_backwards:
-        items = _rows([*conditions, _newer_than(place, by)], limit + 1, by, newest_first=False)
+        items = _rows([*conditions, _newer_than(place, by)], parts, limit + 1, by, newest_first=False)
         has_more, items = len(items) > limit, items[:limit][::-1]
         return Page(items, _cursor("n", items[-1:], by), _cursor("p", items[:1], by) if has_more else None)
     floor = _floor(viewer, search, place)
     conditions += [] if place is None else [_older_than(place, by)]
     conditions += [] if floor is None else [by >= floor]
-    items = _rows(conditions, limit + 1, by, newest_first=True)
+    items = _rows(conditions, parts, limit + 1, by, newest_first=True)
     has_more, items = len(items) > limit, items[:limit]
     newer = _cursor("p", items[:1], by) if place else None
     if not has_more and floor is not None:
@@ -214,13 +215,32 @@ def _order(search: Search) -> By:
     return Incident.started_at if search.since or search.until else Incident.changed_at
 
 
-def _rows(conditions: Sequence[ColumnElement[bool]], limit: int, by: By, *, newest_first: bool) -> list[Incident]:
+def _parts(search: Search) -> Sequence[ColumnElement[bool]]:
+    """Open and closed ones have an index each in the order of changes: a list of both is merged from them."""
+    is_of_both = search.scope == "all" and search.progress is None and _order(search) is Incident.changed_at
+    return (IS_OPEN, IS_CLOSED) if is_of_both else (true(),)
+
+
+def _rows(
+    conditions: Sequence[ColumnElement[bool]],
+    parts: Sequence[ColumnElement[bool]],
+    limit: int,
+    by: By,
+    *,
+    newest_first: bool,
+) -> list[Incident]:
     """Find the ids first, which indexes answer alone, then read the rows of these few."""
-    ordered = [column.desc() if newest_first else column.asc() for column in (by, Incident.id)]
-    ids = select(Incident.id).where(*conditions).order_by(*ordered).limit(limit).correlate(None)
+    places = [select(Incident.id, by).where(part, *conditions).correlate(None) for part in parts]
+    found = union_all(*places) if len(places) > 1 else places[0]
+    merged = found.order_by(*_ordered(found.selected_columns, by, newest_first)).limit(limit).subquery()
+    wanted = select(Incident).where(Incident.id.in_(select(merged.c.id)))
     shown = (selectinload(Incident.responders), selectinload(Incident.channel))
-    found = select(Incident).where(Incident.id.in_(ids)).order_by(*ordered).options(*shown)
-    return list(db.session.scalars(found))
+    return list(db.session.scalars(wanted.order_by(*_ordered(Incident, by, newest_first)).options(*shown)))
+
+
+def _ordered(columns: Any, by: By, newest_first: bool) -> list[Any]:
+    wanted = (getattr(columns, by.key), columns.id)
+    return [column.desc() if newest_first else column.asc() for column in wanted]
 
 
 def _floor(viewer: Membership, search: Search, place: _Place | None) -> datetime | None:
@@ -275,7 +295,7 @@ def _conditions(viewer: Membership, search: Search) -> list[ColumnElement[bool]]
         conditions.append(Incident.severity == search.severity)
     if search.progress is not None:
         conditions.append(Incident.progress == search.progress)
-        conditions += [IS_OPEN] if search.progress is not Progress.CLOSED else []
+        conditions.append(IS_CLOSED if search.progress is Progress.CLOSED else IS_OPEN)
     if search.channel_id is not None:
         conditions.append(Incident.channel_id == search.channel_id)
     if search.responder_id is not None:
@@ -296,7 +316,7 @@ def _scope(viewer: Membership, scope: str) -> list[ColumnElement[bool]]:
         return [IS_OPEN, Incident.id.in_(_open_of(viewer.tenant_id, viewer.user_id))]
     if scope == "open":
         return [IS_OPEN]
-    return [Incident.progress == Progress.CLOSED] if scope == "closed" else []
+    return [IS_CLOSED] if scope == "closed" else []
 
 
 def _responded_by(tenant_id: int, user_id: int) -> Select[int]:

@@ -142,6 +142,23 @@ def test_turning_pages_neither_skips_nor_repeats_what_stays_as_it_is(app: Flask)
     assert walk(lin, Search(scope="all"), between=something_happens) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
+def test_open_and_closed_ones_are_one_list(app: Flask):
+    """By their changes, whichever of the two they are; those that share a time by their numbers."""
+    lin = make_member()
+    for minute in range(9):
+        progress = Progress.CLOSED if minute % 3 else Progress.TRIGGERED
+        make_incident(changed_at=NOW + timedelta(minutes=minute // 2), progress=progress)
+    everything = Search(scope="all")
+    assert walk(lin, everything) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    middle = incident_queries.page(
+        lin, everything, cursor=incident_queries.page(lin, everything, limit=4).next_cursor, limit=2
+    )
+    back = incident_queries.page(lin, everything, cursor=middle.prev_cursor, limit=3)
+    assert [incident.num for incident in middle.items] == [5, 4]
+    assert [incident.num for incident in back.items] == [8, 7, 6]
+    assert walk(lin, Search(scope="all", progress=Progress.CLOSED)) == [9, 8, 6, 5, 3, 2]
+
+
 def test_what_was_deleted_is_no_hole(app: Flask):
     lin = make_member()
     made = [make_incident(changed_at=NOW + timedelta(minutes=minute)) for minute in range(6)]
