@@ -25,6 +25,7 @@ from models import Delivery, DeliveryState, GroupState, Incident, IntegrationSta
 from platforms.base import Capabilities, IncidentCard, Recipient, SentMessage
 from platforms.errors import PlatformError
 from services import (
+    card_contents,
     circuits,
     delivery_outcomes,
     incident_cards,
@@ -38,6 +39,7 @@ from services import (
     trial_cards,
 )
 from services.card_bodies import Wording
+from services.card_contents import Content
 from services.clock import utcnow
 from services.delivery_outcomes import Try
 from services.integrations import Connected
@@ -73,19 +75,26 @@ _PUT_BACK = Statement(
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A card, or the words of a message that is a mere text. fingerprint: of what a card says that is kept true."""
+
+    card: IncidentCard | str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A message that is ready to be drawn and to leave.
 
     unanswered    an earlier try may have arrived
     first_shown   the incident's version that the first try showed; None for what shows no incident
     wording       the template that writes it, which knows afterwards whether it could
-    draw          makes the card, or the words of a message that is a mere text
     """
 
     scene: Scene
     way: Way
     connected: Connected
-    draw: Callable[[], IncidentCard | str]
+    draw: Callable[[], Drawn]
     unanswered: bool
     first_shown: int | None
     wording: Wording | None
@@ -119,11 +128,11 @@ def _put_back(mine: Claim, scene: Scene) -> None:
 
 def _deliver(mine: Claim, plan: Plan, now: datetime) -> Settle:
     """Call the platform; now: when this try was decided on."""
-    card = plan.draw()
+    drawn = plan.draw()
     crash_here("worker.before_send")
     g.called_platform = True
     began = time.monotonic()
-    result = _send(plan, card)
+    result = _send(plan, drawn.card)
     crash_here("worker.after_send")
     made = Try(
         at=now,
@@ -135,7 +144,7 @@ def _deliver(mine: Claim, plan: Plan, now: datetime) -> Settle:
         return Settle(lambda: _record_failure(mine, plan, made, result))
     incident = plan.scene.incident
     return Settle(
-        lambda: _record_arrival(mine, plan, card, made, result),
+        lambda: _record_arrival(mine, plan, drawn, made, result),
         prepare=lambda: _note_answering(plan),
         shares=True,
         locks=incident.id if incident else 0,
@@ -278,18 +287,16 @@ def _plan(scene: Scene, way: Way, now: datetime) -> Plan | Outcome:
 def _wording(scene: Scene, connected: Connected) -> Wording | None:
     if scene.incident is None:
         return None
-    return incident_cards.wording_of(db.session.connection(), scene.incident, scene.message, connected.integration)
+    return card_contents.wording_of(db.session.connection(), scene.incident, scene.message, connected.integration)
 
 
-def _drawing(
-    scene: Scene, connected: Connected, now: datetime, wording: Wording | None
-) -> Callable[[], IncidentCard | str] | None:
-    """What makes the card, once the database was let go; None if there is nothing to tell any more."""
+def _drawing(scene: Scene, connected: Connected, now: datetime, wording: Wording | None) -> Callable[[], Drawn] | None:
+    """What draws it, once the database was let go; None if there is nothing to tell any more."""
     integration, incident = connected.integration, scene.incident
     if incident is not None:
-        return lambda: incident_cards.draw(incident, scene.message, integration, scene.home, now, wording=wording)
+        return lambda: _drawn(card_contents.of(incident, scene.message, integration, scene.home, now, wording=wording))
     if scene.source in text_messages.SOURCES:
-        return lambda: text_messages.words_of(scene.rendered)
+        return lambda: Drawn(text_messages.words_of(scene.rendered))
     delivery = db.session.get_one(Delivery, scene.id, populate_existing=True)
     if scene.source == storms.SOURCE:
         summary = storms.gather(delivery, now=now)
@@ -297,9 +304,13 @@ def _drawing(
             delivery_outcomes.ended(delivery, DeliveryState.CANCELLED, "closed")
             return None
         is_group = scene.group is not None
-        return lambda: storms.draw(summary, integration, scene.home, now, is_group=is_group)
-    drawn = trial_cards.build(integration, delivery, now=now)
+        return lambda: Drawn(storms.draw(summary, integration, scene.home, now, is_group=is_group))
+    drawn = Drawn(trial_cards.build(integration, delivery, now=now))
     return lambda: drawn
+
+
+def _drawn(content: Content) -> Drawn:
+    return Drawn(incident_cards.draw(content), content.fingerprint)
 
 
 def _send(plan: Plan, card: IncidentCard | str) -> SentMessage | PlatformError:
@@ -317,7 +328,7 @@ def _send(plan: Plan, card: IncidentCard | str) -> SentMessage | PlatformError:
 # --- recording ----------------------------------------------------------------------------------------------------
 
 
-def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard | str, made: Try, message: SentMessage) -> Outcome:
+def _record_arrival(mine: Claim, plan: Plan, drawn: Drawn, made: Try, message: SentMessage) -> Outcome:
     """Stage the outcome under the incident's lock, so that a change meanwhile is seen by one of the two."""
     incident = plan.scene.incident
     if incident is not None and pictures.are_missing(incident.images, plan.connected.integration):
@@ -328,7 +339,7 @@ def _record_arrival(mine: Claim, plan: Plan, card: IncidentCard | str, made: Try
             plan.connected.integration,
             message,
             made,
-            shown="" if isinstance(card, str) else card.fingerprint,
+            shown=drawn.fingerprint,
             is_shown_truly=plan.first_shown == (incident.version if incident else None),
             code_hours=plan.capabilities.update_code_hours,
             wording=plan.wording.as_rendered() if plan.wording else {},

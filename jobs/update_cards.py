@@ -17,8 +17,20 @@ from models import Card, CardCode, CardState, Delivery, GroupChat, Incident, Int
 from platforms import PLATFORMS
 from platforms.base import CardHandle, IncidentCard, Platform, Recipient
 from platforms.errors import CardTooOld, GroupGone, PlatformError, UpdateCodeSpent, remember
-from services import calls, card_notices, cards, circuits, incident_cards, incidents, integrations, pacing, retries
+from services import (
+    calls,
+    card_contents,
+    card_notices,
+    cards,
+    circuits,
+    incident_cards,
+    incidents,
+    integrations,
+    pacing,
+    retries,
+)
 from services.card_bodies import TakesLonger, Wording
+from services.card_contents import Content
 from services.card_notices import Held
 from services.circuits import Bounds
 from services.clock import utcnow
@@ -102,16 +114,16 @@ def _prepare(mine: Claim, now: datetime, written: Wording | None = None) -> Plan
         return Later(now + WAIT_FOR_TURN)
     integration = db.session.get_one(Integration, card.integration_id)
     asked_at = mine.payload.get("refreshed_at")
-    drawn = draw(card, incident, integration, now, written=written)
-    if drawn.fingerprint == card.shown_fingerprint and not asked_at:
+    content = content_of(card, incident, integration, now, written=written)
+    if (fingerprint := content.fingerprint) == card.shown_fingerprint and not asked_at:
         return Done()
     code = cards.next_code(card, now)
     if obstacle := _obstacle(mine, held, integration, code, now):
         return obstacle
-    fingerprint = drawn.fingerprint
     if asked_at:
         refreshed_at = datetime.fromisoformat(asked_at)
-        drawn = draw(card, incident, integration, now, refreshed_at, written=written)
+        content = content_of(card, incident, integration, now, refreshed_at, written=written)
+    drawn = incident_cards.draw(content)
     notices = card_notices.held(card, at_most=PLATFORMS[integration.platform].capabilities.notices_per_update)
     platform = integrations.platform_for(integration)
     return Plan(card, integration, platform, drawn, fingerprint, code, _recipient(card), notices)
@@ -152,7 +164,7 @@ def _call(plan: Plan) -> PlatformError | None:
     return None
 
 
-def draw(
+def content_of(
     card: Card,
     incident: Incident,
     integration: Integration,
@@ -160,13 +172,12 @@ def draw(
     refreshed_at: datetime | None = None,
     *,
     written: Wording | None = None,
-) -> IncidentCard:
-    """The card as it should look now. Raises TakesLonger; written: what that wrote."""
-    delivery = db.session.get_one(Delivery, card.delivery_id)
-    return incident_cards.build(
+) -> Content:
+    """What the card should say now. Raises TakesLonger; written: what that wrote."""
+    return card_contents.of_delivery(
         incident,
-        integration=integration,
-        delivery=delivery,
+        db.session.get_one(Delivery, card.delivery_id),
+        integration,
         now=now,
         is_superseded=card.state is CardState.SUPERSEDED,
         is_stale=card.state is CardState.STALE and refreshed_at is None,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import json_text
 from platforms.people import Recipient
 
 PICTURES = 3
@@ -49,7 +47,7 @@ class IncidentCard:
     reference   our key of the message (unique, ≤ 128 of 0-9A-Za-z_-@)
     source      "值班铃 · 支付核心"; tone: critical|warning|info|ok|muted
     title       "[严重] db-03 / disk.used>95%"; subtitle: "#1024 · 待处理 · 09:31 触发"
-    elapsed     "持续 5 分钟", kept apart because it alone does not make a card out of date
+    elapsed     "持续 5 分钟"
     facts       label and value rows; body: lines of the custom area; footer: last row
     pictures    at most PICTURES; of a platform that takes no addresses those that it has
     body_is_markup  a template wrote the body in the platform's own markup, values escaped; else it is plain text
@@ -76,13 +74,6 @@ class IncidentCard:
     open_label: str = "查看详情"
     body_is_markup: bool = False
     pictures: tuple[Picture, ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of everything a reader would call a change (so not of `elapsed`)."""
-        unseen = ("elapsed",) if self.pictures else ("elapsed", "pictures")
-        content = {name: value for name, value in self.as_json.items() if name not in unseen}
-        return hashlib.sha256(json_text.in_order(content)).hexdigest()
 
     @property
     def bare(self) -> IncidentCard:

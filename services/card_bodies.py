@@ -174,7 +174,7 @@ def compile_for_card(source: str) -> Compiled | TemplateProblem | None:
 
 
 def write(
-    chosen: Wording | None,
+    chosen: Wording,
     incident: Any,
     told: Told,
     tenant: Home,
@@ -187,8 +187,8 @@ def write(
 
     Whole: what a platform cannot show it cuts itself, and counts. Raises TakesLonger.
     """
-    if chosen is None or chosen.problem is not None or chosen.lines is not None:
-        return chosen.lines if chosen else None
+    if chosen.problem is not None or chosen.lines is not None:
+        return chosen.lines
     if isinstance(chosen.compiled, TemplateProblem):
         chosen.problem = chosen.compiled
         return None

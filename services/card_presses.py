@@ -29,10 +29,10 @@ from models import (
 from platforms import PLATFORMS
 from platforms.base import Capabilities, CardPress, IncidentCard, PressAnswer
 from services import (
+    card_contents,
     card_keys,
     card_notices,
     cards,
-    incident_cards,
     incidents,
     linking,
     outbox,
@@ -45,6 +45,7 @@ from services import (
     trial_cards,
 )
 from services.card_bodies import TakesLonger
+from services.card_contents import Content
 from services.incident_decisions import Decision
 from services.incident_values import IncidentValues
 from services.instance import current_settings
@@ -63,6 +64,8 @@ DISABLED = Text(N_("集成已停用，请联系管理员"))
 BUSY = Text(N_("系统繁忙，请再点一次"))
 
 Reply = TypeVar("Reply")
+Shown = Content | IncidentCard | None
+"""What an answer carries: a card to be drawn, one that is drawn already, or none."""
 
 log = logging.getLogger(__name__)
 
@@ -88,15 +91,20 @@ def apply(
     taken is asked for again: DingTalk's key is the card and a moment.
     integration  apart from the session (services/integrations.py, connected), as it was when the press was verified;
                  raises Outdated if it is not so any more
-    reply        writes down what the platform is told, while the disk is waited for; returned with the result
+    reply        writes down what the platform is told, its card drawn; done while the disk is waited for
     Raises StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
     receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
     who = linking.stored_id(integration, press.external_user_id)
     pressed = hashlib.sha256(json_text.written([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
-    replies: list[Reply] = []
+    replies: list[tuple[PressResult, Reply]] = []
+
+    def write_down() -> None:
+        drawn = press_answers.drawn(result)
+        replies.append((drawn, reply(drawn.answer)))
+
     try:
-        with writing(meanwhile=lambda: replies.append(reply(result.answer))) as on:
+        with writing(meanwhile=write_down) as on:
             scene = press_scenes.read(
                 on, integration, receipt=receipt, reference=press.reference, external_user_id=who, now=now
             )
@@ -108,7 +116,7 @@ def apply(
     except Unrecorded as early:
         _note_arrival(early.delivery_id, press, tenant_id=integration.tenant_id, now=now)
         return apply(integration, press, now=now, reply=reply)
-    return result, replies[0]
+    return replies[0]
 
 
 def _note_arrival(delivery_id: int, press: CardPress, *, tenant_id: int, now: datetime) -> None:
@@ -145,16 +153,18 @@ class _Moment:
 
     def answer(self, receipt: tuple[str, str], pressed: str) -> PressResult:
         """Do it, and keep the answer. receipt: its key; pressed: a digest of who pressed what."""
+        shown: Shown = None
         try:
-            card, text = self._act()
-            answer = self._answer(card, text)
+            shown, text = self._act()
+            answer = self._answer(shown if isinstance(shown, IncidentCard) else None, text)
         except Refused as refusal:
             log.info("A press was refused: %s", refusal.text.message)
             text = refusal.text
             answer = self._refusal(text)
-        self._remember_notice(answer)
         outbox.write(self.on, self.jobs)
-        result = PressResult(answer, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
+        content = shown if isinstance(shown, Content) else None
+        result = PressResult(answer, content, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
+        self._remember_notice(result.notice)
         kept = press_answers.kept(result) | {"pressed": pressed}
         press_writing.take_receipt(self.on, *receipt, tenant_id=self.integration.tenant_id, answer=kept, now=self.now)
         last = self.scene.last_callback_at
@@ -168,11 +178,11 @@ class _Moment:
         known = self.scene.answer or {}
         if self.capabilities.tells_in_reply and known.get("pressed", pressed) != pressed:
             answer = self._answer(None, BUSY, is_refusal=True)
-            self._remember_notice(answer)
-            return PressResult(answer, BUSY)
+            self._remember_notice(answer.notice)
+            return PressResult(answer, text=BUSY)
         card, shown = self.scene.card, known.get("shown", "")
         answered = Answered(card.id, self.integration.tenant_id, shown, is_repeat=True) if card and shown else None
-        return PressResult(press_answers.remembered(known), answered=answered)
+        return PressResult(*press_answers.remembered(known), answered=answered)
 
     def _answer(self, card: IncidentCard | None, text: Text, *, is_refusal: bool = False) -> PressAnswer:
         if not self.capabilities.tells_in_reply:
@@ -188,14 +198,14 @@ class _Moment:
             self.jobs.append(outbox.row(**told))
         return self._answer(None, text, is_refusal=True)
 
-    def _remember_notice(self, answer: PressAnswer) -> None:
+    def _remember_notice(self, notice: str) -> None:
         """A sentence on a group's card stays in the presser's view until an update takes it away."""
         card, stays = self.scene.card, self.scene.message.is_group and self.capabilities.notices_per_update
-        if stays and card is not None and answer.notice:
+        if stays and card is not None and notice:
             told = self.press.external_user_id
             card_notices.leave(self.on, card.id, told, tenant_id=self.integration.tenant_id, now=self.now)
 
-    def _act(self) -> tuple[IncidentCard | None, Text]:
+    def _act(self) -> tuple[Shown, Text]:
         scene = self.scene
         action = card_keys.read(current_settings().secret_key, self.press.button_key, self.press.reference)
         if scene.delivery_id is None or action is None:
@@ -227,7 +237,7 @@ class _Moment:
 
     def _do(
         self, decision: Decision, action: str, incident: IncidentValues, card: PressedCard, member: Presser
-    ) -> tuple[IncidentCard | None, Text]:
+    ) -> tuple[Shown, Text]:
         via = f"card_{self.integration.platform}"
         press_writing.apply(self.on, incident, decision, by=member, via=via, now=self.now)
         self._stage(decision, incident)
@@ -245,8 +255,8 @@ class _Moment:
             others = cards.refreshing(incident.id, tenant_id=incident.tenant_id, platform=platform, now=self.now)
             self.jobs.append(outbox.row(**others))
 
-    def _show(self, card: PressedCard, incident: IncidentValues, refreshed_at: datetime | None) -> IncidentCard | None:
-        """The presser's card as it is now; None where the answer cannot carry it and it is updated instead.
+    def _show(self, card: PressedCard, incident: IncidentValues, refreshed_at: datetime | None) -> Content | None:
+        """What the presser's card says now; None where the answer cannot carry it and it is updated instead.
 
         The answer spends the right to update that the press brought, so there is none to be kept. Others in a group
         may not see the answer: then the group's card is updated as well. A template's markup that the platform might
@@ -257,32 +267,32 @@ class _Moment:
         if not answers_in_reply(self.integration):
             self._keep_right(card, refreshed_at, must_update=True)
             return None
-        tenant, is_superseded = self.scene.tenant, card.state is CardState.SUPERSEDED
-        wording = incident_cards.wording_of(self.on, incident, self.scene.message, self.integration)
+        wording = card_contents.wording_of(self.on, incident, self.scene.message, self.integration)
         if wording is not None:
             wording.is_hurried = True
         try:
-            plain = incident_cards.draw(
+            content = card_contents.of(
                 incident,
                 self.scene.message,
                 self.integration,
-                tenant,
+                self.scene.tenant,
                 self.now,
-                is_superseded=is_superseded,
+                is_superseded=card.state is CardState.SUPERSEDED,
+                refreshed_at=refreshed_at,
                 wording=wording,
             )
         except TakesLonger:  # others wait for the database: the worker writes it, with nothing held
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
-        if plain.body_is_markup and self.capabilities.refuses_markup:
+        if content.is_markup and self.capabilities.refuses_markup:
             self._keep_right(card, refreshed_at, must_update=True, after_answer=True)
             return None
-        self.answered = Answered(card.id, self.integration.tenant_id, plain.fingerprint)
+        self.answered = Answered(card.id, self.integration.tenant_id, content.fingerprint)
         if self._answer_is_seen_by_all:
             press_writing.shown(self.on, card, self.answered.fingerprint, self.now)
         else:
             self._keep_right(card, must_update=True, after_answer=True)
-        return plain if refreshed_at is None else incident_cards.answering_refresh(plain, tenant, refreshed_at)
+        return content
 
     def _is_frozen(self, card: PressedCard) -> bool:
         """Whether the platform does not let the card be changed any more; the worker notes it on the card."""

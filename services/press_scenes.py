@@ -1,7 +1,7 @@
 """What a press on a card is about, read by two statements: the message, its incident, and whoever pressed.
 
 Plain values with the names that the rows of the session have, as in incident_values.py, so that the rules which
-decide about those (services/incident_decisions.py, rights.py, visibility.py, incident_cards.py) decide about these.
+decide about those (services/incident_decisions.py, rights.py, visibility.py, card_contents.py) decide about these.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from models import (
     User,
 )
 from services import cards, incident_values, leases, outbox
-from services.incident_cards import Message
+from services.card_contents import Message
 from services.incident_values import Account, IncidentValues
 from services.statements import Statement
 

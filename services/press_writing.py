@@ -2,8 +2,9 @@
 
 Budget: a press may cost as much as one durable commit again, about a millisecond. The usual one (taken on, snoozed)
 reads two statements (services/press_scenes.py) and writes six: the incident, its responder or a row of the outbox,
-its timers' end, the timeline, the card and the receipt; 5 to 20 µs each (services/statements.py). What the platform is
-told is written down while the disk is waited for (under_way.py).
+its timers' end, the timeline, the card and the receipt; 5 to 20 µs each (services/statements.py). The card is drawn and
+the platform's answer written down while the disk is waited for (under_way.py): the transaction keeps what they are
+made of (services/card_contents.py).
 """
 
 from __future__ import annotations

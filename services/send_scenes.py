@@ -28,8 +28,8 @@ from models import (
     TenantStatus,
 )
 from services import incident_values
+from services.card_contents import Message
 from services.clock import CLOCKS_DIFFER
-from services.incident_cards import Message
 from services.incident_values import IncidentValues
 from services.statements import Statement, among
 

@@ -12,9 +12,9 @@ from extensions import db
 from models import Incident, Integration, Membership, Tenant
 from platforms import PLATFORMS
 from platforms.base import Capabilities, IncidentCard
-from services import card_bodies, incident_cards, incident_queries, template_samples
+from services import card_bodies, card_contents, incident_cards, incident_queries, template_samples
 from services.card_bodies import Wording
-from services.incident_cards import Message
+from services.card_contents import Message
 from services.incident_queries import Search
 from services.incident_values import IncidentValues
 from services.template_engine import Compiled
@@ -67,7 +67,8 @@ def look_at(kind: str, source: str, *, tenant: Tenant, now: datetime, incident: 
     shown = incident or template_samples.incident(tenant.id, now)
     compiled = card_bodies.compile_for_card(source)
     wording = _wording(compiled, incident, now) if compiled is not None else None
-    card = incident_cards.draw(shown, Message(PREVIEW, None), _integration(slug, tenant), tenant, now, wording=wording)
+    told, integration = Message(PREVIEW, None), _integration(slug, tenant)
+    card = incident_cards.draw(card_contents.of(shown, told, integration, tenant, now, wording=wording))
     problem = problem_text(wording.problem.as_json()) if wording and wording.problem else None
     octets = len("\n".join(card.body).encode())
     warnings = _warnings(compiled, card.body, octets, shows) if isinstance(compiled, Compiled) and not problem else ()

@@ -88,7 +88,7 @@ Values = dict[str, Any]
 
 
 class Told(Protocol):
-    """The message: incident_cards.Message."""
+    """The message: card_contents.Message."""
 
     @property
     def cause(self) -> str: ...

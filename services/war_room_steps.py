@@ -21,6 +21,7 @@ from platforms.errors import GroupGone, PlatformError, remember
 from platforms.rooms import Room, RoomOrder, TooFewPeople
 from services import (
     calls,
+    card_contents,
     groups,
     incident_cards,
     notifications,
@@ -29,7 +30,7 @@ from services import (
     war_room_people,
     war_rooms,
 )
-from services.incident_cards import Message
+from services.card_contents import Message
 from services.wording import say, speaking
 from texts import N_, Text
 
@@ -186,9 +187,9 @@ def _post(room: WarRoom, integration: Integration, chat: GroupChat, now: datetim
     if {name: room.shown.get(name) for name in shown} == shown:
         return None
     message = Message(room.reference, None, is_group=True)
-    wording = incident_cards.wording_of(db.session.connection(), incident, message, integration)
+    wording = card_contents.wording_of(db.session.connection(), incident, message, integration)
     tenant = db.session.get_one(Tenant, room.tenant_id)
-    card = incident_cards.draw(incident, message, integration, tenant, now, wording=wording)
+    card = incident_cards.draw(card_contents.of(incident, message, integration, tenant, now, wording=wording))
     return Post(_recipient(chat), card, shown)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -110,11 +110,20 @@ _voice: ContextVar[Voice | None] = ContextVar("voice", default=None)
 @contextmanager
 def speaking(tenant: Home) -> Iterator[None]:
     """Speak an organisation's language and zone: for texts that leave the house, made by workers or views."""
-    before = _voice.set(_voice_of(known_locale(tenant.locale) or DEFAULT_LOCALE, tenant.timezone))
+    before = _voice.set(_voice_of_home(tenant))
     try:
         yield
     finally:
         _voice.reset(before)
+
+
+def date_at(tenant: Home, at: datetime) -> date:
+    """The date at an organisation's place."""
+    return at.astimezone(_voice_of_home(tenant).zone).date()
+
+
+def _voice_of_home(tenant: Home) -> Voice:
+    return _voice_of(known_locale(tenant.locale) or DEFAULT_LOCALE, tenant.timezone)
 
 
 @cache

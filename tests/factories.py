@@ -17,6 +17,7 @@ from models import (
     Alert,
     AlertSource,
     Channel,
+    Delivery,
     DispatchPolicy,
     Incident,
     Integration,
@@ -30,7 +31,9 @@ from models import (
     Tenant,
     User,
 )
-from services import alerts
+from platforms.base import IncidentCard
+from services import alerts, card_contents, incident_cards
+from services.clock import utcnow
 from services.incident_opening import next_num
 from sources import IncomingEvent
 
@@ -225,3 +228,8 @@ def _saved(row: Any) -> Any:
     db.session.add(row)
     db.session.commit()
     return row
+
+
+def drawn_card(incident: Incident, delivery: Delivery, integration: Integration) -> IncidentCard:
+    """The card of a message as it is now."""
+    return incident_cards.draw(card_contents.of_delivery(incident, delivery, integration, now=utcnow()))

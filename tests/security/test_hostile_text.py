@@ -15,9 +15,8 @@ from platforms.base import IncidentCard
 from platforms.wecom import cards as wecom_cards
 from services import alert_sources, integrations
 from services.clock import utcnow
-from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_link, make_policy
+from tests.factories import drawn_card, make_channel, make_incident, make_integration, make_link, make_policy
 from tests.web.conftest import Browser
 
 SCRIPT = "<script>alert('canary')</script>"
@@ -157,7 +156,7 @@ def card_of(app: Flask, admin: Membership, text: str) -> IncidentCard:
     incident = make_incident(channel, title=text, description=text, labels=labels, responders=(admin,))
     notification = notify(incident, cause="assign", user_ids=[admin.user_id], now=utcnow())
     db.session.commit()
-    card = build(incident, integration=integration, delivery=notification.deliveries[0], now=utcnow())
+    card = drawn_card(incident, notification.deliveries[0], integration)
     db.session.commit()
     assert card.url == integrations.incident_url(integration, incident.num)
     return card

@@ -19,9 +19,8 @@ from models import AccountLink, AuditEntry, Incident, Integration, Membership, P
 from platforms.crypto import CallbackCipher
 from services import accounts, card_keys, integrations, linking, members
 from services.clock import utcnow
-from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_link, make_tenant
+from tests.factories import drawn_card, make_channel, make_incident, make_integration, make_link, make_tenant
 from tests.fakes import press_of
 from tests.security.conftest import World
 from tests.web.conftest import Browser
@@ -156,7 +155,7 @@ def pressed(integration: Integration, incident: Incident) -> dict[str, Any]:
     """Lin's press on 直接关闭 of a card that was sent."""
     notification = notify(incident, cause="assign", user_ids=[incident.responders[0].user_id], now=utcnow())
     db.session.commit()
-    card = build(incident, integration=integration, delivery=notification.deliveries[0], now=utcnow())
+    card = drawn_card(incident, notification.deliveries[0], integration)
     db.session.commit()
     return press_of(card, "直接关闭")
 

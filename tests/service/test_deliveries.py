@@ -296,9 +296,9 @@ def test_messages_that_are_on_their_way_count_for_what_the_platform_shows(office
 
 
 def test_a_fault_of_ours_ends_visibly_and_others_are_sent(office: Office, monkeypatch: pytest.MonkeyPatch):
-    from services import incident_cards
+    from services import card_contents
 
-    draw = incident_cards.draw
+    settle = card_contents.of
     wu = make_member("wu")
     make_link(office.integration, wu)
     poisoned = wu.user_id
@@ -306,9 +306,9 @@ def test_a_fault_of_ours_ends_visibly_and_others_are_sent(office: Office, monkey
     def break_for_wu(incident, message, *others, **values):
         if message.user_id == poisoned:
             raise ValueError("cannot be drawn")
-        return draw(incident, message, *others, **values)
+        return settle(incident, message, *others, **values)
 
-    monkeypatch.setattr(incident_cards, "draw", break_for_wu)
+    monkeypatch.setattr(card_contents, "of", break_for_wu)
     notification = office.notify(wu, office.lin)
     office.work()
     for _ in range(8):

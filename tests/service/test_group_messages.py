@@ -37,18 +37,19 @@ from platforms.errors import CardTooOld, ContentRefused, GroupGone, NetworkFaile
 from platforms.quotas import calls_a_month
 from services import (
     calls,
+    card_contents,
     deliveries,
     dispatch,
     failures,
     groups,
     held_cards,
-    incident_cards,
     incidents,
     openings,
     pacing,
     policies,
     trial_cards,
 )
+from services.card_contents import Content
 from services.clock import utcnow
 from services.pacing import LONGEST, MINUTE, Pace, Peers, Rate, Share
 from services.wording import say
@@ -307,13 +308,13 @@ def test_an_answer_that_everybody_sees_saves_the_call(office, chat, limit):
 
 
 def test_markup_that_may_be_refused_is_no_answer_but_an_update(office, chat, limit, monkeypatch):
-    drawn = incident_cards.draw
+    settle = card_contents.of
 
-    def draw(*args: Any, **values: Any) -> IncidentCard:
-        return replace(drawn(*args, **values), body_is_markup=True)
+    def of(*args: Any, **values: Any) -> Content:
+        return replace(settle(*args, **values), is_markup=True)
 
     sent = told(office, chat)
-    monkeypatch.setattr(incident_cards, "draw", draw)
+    monkeypatch.setattr(card_contents, "of", of)
     limit(answers_in_reply=True, reply_reaches_all=True, refuses_markup=True)
     result = office.press(shown(office, sent), "开始处理")
     assert (result.card, result.answer.text, result.is_urgent) == (None, "已开始处理", False)

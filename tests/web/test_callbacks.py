@@ -32,9 +32,16 @@ from platforms import PLATFORMS
 from platforms.crypto import CallbackCipher
 from services import card_keys, card_presses, checks, groups, integrations, outbox
 from services.clock import utcnow
-from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import default_tenant, make_channel, make_incident, make_integration, make_link, make_member
+from tests.factories import (
+    default_tenant,
+    drawn_card,
+    make_channel,
+    make_incident,
+    make_integration,
+    make_link,
+    make_member,
+)
 from tests.fakes import SIGNATURE, FakePlatform, GroupPlatform, press_of
 
 CORP_ID, AES_KEY = "ww1234567890abcdef", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
@@ -96,7 +103,7 @@ def press(integration: Integration, incident: Incident) -> dict[str, Any]:
     notification = notify(incident, cause="assign", user_ids=[incident.responders[0].user_id], now=utcnow())
     db.session.commit()
     (delivery,) = notification.deliveries
-    card = build(incident, integration=integration, delivery=delivery, now=utcnow())
+    card = drawn_card(incident, delivery, integration)
     db.session.commit()
     return press_of(card, "开始处理")
 

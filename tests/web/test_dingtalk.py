@@ -20,9 +20,8 @@ from platforms.dingtalk.callbacks import card_signature
 from platforms.dingtalk.platform import DingTalk
 from services import checks, groups, integrations
 from services.clock import utcnow
-from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
+from tests.factories import drawn_card, make_channel, make_incident, make_integration, make_link, make_member
 
 CORP, CLIENT = "dingcorptest0001", "dingoncalltest000001"
 TOKEN, KEY = "OnCallToken2024abcd", "Abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -96,7 +95,7 @@ def sent(integration: Integration, incident: Incident) -> Any:
     notification = notify(incident, cause="assign", user_ids=[incident.responders[0].user_id], now=utcnow())
     db.session.commit()
     (delivery,) = notification.deliveries
-    drawn = cards.variables(build(incident, integration=integration, delivery=delivery, now=utcnow()))
+    drawn = cards.variables(drawn_card(incident, delivery, integration))
     db.session.commit()
     return delivery.reference, {button["text"]: button for button in json.loads(drawn["buttons"])}
 

@@ -16,9 +16,8 @@ from platforms.feishu import cards
 from platforms.feishu.crypto import EventCipher, signature
 from services import checks, integrations
 from services.clock import utcnow
-from services.incident_cards import build
 from services.notifications import notify
-from tests.factories import make_channel, make_incident, make_integration, make_link, make_member
+from tests.factories import drawn_card, make_channel, make_incident, make_integration, make_link, make_member
 
 APP, TOKEN, KEY = "cli_9f5343c580712544", "vt-Alert-Verify-Token-01", "AlertKey-0123456789abcdef"
 
@@ -79,7 +78,7 @@ def buttons(integration: Integration, incident: Incident) -> dict[str, Any]:
     notification = notify(incident, cause="assign", user_ids=[incident.responders[0].user_id], now=utcnow())
     db.session.commit()
     (delivery,) = notification.deliveries
-    drawn = cards.as_json(build(incident, integration=integration, delivery=delivery, now=utcnow()))
+    drawn = cards.as_json(drawn_card(incident, delivery, integration))
     db.session.commit()
     (row,) = [e for e in drawn["body"]["elements"] if e["tag"] == "column_set" and e["flex_mode"] == "flow"]
     found = [column["elements"][0] for column in row["columns"]]

@@ -23,12 +23,12 @@ def test_a_poisoned_card_fails_and_is_shown_and_the_queue_goes_on(world: World, 
     (first, *_others) = world.push(here, ALERTS)
     draw = incident_cards.draw
 
-    def poisoned_draw(incident, *about, **values):
-        if incident.title != first.alert_key:
-            return draw(incident, *about, **values)
+    def poisoned_draw(content):
+        if content.title != first.alert_key:
+            return draw(content)
         if poison == "a template that raises":
             raise ZeroDivisionError("in a template")
-        return replace(draw(incident, *about, **values), title=b"\xff")  # type: ignore[arg-type]
+        return replace(draw(content), title=b"\xff")  # type: ignore[arg-type]
 
     monkeypatch.setattr(incident_cards, "draw", poisoned_draw)
 
