@@ -35,6 +35,17 @@ def stay_on(processor: int | None) -> None:
             os.sched_setaffinity(0, {processor})
 
 
+def keep_apart() -> None:
+    """Keep this thread off those that the thread which started it is kept on; where there are others.
+
+    For one that waits for a device without the interpreter's lock: the processor writes for it meanwhile, and the
+    other one's is free for what is done in the meantime.
+    """
+    if sys.platform == "linux" and (others := set(USABLE) - os.sched_getaffinity(0)):
+        with suppress(OSError):
+            os.sched_setaffinity(0, others)
+
+
 def roam() -> None:
     """Let this thread run on any: for what takes long and needs no other thread meanwhile."""
     if sys.platform == "linux" and USABLE:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import psutil
 
 from bench.load import Wire, request
+from processors import USABLE
 from tests.private_servers import free_port, takes_connections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,11 +113,13 @@ class Program:
             return []
 
     def stay_on(self, processor: int) -> None:
-        """Keep all its threads on one processor, where the system knows of such a thing."""
+        """Keep it on one processor where the system knows such a thing; threads that it keeps apart on the others."""
         for process in self.tree() if hasattr(os, "sched_setaffinity") else ():
+            own = os.sched_getaffinity(process.pid)
             for thread in process.threads():
                 with suppress(OSError):  # ended meanwhile
-                    os.sched_setaffinity(thread.id, {processor})
+                    is_apart = os.sched_getaffinity(thread.id).isdisjoint(own)
+                    os.sched_setaffinity(thread.id, set(USABLE) - {processor} if is_apart else {processor})
 
     def cpu_seconds(self) -> float:
         """User and system time so far, of all its processes."""

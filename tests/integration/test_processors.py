@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ import processors
 from services import passwords
 from tests.private_servers import free_port
 from tests.servers import KEPT_FROM_HERE, Process, os, wait_until
+from under_way import under_way
 
 pytestmark = pytest.mark.skipif(len(processors.USABLE) < 2, reason="there is no choice of processors here")
 Serve = Callable[..., psutil.Process]
@@ -63,6 +65,29 @@ def test_hashing_a_password_may_leave_the_processor() -> None:
         assert sorted(passwords._computed(lambda: os.sched_getaffinity(0))) == processors.USABLE
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_what_is_under_way_is_on_another_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit, while the answer to it is written down here."""
+    monkeypatch.setattr("under_way._idle", [])  # helpers that others made stay where those were
+    found: list[set[int]] = []
+
+    def on_one_processor() -> None:
+        processors.stay_on(processors.USABLE[0])
+        with under_way(lambda: found.append(os.sched_getaffinity(0))):
+            found.append(os.sched_getaffinity(0))
+
+    thread = threading.Thread(target=on_one_processor)
+    thread.start()
+    thread.join()
+    assert {processors.USABLE[0]} in found
+    assert set(processors.USABLE[1:]) in found
+
+
+def test_without_a_place_of_its_own_a_thread_goes_anywhere() -> None:
+    before = os.sched_getaffinity(0)
+    processors.keep_apart()
+    assert os.sched_getaffinity(0) == before
 
 
 def test_the_processor_that_fewest_have_is_chosen() -> None:
