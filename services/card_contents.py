@@ -1,4 +1,4 @@
-"""What the card of a person or group says about an incident, before it is said: plain values, no words of ours.
+"""What the card of a person or group says about an incident, before it is said: plain values in no language.
 
 Equal contents are cards that nobody can tell apart, so this is what tells whether a card is out of date. A press
 settles the content before it commits and keeps it for repeats; the card is drawn from it (services/incident_cards.py)
@@ -27,9 +27,21 @@ from services.incident_values import IncidentValues
 from services.wording import Home, date_at, speaking
 from texts import N_, Text
 
-LABELS = ("resource", "check", "metric", "trigger_value", "region", "cluster", "service", "env")
-"""Those of an alert that the built-in text says, in this order."""
+LABELS = {
+    "resource": N_("资源：%(value)s"),
+    "check": N_("检查项：%(value)s"),
+    "metric": N_("指标：%(value)s"),
+    "trigger_value": N_("触发值：%(value)s"),
+    "region": N_("地域：%(value)s"),
+    "cluster": N_("集群：%(value)s"),
+    "service": N_("服务：%(value)s"),
+    "env": N_("环境：%(value)s"),
+}
+"""Those of an alert that the built-in text says, in this order, and how."""
 LINES = len(LABELS)
+LINE_LENGTH = 160
+KEPT = LINE_LENGTH + 1
+"""Characters of a line: enough to tell that it is longer than what is shown."""
 NAMES_SHOWN = 5
 NOT_SEEN = dict.fromkeys(("at", "refreshed_at"))
 """The length of time alone makes no card out of date, and an answer to a refresh says nothing of the incident."""
@@ -227,7 +239,7 @@ def of(
     if wording is not None:
         with speaking(tenant):
             written = card_bodies.write(wording, incident, message, tenant, url=url, capabilities=capabilities, now=now)
-    labels = [(name, value) for name in LABELS if (value := incident.labels.get(name))] if written is None else []
+    labels = _labels(incident) if written is None else []
     is_snoozed = incident.is_snoozed(now)
     return Content(
         reference=message.reference,
@@ -262,9 +274,15 @@ def of(
     )
 
 
+def _labels(incident: Shown) -> list[tuple[str, str]]:
+    """In one line each, whatever they are."""
+    found = ((name, incident.labels.get(name)) for name in LABELS)
+    return [(name, " ".join(str(value).split())[:KEPT]) for name, value in found if value]
+
+
 def _described(incident: Shown) -> list[str]:
     """The description, where the alert has none of the labels."""
-    return [line.strip() for line in incident.description.splitlines() if line.strip()][:LINES]
+    return [line.strip()[:KEPT] for line in incident.description.splitlines() if line.strip()][:LINES]
 
 
 def _done(incident: Shown, *, is_snoozed: bool) -> Text | None:

@@ -64,7 +64,7 @@ DISABLED = Text(N_("集成已停用，请联系管理员"))
 BUSY = Text(N_("系统繁忙，请再点一次"))
 
 Reply = TypeVar("Reply")
-Shown = Content | IncidentCard | None
+Carried = Content | IncidentCard | None
 """What an answer carries: a card to be drawn, one that is drawn already, or none."""
 
 log = logging.getLogger(__name__)
@@ -153,16 +153,16 @@ class _Moment:
 
     def answer(self, receipt: tuple[str, str], pressed: str) -> PressResult:
         """Do it, and keep the answer. receipt: its key; pressed: a digest of who pressed what."""
-        shown: Shown = None
+        carried: Carried = None
         try:
-            shown, text = self._act()
-            answer = self._answer(shown if isinstance(shown, IncidentCard) else None, text)
+            carried, text = self._act()
+            answer = self._answer(carried if isinstance(carried, IncidentCard) else None, text)
         except Refused as refusal:
             log.info("A press was refused: %s", refusal.text.message)
             text = refusal.text
             answer = self._refusal(text)
         outbox.write(self.on, self.jobs)
-        content = shown if isinstance(shown, Content) else None
+        content = carried if isinstance(carried, Content) else None
         result = PressResult(answer, content, text, any(map(outbox.is_urgent, self.jobs)), self.answered)
         self._remember_notice(result.notice)
         kept = press_answers.kept(result) | {"pressed": pressed}
@@ -205,7 +205,7 @@ class _Moment:
             told = self.press.external_user_id
             card_notices.leave(self.on, card.id, told, tenant_id=self.integration.tenant_id, now=self.now)
 
-    def _act(self) -> tuple[Shown, Text]:
+    def _act(self) -> tuple[Carried, Text]:
         scene = self.scene
         action = card_keys.read(current_settings().secret_key, self.press.button_key, self.press.reference)
         if scene.delivery_id is None or action is None:
@@ -237,7 +237,7 @@ class _Moment:
 
     def _do(
         self, decision: Decision, action: str, incident: IncidentValues, card: PressedCard, member: Presser
-    ) -> tuple[Shown, Text]:
+    ) -> tuple[Carried, Text]:
         via = f"card_{self.integration.platform}"
         press_writing.apply(self.on, incident, decision, by=member, via=via, now=self.now)
         self._stage(decision, incident)

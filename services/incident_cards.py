@@ -8,7 +8,7 @@ from datetime import datetime
 from models import Severity
 from platforms.base import CardButton, Fact, IncidentCard, Picture
 from services import card_keys
-from services.card_contents import NAMES_SHOWN, Content
+from services.card_contents import LABELS, LINE_LENGTH, NAMES_SHOWN, Content
 from services.durations import duration_text
 from services.instance import current_settings
 from services.wording import clock_time, listed, say, speaking
@@ -26,17 +26,6 @@ REASONS = {
     "reopen": N_("[重新打开]"),
     "snooze_expired": N_("[屏蔽到期]"),
 }
-LABELS = {
-    "resource": N_("资源：%(value)s"),
-    "check": N_("检查项：%(value)s"),
-    "metric": N_("指标：%(value)s"),
-    "trigger_value": N_("触发值：%(value)s"),
-    "region": N_("地域：%(value)s"),
-    "cluster": N_("集群：%(value)s"),
-    "service": N_("服务：%(value)s"),
-    "env": N_("环境：%(value)s"),
-}
-LINE_LENGTH = 160
 
 
 def draw(shown: Content) -> IncidentCard:
@@ -112,7 +101,7 @@ def _body(shown: Content) -> list[str]:
     """What a template wrote, whole: a platform cuts it itself, and counts. Else the built-in text."""
     if shown.is_written:
         return shown.lines
-    said = [say(Text(LABELS[name], value=" ".join(str(value).split()))) for name, value in shown.labels]
+    said = [say(Text(LABELS[name], value=value)) for name, value in shown.labels]
     lines = said or shown.lines
     return [line if len(line) <= LINE_LENGTH else line[: LINE_LENGTH - 1] + "…" for line in lines]
 
@@ -123,10 +112,10 @@ def _footer(shown: Content) -> str:
     done = shown.done
     if done is None and shown.refreshed_at is not None:
         done = Text(N_("更新于 %(at)s"), at=shown.refreshed_at)
-    return _then(done, shown.at) if done else ""
+    return _said_at(done, shown.at) if done else ""
 
 
-def _then(text: Text, at: datetime) -> str:
+def _said_at(text: Text, at: datetime) -> str:
     """Say it with times as one says them on the day of `at`."""
     times = {name: clock_time(value, at) for name, value in text.params.items() if isinstance(value, datetime)}
     return say(Text(text.message, **(text.params | times)))

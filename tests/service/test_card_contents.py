@@ -118,6 +118,20 @@ def test_what_no_card_says_makes_no_card_another_one(app: Flask) -> None:
     assert drawn[0] == replace(drawn[1], elapsed=drawn[0].elapsed)
 
 
+def test_whatever_an_alert_brought_is_kept_as_far_as_it_is_shown(app: Flask) -> None:
+    long, integration = "x" * 5000, make_integration()
+    labelled = make_incident(labels={"resource": 10**30, "check": long, "metric": {"of": "a stranger"}, "env": ""})
+    described = make_incident(description="\n".join([long] * 50))
+    for incident, lines in ((labelled, 3), (described, 8)):
+        content = settled(incident, integration=integration)
+        kept = json_text.written(content.as_json)
+        assert len(kept) < 2500
+        card = incident_cards.draw(card_contents.from_json(json.loads(kept)))
+        assert len(card.body) == lines
+        assert {len(line) for line in card.body if "x" in line} == {160}
+    assert card.body[0].endswith("x…")
+
+
 def test_the_next_day_a_card_is_out_of_date(app: Flask) -> None:
     """Its times are those of another day then, by the organisation's clock."""
     incident, integration = make_incident(), make_integration()
