@@ -34,7 +34,7 @@ _DEFAULT = (
     .correlate(Incident)
     .scalar_subquery()
 )
-_CHOSEN = func.coalesce(Incident.assignment["policy"]["template_id"].as_integer(), _DEFAULT)
+_CHOSEN = func.coalesce(Incident.assignment["policy", "template_id"].as_integer(), _DEFAULT)
 _TEXTS = Statement(
     select(Template.revision, Template.texts).where(
         Template.id == bindparam("template_id"), Template.tenant_id == bindparam("tenant_id")
