@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Request, g
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.wsgi import get_input_stream
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from arrival import LARGEST_BODY
 
@@ -65,7 +65,7 @@ def body_of(request: Request) -> bytes:
     The server ends the body, and has it whole but for one that is announced as too long: that one is not waited for.
     Flask's own reading goes through a stream that limits it, which takes longer than all else about a request.
     """
-    if (request.content_length or 0) > LARGEST_BODY:
+    if (get_content_length(request.environ) or 0) > LARGEST_BODY:
         raise RequestEntityTooLarge
     try:
         body = get_input_stream(request.environ).read(LARGEST_BODY + 1)
