@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from platforms.people import Recipient
 
@@ -12,8 +12,7 @@ PICTURES = 3
 """Shown on a card; the incident's page names all of them."""
 
 
-@dataclass(frozen=True)
-class CardButton:
+class CardButton(NamedTuple):
     """A button that calls back. key: opaque to the platform, ≤ 128 characters; style: primary|danger|plain.
 
     action  what it does ("acknowledge", "snooze:120"), for a platform that can only draw links: `url`?do=…
@@ -25,14 +24,12 @@ class CardButton:
     action: str = ""
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     label: str
     value: str
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture of the alert. address: http(s); alt: what it shows; key: the platform's own name once it has it."""
 
     address: str
@@ -84,7 +81,7 @@ class IncidentCard:
     def as_json(self) -> dict[str, Any]:
         """The same as values of JSON, for keeping an answer; not copied, so not to be changed."""
         parts = ("facts", "buttons", "menu", "pictures")
-        return vars(self) | {name: [vars(part) for part in getattr(self, name)] for name in parts}
+        return vars(self) | {name: [part._asdict() for part in getattr(self, name)] for name in parts}
 
 
 @dataclass(frozen=True)

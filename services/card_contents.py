@@ -263,7 +263,7 @@ def of(
         is_written=written is not None,
         is_markup=written is not None and capabilities.escape_body is not None,
         done=_done(incident, is_snoozed=is_snoozed),
-        pictures=[vars(picture) for picture in pictures.shown(incident.images, integration)],
+        pictures=[picture._asdict() for picture in pictures.shown(incident.images, integration)],
         is_flapping=incident.is_flapping,
         is_snoozed=is_snoozed,
         is_superseded=is_superseded,

@@ -28,8 +28,9 @@ def read(secret: str, key: str, reference: str) -> str | None:
 
 def _mac(secret: str, action: str, reference: str) -> str:
     """BLAKE2b in its own keyed mode: a card has half a dozen keys, and HMAC takes nearly three times as long."""
-    message = f"{action}\n{reference}".encode()
-    return hashlib.blake2b(message, key=_key(secret), digest_size=MAC_BYTES, person=_PERSON).hexdigest()
+    mac = _keyed(secret).copy()
+    mac.update(f"{action}\n{reference}".encode())
+    return mac.hexdigest()
 
 
 def _mac_before(secret: str, action: str, reference: str) -> str:
@@ -40,6 +41,7 @@ def _mac_before(secret: str, action: str, reference: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _key(secret: str) -> bytes:
-    """At most 64 bytes, which is what BLAKE2b takes."""
-    return hashlib.sha256(secret.encode()).digest()
+def _keyed(secret: str) -> hashlib.blake2b:
+    """To be copied. A key has at most 64 bytes, so it is a digest of the secret."""
+    key = hashlib.sha256(secret.encode()).digest()
+    return hashlib.blake2b(key=key, digest_size=MAC_BYTES, person=_PERSON)
