@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from extensions import Patience, as_sqlalchemy_says, keep_connections, patience
-from under_way import under_way
+from under_way import make_both
 from write_queue import WriteQueue, queue_of
 
 BUSY_SECONDS = 30
@@ -58,14 +57,12 @@ class SQLiteTransactions:
         self._begin_write(connection)
         try:
             yield
-            if meanwhile is None:
-                self._commit(connection)
-            elif self._is_file and not self._queue.has_line:
-                with under_way(partial(self._commit, connection)):
-                    meanwhile()
+            if meanwhile is not None and self._is_file and not self._queue.has_line:
+                self._commit_under_way(connection, meanwhile)
             else:  # a thread that waits here has work for the processor
                 self._commit(connection)
-                meanwhile()
+                if meanwhile is not None:
+                    meanwhile()
         except BaseException:
             if connection.in_transaction():
                 connection.rollback()
@@ -78,6 +75,18 @@ class SQLiteTransactions:
             connection.commit()
         else:
             self.commit(connection)
+
+    def _commit_under_way(self, connection: Connection, meanwhile: Callable[[], None]) -> None:
+        """Whoever asked goes on once the disk has it, while the queue is left behind them."""
+        if connection.in_transaction():
+            make_both(connection.commit, meanwhile)
+            return
+
+        def commit() -> None:
+            _execute(connection, "COMMIT")
+            del connection.info["writes"]
+
+        make_both(commit, meanwhile, afterwards=self._queue.leave)
 
     def _begin_write(self, connection: Connection) -> None:
         mine = patience() or Patience(time.monotonic() + BUSY_SECONDS, is_hurried=False)

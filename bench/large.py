@@ -144,7 +144,7 @@ class Desk:
             db.session.expunge(integration)
             person = f"person-{PERSON - 1}"
             press = CardPress("signature", nonce, now, nonce, person, reference, key, f"code-{nonce}")
-            result, _reply = card_presses.apply(integration, press, now=now, reply=lambda answer: answer)
+            result = card_presses.apply(integration, press, now=now, reply=lambda result: result)
             if result.card is None:
                 raise SystemExit(f"the press was refused: {result.text}")
 

@@ -82,26 +82,24 @@ class Unrecorded(Exception):
         self.delivery_id = delivery_id
 
 
-def apply(
-    integration: Integration, press: CardPress, *, now: datetime, reply: Callable[[PressAnswer], Reply]
-) -> tuple[PressResult, Reply]:
+def apply(integration: Integration, press: CardPress, *, now: datetime, reply: Callable[[PressResult], Reply]) -> Reply:
     """Do what a verified press does, in a transaction of its own; the caller wakes the worker if it is urgent.
 
     A repeat of the same event changes nothing and gets the same answer. Another press under the key of one that was
     taken is asked for again: DingTalk's key is the card and a moment.
     integration  apart from the session (services/integrations.py, connected), as it was when the press was verified;
                  raises Outdated if it is not so any more
-    reply        writes down what the platform is told, its card drawn; done while the disk is waited for
+    reply        writes down what came of it, with the card drawn, as the platform is told; called while the disk is
+                 waited for, so nothing of it may leave before this returns
     Raises StaleDataError or IntegrityError when it met another press: then once more from the start.
     """
     receipt = f"{integration.platform}:{integration.id}", press.event_key[: press_writing.KEY_LENGTH]
     who = linking.stored_id(integration, press.external_user_id)
     pressed = hashlib.sha256(json_text.written([who, press.button_key]).encode()).hexdigest()[:DIGEST_LENGTH]
-    replies: list[tuple[PressResult, Reply]] = []
+    replies: list[Reply] = []
 
     def write_down() -> None:
-        drawn = press_answers.drawn(result)
-        replies.append((drawn, reply(drawn.answer)))
+        replies.append(reply(press_answers.drawn(result)))
 
     try:
         with writing(meanwhile=write_down) as on:

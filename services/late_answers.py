@@ -33,6 +33,7 @@ class Answered:
     is_repeat: bool = False
 
     def may_be_old(self, decided_at: datetime, now: datetime) -> bool:
+        """decided_at: about when the press was committed, before which nobody updates its card."""
         return self.is_repeat or not timedelta() <= now - decided_at < IN_TIME
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from platforms.base import CardButton, Fact, IncidentCard, Picture, PressAnswer
@@ -42,8 +42,9 @@ def drawn(result: PressResult) -> PressResult:
     """With the card; asks no database."""
     if result.content is None:
         return result
-    card = incident_cards.draw(result.content)
-    return replace(result, answer=replace(result.answer, card=card), content=None)
+    given, card = result.answer, incident_cards.draw(result.content)
+    answer = PressAnswer(card, given.text, given.is_refusal)
+    return PressResult(answer, None, result.text, result.is_urgent, result.answered)
 
 
 def kept(result: PressResult) -> dict[str, Any]:

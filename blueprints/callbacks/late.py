@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 
 
 def looking_back(answered: Answered, *, decided_at: datetime) -> Callable[[], None]:
-    """To be called once an answer has left whose press was committed then; costs nothing where it leaves at once."""
+    """To be called once an answer has left whose press was decided then; costs nothing where it leaves at once.
+
+    A disk that is slow to take the press counts as well: then nothing is found, in a transaction without a write.
+    """
     app = cast("LocalProxy[Flask]", current_app)._get_current_object()
     return partial(_look_back, app, answered, decided_at)
 

@@ -39,6 +39,7 @@ from platforms.errors import CallbackMalformed, CallbackRefused
 from services import card_presses, checks, groups, integrations, licence_reading, outbox, press_writing
 from services.clock import utcnow
 from services.integrations import Connected
+from services.press_answers import PressResult
 from services.wording import say, speaking
 from web_extensions import csrf, limiter
 
@@ -222,20 +223,20 @@ def _note_arrival(caller: Connected, wanted: CallbackRequest) -> None:
 
 
 def _press(caller: Connected, press: CardPress, now: datetime) -> Answer:
-    def reply(given: PressAnswer) -> Answer:
-        return answer_with(caller.platform.answer(press, given))
+    def reply(result: PressResult) -> Answer:
+        answer = answer_with(caller.platform.answer(press, result.answer))
+        if result.is_urgent:
+            answer.afterwards.append(outbox.waking_worker())
+        if result.answered is not None:
+            answer.afterwards.append(looking_back(result.answered, decided_at=utcnow()))
+        return answer
 
     try:
-        result, answer = card_presses.apply(caller.integration, press, now=now, reply=reply)
+        answer = card_presses.apply(caller.integration, press, now=now, reply=reply)
     except card_presses.Outdated:
         integrations.forget(caller)
         raise Again from None
     crash_here("callback.after_commit")
-    if result.is_urgent:
-        answer.afterwards.append(outbox.waking_worker())
-    if result.answered is not None:
-        answer.afterwards.append(looking_back(result.answered, decided_at=utcnow()))
-    crash_here("callback.before_answer")
     return answer
 
 

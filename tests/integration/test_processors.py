@@ -15,7 +15,7 @@ import processors
 from services import passwords
 from tests.private_servers import free_port
 from tests.servers import KEPT_FROM_HERE, Process, os, wait_until
-from under_way import under_way
+from under_way import make_both
 
 pytestmark = pytest.mark.skipif(len(processors.USABLE) < 2, reason="there is no choice of processors here")
 Serve = Callable[..., psutil.Process]
@@ -72,10 +72,12 @@ def test_what_is_under_way_is_on_another_processor(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("under_way._idle", [])  # helpers that others made stay where those were
     found: list[set[int]] = []
 
+    def note() -> None:
+        found.append(os.sched_getaffinity(0))
+
     def on_one_processor() -> None:
         processors.stay_on(processors.USABLE[0])
-        with under_way(lambda: found.append(os.sched_getaffinity(0))):
-            found.append(os.sched_getaffinity(0))
+        make_both(note, note)
 
     thread = threading.Thread(target=on_one_processor)
     thread.start()

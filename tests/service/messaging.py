@@ -28,7 +28,7 @@ def apply_press(integration_id: int, press: CardPress) -> PressResult:
     db.session.commit()
     with read_only(), Session(db.engine) as apart:
         integration = apart.get_one(Integration, integration_id)
-    result, _reply = card_presses.apply(integration, press, now=utcnow(), reply=lambda answer: answer)
+    result = card_presses.apply(integration, press, now=utcnow(), reply=lambda result: result)
     db.session.expire_all()
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +17,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from extensions import db, reading, wait_at_most, writing
 from models import Tenant
 from services.statements import Statement, inserting
+from sqlite_transactions import sqlite_file
+from write_queue import WriteQueue, queue_of
 
 NOW = datetime(2026, 3, 2, 9, 31, tzinfo=UTC)
 ADD = inserting(Tenant, "name", "house_number", "created_at")
 HOUSES = Statement(select(Tenant.house_number).where(Tenant.id != 0).order_by(Tenant.id))
 RENAMED = Statement(update(Tenant).where(Tenant.house_number == bindparam("of_house")).values(name="!"))
+ORPHAN = "INSERT INTO receipts (tenant_id, scope, key, at) VALUES (4711, 'x', 'x', '2026-03-02 09:31')"
 RENAME = text("UPDATE tenants SET name = name || '!' WHERE name = '星河科技'")
 
 
@@ -127,7 +131,7 @@ def test_a_commit_that_fails_raises_whatever_was_done_meanwhile(app):
     with pytest.raises(IntegrityError), writing(meanwhile=lambda: done.append("meanwhile")) as on:
         driver: Any = on.connection.dbapi_connection
         driver.execute("PRAGMA defer_foreign_keys = ON")
-        driver.execute("INSERT INTO receipts (tenant_id, scope, key, at) VALUES (4711, 'x', 'x', '2026-03-02 09:31')")
+        driver.execute(ORPHAN)
         done.append("written")
     assert "written" in done
     wait_at_most(0.2)
@@ -135,6 +139,53 @@ def test_a_commit_that_fails_raises_whatever_was_done_meanwhile(app):
         add(on, "星河科技", "XH0001")
 
     assert names() == ["星河科技"]
+
+
+@pytest.mark.parametrize("asks_sqlalchemy", [False, True])
+@pytest.mark.parametrize("meanwhile_fails", [False, True])
+@pytest.mark.parametrize("commit_fails", [False, True])
+def test_the_queue_of_writers_is_left_once(
+    app, monkeypatch: pytest.MonkeyPatch, commit_fails: bool, meanwhile_fails: bool, asks_sqlalchemy: bool
+):
+    file = sqlite_file(db.engine)
+    if file is None:
+        pytest.skip("on PostgreSQL writers do not queue")
+    passed: list[str] = []
+    enter, leave = WriteQueue.enter, WriteQueue.leave
+
+    def entering(self: WriteQueue, seconds: float, *, is_hurried: bool = False) -> None:
+        passed.append("enter")
+        enter(self, seconds, is_hurried=is_hurried)
+
+    def leaving(self: WriteQueue) -> None:
+        passed.append("leave")
+        leave(self)
+
+    monkeypatch.setattr(WriteQueue, "enter", entering)
+    monkeypatch.setattr(WriteQueue, "leave", leaving)
+
+    def meanwhile() -> None:
+        if meanwhile_fails:
+            raise ZeroDivisionError
+
+    error = IntegrityError if commit_fails else ZeroDivisionError
+    with (
+        pytest.raises(error) if commit_fails or meanwhile_fails else nullcontext(),
+        writing(meanwhile=meanwhile) as on,
+    ):
+        driver: Any = on.connection.dbapi_connection
+        driver.execute("PRAGMA defer_foreign_keys = ON")
+        add(on, "星河科技", "XH0001")
+        if asks_sqlalchemy:
+            on.execute(RENAME)
+        if commit_fails:
+            driver.execute(ORPHAN)
+    with writing() as on:
+        add(on, "北辰物流", "BC0001")
+
+    assert sorted(passed) == ["enter"] * 2 + ["leave"] * 2
+    assert not queue_of(file)._is_taken
+    assert names() == sorted(["北辰物流"] + ([] if commit_fails else ["星河科技" + ("!" if asks_sqlalchemy else "")]))
 
 
 def test_who_waits_to_write_does_not_wait_for_what_is_done_meanwhile(app):
