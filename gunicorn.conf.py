@@ -55,8 +55,11 @@ def post_worker_init(worker: Any) -> None:
     """Do what the first request of this process would have to wait for; a yardstick has nothing to rehearse."""
     rehearse = getattr(worker.wsgi, "extensions", {}).get("rehearse")
     if rehearse is not None:
+        import huge_pages  # noqa: PLC0415
+
         rehearse()
         gc.collect()
+        huge_pages.gather()
         gc.freeze()  # what is there now stays: no request waits while it is looked through for garbage
     gc.enable()
 

@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 PRODUCT = [
     *("app.py", "arrival.py", "cli.py", "config.py", "crashpoints.py", "errors.py", "extensions.py", "ground.py"),
-    *("group_commit.py", "gunicorn.conf.py", "json_text.py", "logs.py", "metrics.py", "models.py", "processors.py"),
-    *("postgresql_transactions.py", "postgresql_waits.py", "redis_pool.py", "schema.py", "slim_imports.py"),
-    *("sqlite_transactions.py", "texts.py", "under_way.py", "visible_text.py", "web_extensions.py"),
-    *("whole_numbers.py", "whole_requests.py", "worker.py", "write_queue.py"),
+    *("group_commit.py", "gunicorn.conf.py", "huge_pages.py", "json_text.py", "logs.py", "metrics.py", "models.py"),
+    *("postgresql_transactions.py", "postgresql_waits.py", "processors.py", "redis_pool.py", "schema.py"),
+    *("slim_imports.py", "sqlite_transactions.py", "texts.py", "under_way.py", "visible_text.py"),
+    *("web_extensions.py", "whole_numbers.py", "whole_requests.py", "worker.py", "write_queue.py"),
     *("blueprints", "services", "platforms", "sources", "jobs"),
 ]
 PIP_CHECK = (

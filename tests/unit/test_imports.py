@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("errors", "config", "texts", "slim_imports", "json_text", "redis_pool", "visible_text", "whole_numbers"),
-            *("arrival", "group_commit", "processors", "under_way"),
+            *("arrival", "group_commit", "huge_pages", "processors", "under_way"),
         }
     ),
 )
