@@ -74,6 +74,12 @@ def come_round(page: Page) -> None:
     page.locator("#part").dispatch_event("every")
 
 
+def come_round_until_asked(page: Page, held: Held) -> None:
+    """Time after time: one that comes before a press is over, or an answer in place, is left out."""
+    while not held.routes:
+        come_round(page)
+
+
 def test_a_part_renews_itself(page_with_part: Page):
     page, held = page_with_part, Held(page_with_part, "/part")
 
@@ -95,8 +101,7 @@ def test_a_button_held_down_stays_until_it_is_let_go(page_with_part: Page):
     page.mouse.up()
 
     expect(page.locator("#part")).to_contain_text("pressed")
-    while not held.routes:  # not before the button is let go and the answer in place
-        come_round(page)
+    come_round_until_asked(page, held)
     held.answer(page, body=RENEWED)
     expect(page.locator("#part")).to_contain_text("renewed")
 
@@ -129,7 +134,7 @@ def test_work_in_a_part_keeps_it_until_it_ends(page_with_part: Page, begin: Act,
     assert not held.routes
     end(page)
 
-    come_round(page)
+    come_round_until_asked(page, held)
     held.answer(page, body=RENEWED)
 
     expect(page.locator("#part")).to_contain_text("renewed")
@@ -143,7 +148,7 @@ def test_a_button_of_the_mouse_let_go_unheard_keeps_nothing(page_with_part: Page
     page.mouse.up()
     page.mouse.move(0, 0)
 
-    come_round(page)
+    come_round_until_asked(page, held)
     held.answer(page, body=RENEWED)
 
     expect(page.locator("#part")).to_contain_text("renewed")
@@ -239,7 +244,7 @@ def test_news_from_before_a_press_are_not_shown_after_it(page_with_part: Page):
     page.evaluate("answered")
 
     assert "old" not in page.locator("#part").inner_text()
-    come_round(page)
+    come_round_until_asked(page, polled)
     polled.answer(page, body=RENEWED)
     expect(page.locator("#part")).to_contain_text("renewed")
 
