@@ -74,7 +74,10 @@ def value(page: Page, name: str) -> str:
 
 
 def on_step(page: Page, title: str) -> None:
+    """The page of this step, its scripts at work: a field that is left before is judged with the whole form."""
     expect(page.locator("#wizard-title")).to_contain_text(title)
+    page.wait_for_load_state("domcontentloaded")
+    expect(page.locator("[hx-trigger]:not([data-htmx-powered])")).to_have_count(0)
 
 
 def go_on(page: Page, title: str) -> None:
