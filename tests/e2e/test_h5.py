@@ -17,7 +17,7 @@ from tests.factories import make_integration, make_member, make_tenant
 
 FIRST_LOAD_BYTES = 100 * 1024
 THUMB_PIXELS = 44
-REST_MS = 1600
+REST = "1.5s"
 Phones = Callable[..., Page]
 
 
@@ -133,12 +133,17 @@ def test_the_second_of_two_taps_does_nothing_else(company: Company, new_phone: P
     place = bar.get_by_role("button", name="开始处理").bounding_box()
     assert place
     x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    animations = app.context.new_cdp_session(app)
+    animations.send("Animation.enable")
+    animations.send("Animation.setPlaybackRate", {"playbackRate": 0})
 
     app.touchscreen.tap(x, y)
     says(app, "已开始处理")
     tap_all_over(app, bar)  # while the bar rests
     expect(bar.get_by_text("已在处理")).to_be_visible()
-    app.wait_for_timeout(REST_MS)
+    expect(bar.locator(".bar-actions")).to_have_css("animation-duration", REST)
+    animations.send("Animation.setPlaybackRate", {"playbackRate": 1})
+    expect(bar.get_by_role("button", name="关闭")).to_have_css("pointer-events", "auto")
     app.touchscreen.tap(x, y)  # and much later, in the same place
 
     expect(bar.get_by_text("已在处理")).to_be_visible()
