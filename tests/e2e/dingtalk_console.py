@@ -173,9 +173,11 @@ class DingTalkClient:
         self.page.goto(f"{self.home}/")
 
     def open_chat(self, title: str) -> None:
+        """And wait for it: the newest stands there before, and what is pressed in it may be lost on the way."""
         self.open_chats()
         named = self.page.locator("strong", has_text=title)
         self.page.locator(".chat-list a", has=named).click()
+        expect(self.page.locator(".in-chat h2")).to_contain_text(title)
 
     def card(self, title: str) -> Locator:
         """The newest card that names this title."""
